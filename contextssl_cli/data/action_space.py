@@ -1,0 +1,96 @@
+"""The action vector: one named block per action type, zeroed where the type is inactive (paper section 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from itertools import accumulate
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from contextssl_cli.errors import CorruptFileError, suggestion
+from contextssl_cli.plugin.task import Task
+from contextssl_cli.store.schema import Schema
+
+
+class Block(BaseModel):
+    """One action type's part of the action vector."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    width: int
+
+
+class ActionSpace(BaseModel):
+    """The declared blocks, in the order in which they stand in the action vector."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    blocks: tuple[Block, ...]
+
+    @classmethod
+    def of(cls, task: Task, schema: Schema) -> ActionSpace:
+        """The blocks of a task's action types on one data set."""
+        return cls(blocks=tuple(Block(name=a.name, width=a.width(schema)) for a in task.actions))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The action types."""
+        return tuple(block.name for block in self.blocks)
+
+    @property
+    def width(self) -> int:
+        """Numbers in the action vector."""
+        return sum(block.width for block in self.blocks)
+
+    @property
+    def slices(self) -> dict[str, slice]:
+        """Where each block stands."""
+        ends = list(accumulate(block.width for block in self.blocks))
+        return {b.name: slice(end - b.width, end) for b, end in zip(self.blocks, ends, strict=True)}
+
+    def assemble(self, parts: Mapping[str, Tensor], environment: Collection[str], rows: int) -> Tensor:
+        """The action vectors in an environment: (rows, width), zero in every inactive block.
+
+        Args:
+            parts: (rows, block width) by action type; must hold at least the active ones.
+            environment: the active action types.
+            rows: how many pairs there are; the empty environment has no part to tell.
+
+        Raises:
+            CorruptFileError: if a block is unknown, missing, or of another width than declared.
+        """
+        self.check({name: parts[name].shape[-1] for name in environment if name in parts}, environment)
+        like = next(iter(parts.values()), torch.empty(0))
+        action = torch.zeros(rows, self.width, device=like.device)
+        for name, where in self.slices.items():
+            if name in environment:
+                action[:, where] = parts[name].float()
+        return action
+
+    def active(self, environment: Collection[str]) -> Tensor:
+        """(width,) mask of the numbers that belong to active blocks."""
+        mask = torch.zeros(self.width, dtype=torch.bool)
+        for name, where in self.slices.items():
+            mask[where] = name in environment
+        return mask
+
+    def bits(self, environment: Collection[str]) -> Tensor:
+        """(blocks,) activity bits: 1 where a block is active."""
+        return torch.tensor([float(block.name in environment) for block in self.blocks])
+
+    def check(self, widths: Mapping[str, int], environment: Collection[str]) -> None:
+        """Compare the blocks of a context with the declared ones.
+
+        Raises:
+            CorruptFileError: if a block is unknown, missing, or of another width.
+        """
+        declared = {block.name: block.width for block in self.blocks}
+        for name in environment:
+            if name not in declared:
+                raise CorruptFileError(f"there is no action block {name!r} in this run: {suggestion(name, declared)}")
+            if widths.get(name) != declared[name]:
+                raise CorruptFileError(f"the action block {name!r} has the width {widths.get(name)}, this run's is "
+                                       f"{declared[name]}")

@@ -1,0 +1,145 @@
+"""Drawing pairs of views with their actions, a whole batch at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from contextssl_cli.data.tensors import to_tensor
+from contextssl_cli.errors import CorruptFileError
+from contextssl_cli.plugin.kinds import ActionType
+from contextssl_cli.plugin.task import Task
+from contextssl_cli.store.dataset import Split
+from contextssl_cli.store.schema import Schema
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """N pairs of views.
+
+    Attributes:
+        x, y: (N, ...) model inputs before and after the action.
+        actions: relative parameters by action type, (N, width).
+        first, second: absolute parameters of x and of y by action type, (N, width).
+    """
+
+    x: Tensor
+    y: Tensor
+    actions: dict[str, Tensor]
+    first: dict[str, Tensor]
+    second: dict[str, Tensor]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def to(self, device: torch.device) -> PairBatch:
+        """The same pairs on another device."""
+        return PairBatch(
+            self.x.to(device),
+            self.y.to(device),
+            *({k: v.to(device) for k, v in part.items()} for part in (self.actions, self.first, self.second)),
+        )
+
+
+def seeded(*numbers: int) -> Generator:
+    """A CPU generator for one purpose: its stream depends on all the ``numbers`` and on nothing else."""
+    state = np.random.SeedSequence(numbers).generate_state(2, np.uint32)
+    return Generator().manual_seed(int(state[0]) << 31 ^ int(state[1]))
+
+
+class PairSource:
+    """Pairs from a set of samples.
+
+    Applied action types make both views from one sample. With recorded ones, the second view is another sample
+    of the same object. Every type varies in every pair: the environment only decides which blocks the model sees.
+
+    Args:
+        task: data set and action types.
+        schema: of the store.
+        inputs: (N, ...) model inputs.
+        objects: (N,) object ids, used with recorded action types.
+        latents: recorded latents by action type, (N, latent width).
+    """
+
+    def __init__(
+        self, task: Task, schema: Schema, inputs: Tensor, objects: Tensor, latents: dict[str, Tensor]
+    ) -> None:
+        self.task = task
+        self.schema = schema
+        self.inputs = inputs
+        self._latents = latents
+        self._objects = objects
+        self._applied = sorted((a for a in task.actions if not a.recorded), key=lambda a: a.order)
+        if any(action.recorded for action in task.actions):
+            self._order, self._start, self._count = _views_of_objects(objects)
+
+    @classmethod
+    def of(cls, task: Task, schema: Schema, split: Split) -> PairSource:
+        """All samples of a split, read into memory."""
+        inputs = to_tensor(split.inputs(), schema, f"the split {split.name!r}")
+        latents = {a.name: torch.from_numpy(split.latents(a.name)) for a in task.actions if a.recorded}
+        return cls(task, schema, inputs, torch.from_numpy(split.objects()), latents)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def subset(self, indices: Tensor) -> PairSource:
+        """The samples at ``indices`` only."""
+        latents = {name: value[indices] for name, value in self._latents.items()}
+        return PairSource(self.task, self.schema, self.inputs[indices], self._objects[indices], latents)
+
+    def draw(self, indices: Tensor, generator: Generator, *, nuisance: bool) -> PairBatch:
+        """One pair for each of the samples at ``indices``.
+
+        Args:
+            indices: (N,) the samples of the first views.
+            generator: the only source of randomness.
+            nuisance: whether to add the data set's nuisances, as in training.
+        """
+        partners = self._partners(indices, generator)
+        first, second = self.inputs[indices], self.inputs[partners]
+        if nuisance:
+            first = self.task.dataset.nuisance(first, self.schema, generator, second=False)
+            second = self.task.dataset.nuisance(second, self.schema, generator, second=True)
+        drawn = {a.name: self._draw_latents(a, indices, partners, generator) for a in self.task.actions}
+        for action in self._applied:
+            first = action.apply(first, drawn[action.name][0], self.schema)
+            second = action.apply(second, drawn[action.name][1], self.schema)
+        return PairBatch(
+            first,
+            second,
+            {a.name: a.relative(*drawn[a.name]) for a in self.task.actions},
+            {a.name: a.absolute(drawn[a.name][0]) for a in self.task.actions},
+            {a.name: a.absolute(drawn[a.name][1]) for a in self.task.actions},
+        )
+
+    def _draw_latents(
+        self, action: ActionType, indices: Tensor, partners: Tensor, generator: Generator
+    ) -> tuple[Tensor, Tensor]:
+        if action.recorded:
+            return self._latents[action.name][indices], self._latents[action.name][partners]
+        first = action.sample(self.inputs[indices], self.schema, generator)
+        return first, action.sample_partner(self.inputs[partners], first, self.schema, generator)
+
+    def _partners(self, indices: Tensor, generator: Generator) -> Tensor:
+        if not any(action.recorded for action in self.task.actions):
+            return indices
+        # The k-th of the other views, counted from the sample itself around the object's views.
+        ranks = torch.empty_like(self._order).scatter_(0, self._order, torch.arange(len(self._order)))
+        count, start = self._count[indices], self._start[indices]
+        step = 1 + (torch.rand(len(indices), generator=generator) * (count - 1)).long()
+        return self._order[start + (ranks[indices] - start + step) % count]
+
+
+def _views_of_objects(objects: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Samples sorted by object; and for each sample, where its object begins there and how many views it has."""
+    order = torch.argsort(objects, stable=True)
+    _, inverse, counts = torch.unique(objects, return_inverse=True, return_counts=True)
+    if int(counts.min()) < 2:
+        raise CorruptFileError("a recorded action type needs at least two views of every object; object "
+                               f"{int(objects[(counts[inverse] < 2).nonzero()[0, 0]])} has one")
+    starts = torch.cumsum(counts, 0) - counts
+    return order, starts[inverse], counts[inverse]

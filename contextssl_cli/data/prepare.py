@@ -1,0 +1,65 @@
+"""Prepare a data set: run its plugin and write the store."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+
+from contextssl_cli import paths
+from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError
+from contextssl_cli.plugin.kinds import Dataset
+from contextssl_cli.store.dataset import Store, create_store
+
+
+def prepare(dataset: Dataset, source: Path | None = None, out: Path | None = None, *, force: bool = False) -> Store:
+    """Write the store of a data set, or keep the one that is there.
+
+    Args:
+        dataset: the plugin.
+        source: its source files; with None it makes or downloads them.
+        out: where the store is to stand; by default ``CONTEXTSSL_HOME/stores/<dataset>.h5``.
+        force: write it again even if it is there.
+
+    Raises:
+        UsageError: if another file stands at ``out``.
+        DataMissingError, CorruptFileError: from the source.
+    """
+    path = out or paths.store_path(dataset.name)
+    if path.exists() and not force:
+        return _existing(dataset, path)
+    prepared = dataset.prepare(source)
+    provenance = {
+        "sources": dict(prepared.sources),
+        "source": str(source.resolve()) if source else None,
+        "plugin": f"{type(dataset).__module__}:{type(dataset).__qualname__}",
+        "licence": dataset.licence,
+        "contextssl": metadata.version("contextssl"),
+    }
+    with create_store(path, prepared.schema, provenance) as writer:
+        for samples in prepared.samples:
+            writer.append(samples)
+    return Store(path)
+
+
+def prepared_store(dataset: Dataset, path: Path | None = None) -> Store:
+    """The store of a data set; a data set that needs no source is prepared on the way.
+
+    Raises:
+        DataMissingError: if it has not been prepared and needs a source.
+    """
+    path = path or paths.store_path(dataset.name)
+    if not path.exists() and dataset.needs_source:
+        raise DataMissingError(f"{dataset.name} is not prepared ({path} is not there): run "
+                               f"contextssl prepare {dataset.name} --source DIR")
+    return prepare(dataset, out=path)
+
+
+def _existing(dataset: Dataset, path: Path) -> Store:
+    try:
+        store = Store(path)
+    except (CorruptFileError, DataMissingError) as error:
+        raise type(error)(f"{error}; contextssl prepare {dataset.name} --force replaces it") from error
+    if store.schema.dataset != dataset.name:
+        raise UsageError(f"{path} is the store of {store.schema.dataset}, not of {dataset.name}; choose another --out "
+                         "or add --force")
+    return store

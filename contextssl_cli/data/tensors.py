@@ -1,0 +1,59 @@
+"""Between the arrays of files and users, and the tensors of the model."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from contextssl_cli.errors import CorruptFileError
+from contextssl_cli.store.schema import Schema
+
+
+def to_tensor(array: NDArray[Any], schema: Schema, what: str = "the input") -> Tensor:
+    """Model input from stored or user-supplied samples.
+
+    Args:
+        array: (N, *schema.shape), or flattened to (N, features). Images are uint8 0..255 or float 0..1, channels
+            last.
+        schema: of the data set that the model was trained on.
+        what: how an error calls the array.
+
+    Returns:
+        float32, (N, channels, height, width) in [0, 1] for images, (N, *schema.shape) otherwise.
+
+    Raises:
+        CorruptFileError: if the shape differs, or values are not finite or out of range.
+    """
+    array = np.asarray(array)
+    if array.dtype.kind not in "uif":
+        raise CorruptFileError(f"{what} has the type {array.dtype}, expected numbers")
+    if array.ndim == 2 and array.shape[1] == math.prod(schema.shape):
+        array = array.reshape(len(array), *schema.shape)
+    if array.shape[1:] != schema.shape:
+        raise CorruptFileError(f"{what} has samples of the shape {array.shape[1:]}, this model takes {schema.shape}")
+    if not np.isfinite(array).all():
+        raise CorruptFileError(f"{what} holds NaN or infinite values")
+    if schema.modality != "image":
+        return torch.from_numpy(np.array(array, dtype=np.float32))
+    return torch.from_numpy(_unit_range(array, what)).permute(0, 3, 1, 2).contiguous()
+
+
+def to_array(inputs: Tensor, schema: Schema) -> NDArray[np.float32]:
+    """Samples as files hold them, (N, *schema.shape) float32, from model input."""
+    if schema.modality == "image":
+        inputs = inputs.permute(0, 2, 3, 1)
+    return inputs.cpu().contiguous().numpy()
+
+
+def _unit_range(array: NDArray[Any], what: str) -> NDArray[np.float32]:
+    if array.dtype == np.uint8:
+        return np.asarray(array, dtype=np.float32) / np.float32(255)
+    if array.size and (array.min() < 0 or array.max() > 1):
+        raise CorruptFileError(f"{what} has values from {array.min():g} to {array.max():g}; images are uint8 0..255 or "
+                               "float 0..1")
+    return np.array(array, dtype=np.float32)

@@ -1,0 +1,54 @@
+"""The errors a user can meet, each with the exit code that the command line returns for it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ContextSSLError(Exception):
+    """Base of all errors that are shown to a user as one message without a traceback.
+
+    The message names the file or value, what was expected, and what to do.
+    """
+
+    exit_code = 1
+
+
+class UsageError(ContextSSLError):
+    """A name, option or value is wrong."""
+
+    exit_code = 2
+
+
+class DataMissingError(ContextSSLError):
+    """Data that a command needs is not there, or may not be read."""
+
+    exit_code = 3
+
+
+class CorruptFileError(ContextSSLError):
+    """A file is damaged, foreign, too new, or does not fit the other files it is used with."""
+
+    exit_code = 4
+
+
+class PluginError(ContextSSLError):
+    """A plugin could not be loaded or broke its contract."""
+
+    exit_code = 5
+
+
+class Interrupted(ContextSSLError):  # noqa: N818 - an interruption is not an error of anyone's
+    """The user stopped a run; its state has been saved."""
+
+    exit_code = 130
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """A hint for a misspelt ``name``: the closest known name, or the list of all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known: {', '.join(names)}" if names else "none are known"

@@ -1,0 +1,104 @@
+"""Writing files so that a crash leaves the old file or none."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success flush it to disk and rename it to ``path``.
+
+    Raises:
+        ContextSSLError: if the disk is full. Nothing is left behind.
+        DataMissingError: if the folder is missing or may not be written to.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    except OSError as error:
+        raise write_error(path, error) from error
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        _fsync(temporary)
+        temporary.replace(path)
+        _fsync(path.parent)
+    except OSError as error:
+        raise write_error(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_error(path: Path, error: OSError) -> ContextSSLError:
+    """The message for a failed write to ``path``."""
+    # HDF5 and safetensors report the cause in the text only.
+    if error.errno in _NO_SPACE or any(os.strerror(code) in str(error) for code in _NO_SPACE):
+        return ContextSSLError(f"no space left while writing {path}; nothing was kept: free some space or choose "
+                               "another place with --out or CONTEXTSSL_HOME")
+    reason = error.strerror or str(error)
+    return DataMissingError(f"cannot write {path}: {reason}; choose another place with --out or CONTEXTSSL_HOME")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` to ``path`` as indented JSON, atomically."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        DataMissingError: if there is no such file.
+        CorruptFileError: if it is not a JSON object.
+    """
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataMissingError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise CorruptFileError(f"{path} is not valid JSON ({error}); it may have been cut off or edited") from error
+    if not isinstance(value, dict):
+        raise CorruptFileError(f"{path} holds a {type(value).__name__}, expected a JSON object")
+    return value
+
+
+def file_hash(path: Path, algorithm: str = "sha256") -> str:
+    """The hexadecimal digest of a file's bytes."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, algorithm).hexdigest()
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

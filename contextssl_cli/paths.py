@@ -1,0 +1,50 @@
+"""Where contextssl keeps its files: ``CONTEXTSSL_HOME``, else the platform's data folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+from contextssl_cli.errors import DataMissingError
+
+
+def home() -> Path:
+    """The folder of all prepared stores and runs."""
+    configured = os.environ.get("CONTEXTSSL_HOME")
+    return Path(configured).expanduser() if configured else Path(platformdirs.user_data_dir("contextssl"))
+
+
+def cache() -> Path:
+    """The folder for downloads, which may be deleted at any time."""
+    if os.environ.get("CONTEXTSSL_HOME"):
+        return home() / "cache"
+    return Path(platformdirs.user_cache_dir("contextssl"))
+
+
+def store_path(dataset: str) -> Path:
+    """The default place of a data set's store."""
+    return home() / "stores" / f"{dataset}.h5"
+
+
+def runs_folder(task: str) -> Path:
+    """The default folder for the runs of one task, for example ``adult-gender``."""
+    return home() / "runs" / task
+
+
+def make_folder(path: Path) -> Path:
+    """Create ``path`` with its parents.
+
+    Raises:
+        DataMissingError: if it cannot be created or written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataMissingError(f"cannot create the folder {path}: {error.strerror}; choose another with --out "
+                               "or CONTEXTSSL_HOME") from error
+    if not os.access(path, os.W_OK):
+        raise DataMissingError(f"cannot write to the folder {path}: permission denied; choose another with --out "
+                               "or CONTEXTSSL_HOME")
+    return path

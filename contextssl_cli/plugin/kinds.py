@@ -1,0 +1,111 @@
+"""The two kinds of plugin: a data set, and an action type.
+
+Neither imports torch when it is defined: methods that need it import it themselves, so that
+``contextssl plugins`` stays quick.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from contextssl_cli.store.dataset import Samples
+from contextssl_cli.store.schema import Schema
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a data set hands to the store.
+
+    Attributes:
+        schema: what the data set is.
+        samples: batches, each of one split; read once, so a generator keeps memory bounded.
+        sources: digests of the source files by name, kept as provenance.
+    """
+
+    schema: Schema
+    samples: Iterable[Samples]
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+class ActionType(ABC):
+    """A kind of transformation whose parameters are known, such as a rotation or a change of sex.
+
+    An *applied* action type draws its own parameters and transforms a batch of tensors. A *recorded* one belongs to
+    a data set that ships several views of an object with their latents; it neither samples nor applies.
+
+    Images reach an action type as (N, channels, height, width) float in [0, 1], tables as (N, features).
+    """
+
+    name: ClassVar[str]
+    """Lower-case letters, digits and underscores; no hyphen, which separates names in ``pretrain --plugin``."""
+    summary: ClassVar[str]
+    """One line: the parameters and their units."""
+    modality: ClassVar[str]
+    recorded: ClassVar[bool] = False
+    order: ClassVar[int] = 0
+    """Where several applied action types meet, the lower order is applied first."""
+    probe: ClassVar[Literal["linear", "mlp"]] = "linear"
+    """The paper's probe for this action type (section 4.2: an MLP for rotation, linear for colour)."""
+
+    @abstractmethod
+    def width(self, schema: Schema) -> int:
+        """Numbers in the action block."""
+
+    def sample(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
+        """Latents of the first view, one row per input: (N, latent width).
+
+        Draw them from ``generator`` alone, on the CPU, so that a seed gives the same views everywhere.
+        """
+        raise NotImplementedError(f"the action type {self.name!r} is recorded and draws no parameters")
+
+    def sample_partner(self, inputs: Tensor, latents: Tensor, schema: Schema, generator: Generator) -> Tensor:
+        """Latents of the second view; unless overridden, drawn as the first's."""
+        return self.sample(inputs, schema, generator)
+
+    def apply(self, inputs: Tensor, latents: Tensor, schema: Schema) -> Tensor:
+        """Transform each input by its row of latents; the shape stays."""
+        raise NotImplementedError(f"the action type {self.name!r} is recorded and transforms nothing")
+
+    @abstractmethod
+    def relative(self, first: Tensor, second: Tensor) -> Tensor:
+        """The action that takes the first view to the second: (N, width), zero where they are equal in this type."""
+
+    def absolute(self, latents: Tensor) -> Tensor:
+        """The latents in the action's own representation, (N, width): the target of the auxiliary predictor."""
+        return latents
+
+
+class Dataset(ABC):
+    """A source of samples, and how to train on it by default."""
+
+    name: ClassVar[str]
+    """Lower-case letters, digits and underscores."""
+    summary: ClassVar[str]
+    modality: ClassVar[str]
+    licence: ClassVar[str]
+    needs_source: ClassVar[bool] = True
+    """False if ``prepare`` works without ``--source`` and without a network."""
+    actions: ClassVar[tuple[ActionType, ...]] = ()
+    """The data set's own action types, recorded ones among them; they shadow others of the same name."""
+    training: ClassVar[Mapping[str, Any]] = {}
+    """Defaults of the pretraining configuration (``contextssl_cli.training.config``)."""
+
+    @abstractmethod
+    def prepare(self, source: Path | None) -> Prepared:
+        """Read the source, a file or a folder; with None, download it or make it.
+
+        Raises:
+            DataMissingError: if the source, or a part of it, is not there.
+            CorruptFileError: if it is not what it should be.
+        """
+
+    def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator, *, second: bool) -> Tensor:
+        """Random changes during training that no action describes, for the first or the second view; none by default."""
+        return inputs

@@ -1,0 +1,159 @@
+"""Finding plugins: one entry point at a time, so that a broken one costs nobody else anything."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any
+
+import pluggy
+
+from contextssl_cli.errors import PluginError, UsageError, suggestion
+from contextssl_cli.plugin import spec
+from contextssl_cli.plugin.kinds import ActionType, Dataset
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+
+
+@dataclass
+class PluginRow:
+    """One entry point: what it brings, or why it brings nothing."""
+
+    name: str
+    owner: str
+    datasets: list[Dataset] = field(default_factory=list)
+    actions: list[ActionType] = field(default_factory=list)
+    error: str = ""
+
+
+class Registry:
+    """All data sets and action types of the installed plugins, and a row for every plugin that failed.
+
+    Args:
+        entry_points: of the group ``contextssl``.
+    """
+
+    def __init__(self, entry_points: Iterable[metadata.EntryPoint]) -> None:
+        self.rows: list[PluginRow] = []
+        self.datasets: dict[str, Dataset] = {}
+        self.actions: dict[str, ActionType] = {}
+        self._owners: dict[tuple[str, str], str] = {}
+        self._manager = pluggy.PluginManager(spec.GROUP)
+        self._manager.add_hookspecs(spec)
+        # Our own distribution first, then by name: who wins a duplicate does not depend on sys.path.
+        for point in sorted(entry_points, key=lambda p: (_owner(p) != "contextssl", _owner(p), p.name)):
+            self._add(point)
+
+    def dataset(self, name: str) -> Dataset:
+        """The data set called ``name``.
+
+        Raises:
+            PluginError: if the plugin of that name failed to load.
+            UsageError: if there is none, with a suggestion.
+        """
+        if name not in self.datasets:
+            self._raise_failure(name)
+            raise UsageError(f"there is no data set {name!r}: {suggestion(name, self.datasets)} "
+                             "(contextssl plugins lists all)")
+        return self.datasets[name]
+
+    def action(self, dataset: Dataset, name: str) -> ActionType:
+        """The action type ``name`` on a data set: its own if it has one, else the one for its modality.
+
+        Raises:
+            PluginError: if the plugin of that name failed to load.
+            UsageError: if there is none, or it works on another modality.
+        """
+        usable = self.actions_for(dataset)
+        if name in usable:
+            return usable[name]
+        if name in self.actions:
+            raise UsageError(f"the action type {name!r} works on {self.actions[name].modality} data, "
+                             f"{dataset.name} is {dataset.modality} data; it takes: {', '.join(sorted(usable))}")
+        self._raise_failure(name)
+        raise UsageError(f"there is no action type {name!r} for {dataset.name}: {suggestion(name, usable)}")
+
+    def actions_for(self, dataset: Dataset) -> dict[str, ActionType]:
+        """Every action type that works on a data set."""
+        applied = {name: action for name, action in self.actions.items() if action.modality == dataset.modality}
+        return applied | {action.name: action for action in dataset.actions}
+
+    def _add(self, point: metadata.EntryPoint) -> None:
+        row = PluginRow(point.name, _owner(point))
+        self.rows.append(row)
+        twin = self._owners.setdefault(("plugin", point.name), row.owner)
+        if twin is not row.owner:
+            row.error = f"duplicate: {twin} and {row.owner} both bring the plugin {point.name!r}; that of {twin} is used"
+            return
+        try:
+            module = point.load()
+            self._register(module, point.name)
+            self._collect(module, row)
+        except Exception as error:  # a stranger's code may raise anything; the row tells
+            row.error = _reason(error)
+
+    def _register(self, module: Any, name: str) -> None:
+        unmarked = [key for key in vars(module) if key.startswith(f"{spec.GROUP}_")
+                    and hasattr(spec, key) and not hasattr(getattr(module, key), f"{spec.GROUP}_impl")]
+        if unmarked:
+            raise PluginError(f"the hook {unmarked[0]} is not marked with @hookimpl")
+        self._manager.register(module, name)
+        try:
+            self._manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            self._manager.unregister(module)
+            hooks = [key for key in vars(spec) if key.startswith(f"{spec.GROUP}_")]
+            raise PluginError(f"{error}; the hooks are {', '.join(hooks)}") from error
+
+    def _collect(self, module: Any, row: PluginRow) -> None:
+        others = [plugin for plugin in self._manager.get_plugins() if plugin is not module]
+        found: dict[str, list[Any]] = {}
+        for hook, kind in (("contextssl_datasets", Dataset), ("contextssl_action_types", ActionType)):
+            results = self._manager.subset_hook_caller(hook, remove_plugins=others)()
+            found[hook] = [_checked(item, kind, hook) for result in results for item in result]
+        if not any(found.values()):
+            raise PluginError("it brings neither a data set nor an action type")
+        row.datasets = self._claim("data set", found["contextssl_datasets"], self.datasets, row)
+        row.actions = self._claim("action type", found["contextssl_action_types"], self.actions, row)
+
+    def _claim(self, kind: str, items: Sequence[Any], table: dict[str, Any], row: PluginRow) -> list[Any]:
+        kept = []
+        for item in items:
+            here = f"{row.owner} ({row.name})"
+            owner = self._owners.setdefault((kind, item.name), here)
+            if item.name in table:
+                row.error = f"duplicate: {owner} and {here} both bring the {kind} {item.name!r}; that of {owner} is used"
+            else:
+                table[item.name] = item
+                kept.append(item)
+        return kept
+
+    def _raise_failure(self, name: str) -> None:
+        for row in self.rows:
+            if row.error and row.name in (name, f"{spec.GROUP}_{name}"):
+                raise PluginError(f"the plugin {row.name} of {row.owner} failed: {row.error}")
+
+
+@functools.cache
+def registry() -> Registry:
+    """The registry of the installed plugins."""
+    return Registry(metadata.entry_points(group=spec.GROUP))
+
+
+def _checked(item: Any, kind: type, hook: str) -> Any:
+    if not isinstance(item, kind):
+        raise PluginError(f"{hook} returned {item!r}, expected instances of {kind.__name__}")
+    if not _NAME.match(getattr(item, "name", "")):
+        raise PluginError(f"{hook} returned {item!r}, whose name is not made of a-z, 0-9 and _")
+    return item
+
+
+def _owner(point: metadata.EntryPoint) -> str:
+    return point.dist.name if point.dist else "unknown"
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,124 @@
+"""The context: example pairs (x, action, y) from one environment, and their file (format: ``docs/formats.md``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contextssl_cli.errors import CorruptFileError
+from contextssl_cli.store import arrays as array_files
+from contextssl_cli.store import hdf5
+
+KIND = "contextssl-context"
+VERSION = 1
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Context:
+    """P example pairs from one environment.
+
+    Attributes:
+        x: (P, *shape) inputs; images are (height, width, channels), uint8 0..255 or float 0..1.
+        y: (P, *shape) the inputs after the action.
+        actions: (P, width) relative parameters by *active* action type; a type that is not named is zeroed,
+            so the embedding becomes invariant to it. No block at all is the empty environment.
+        fingerprint: of the run that the context was made for, or empty.
+        run: the folder of that run, or empty.
+
+    Raises:
+        CorruptFileError: on zero pairs, unequal lengths or shapes, NaN or infinite values.
+    """
+
+    x: Array
+    y: Array
+    actions: Mapping[str, Array] = field(default_factory=dict)
+    fingerprint: str = ""
+    run: str = ""
+
+    def __post_init__(self) -> None:
+        if self.x.ndim < 2 or len(self.x) == 0:
+            raise CorruptFileError("a context needs at least one pair, and x of shape (pairs, *input shape); "
+                                   f"x has the shape {self.x.shape}")
+        if self.x.shape != self.y.shape:
+            raise CorruptFileError(f"x has the shape {self.x.shape} and y {self.y.shape}; they must be equal")
+        for name, block in self.actions.items():
+            if block.ndim != 2 or len(block) != len(self.x):
+                raise CorruptFileError(f"the action block {name!r} has the shape {block.shape}, expected "
+                                       f"({len(self.x)}, width): one row per pair")
+        for name, array in {"x": self.x, "y": self.y, **self.actions}.items():
+            if array.dtype.kind not in "uif":
+                raise CorruptFileError(f"{name!r} of the context has the type {array.dtype}, expected numbers")
+            if not np.isfinite(array).all():
+                raise CorruptFileError(f"{name!r} of the context holds NaN or infinite values")
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def environment(self) -> tuple[str, ...]:
+        """The active action types, in alphabetical order."""
+        return tuple(sorted(self.actions))
+
+    def take(self, pairs: int) -> Context:
+        """The first ``pairs`` pairs."""
+        blocks = {name: block[:pairs] for name, block in self.actions.items()}
+        return Context(self.x[:pairs], self.y[:pairs], blocks, self.fingerprint, self.run)
+
+    def save(self, path: Path) -> None:
+        """Write the context file atomically."""
+        with hdf5.create(Path(path), KIND, VERSION) as file:
+            file.attrs["fingerprint"] = self.fingerprint
+            file.attrs["run"] = self.run
+            file.create_dataset("x", data=self.x)
+            file.create_dataset("y", data=self.y)
+            hdf5.write_group(file, "actions", self.actions)
+
+    @classmethod
+    def load(cls, path: Path) -> Context:
+        """Read a context file.
+
+        Raises:
+            DataMissingError: if there is no such file.
+            CorruptFileError: if it is damaged, foreign, too new, or its pairs are not valid.
+        """
+        path = Path(path)
+        with hdf5.open_kind(path, KIND, VERSION) as file:
+            parts = hdf5.read(file, "x", path), hdf5.read(file, "y", path), hdf5.read_group(file, "actions", path)
+            origin = str(file.attrs.get("fingerprint", "")), str(file.attrs.get("run", ""))
+        return _named(path, *parts, *origin)
+
+    @classmethod
+    def from_pairs(cls, path: Path, fingerprint: str = "", run: str = "") -> Context:
+        """Read a user's own pairs: HDF5 or NPZ with ``x``, ``y`` and one array per action type.
+
+        The blocks stand in a group ``actions`` or under names that begin with ``actions/``.
+
+        Raises:
+            DataMissingError: if there is no such file.
+            CorruptFileError: if it cannot be read, or its pairs are not valid.
+        """
+        found = array_files.read_arrays(Path(path))
+        missing = [name for name in ("x", "y") if name not in found]
+        if missing:
+            raise CorruptFileError(f"{path} has no array {missing[0]!r}; it holds {sorted(found)}, expected x, y and "
+                                   "actions/<action type>")
+        blocks = {name.removeprefix("actions/"): found[name] for name in found if name.startswith("actions/")}
+        unknown = sorted(set(found) - {"x", "y"} - {f"actions/{name}" for name in blocks})
+        if unknown:
+            raise CorruptFileError(f"{path} has an array {unknown[0]!r} that is not understood; expected x, y and "
+                                   "actions/<action type>")
+        return _named(Path(path), found["x"], found["y"], blocks, fingerprint, run)
+
+
+def _named(path: Path, x: Array, y: Array, actions: Mapping[str, Array], fingerprint: str, run: str) -> Context:
+    try:
+        return Context(x, y, actions, fingerprint, run)
+    except CorruptFileError as error:
+        raise CorruptFileError(f"{path}: {error}") from error

@@ -1,0 +1,65 @@
+"""The embeddings file that ``contextssl adapt`` writes (format: ``docs/formats.md``)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contextssl_cli.store import hdf5
+
+KIND = "contextssl-embeddings"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Embeddings of N inputs under one context.
+
+    Attributes:
+        values: (N, D) float32, each of unit length.
+        labels: (N,) class indices by task, where the input has them.
+        attributes: (N,) category indices by sensitive attribute, where the input has them.
+        names: what each row is (a file name), or empty.
+        about: the run, the context, the input and the symmetry profile; kept as JSON.
+    """
+
+    values: NDArray[np.float32]
+    labels: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    attributes: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write the file atomically."""
+        with hdf5.create(Path(path), KIND, VERSION) as file:
+            file.create_dataset("embeddings", data=self.values)
+            hdf5.write_group(file, "labels", self.labels)
+            hdf5.write_group(file, "attributes", self.attributes)
+            if self.names:
+                file.create_dataset("names", data=[name.encode() for name in self.names])
+            file.attrs["about"] = json.dumps(dict(self.about))
+
+    @classmethod
+    def load(cls, path: Path) -> Embeddings:
+        """Read the file.
+
+        Raises:
+            DataMissingError: if there is no such file.
+            CorruptFileError: if it is damaged, foreign or too new.
+        """
+        path = Path(path)
+        with hdf5.open_kind(path, KIND, VERSION) as file:
+            names = tuple(name.decode() for name in hdf5.read(file, "names", path)) if "names" in file else ()
+            return cls(
+                values=hdf5.read(file, "embeddings", path),
+                labels=hdf5.read_group(file, "labels", path),
+                attributes=hdf5.read_group(file, "attributes", path),
+                names=names,
+                about=json.loads(file.attrs.get("about", "{}")),
+            )

@@ -1,0 +1,121 @@
+"""The only module that imports h5py: atomic creation, and opening with an answer to every way a file can be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from contextssl_cli import files
+from contextssl_cli.errors import CorruptFileError, DataMissingError
+
+File = h5py.File
+Group = h5py.Group
+Dataset = h5py.Dataset
+
+
+@contextmanager
+def create(path: Path, kind: str, version: int) -> Iterator[h5py.File]:
+    """Create a file of the given ``kind`` atomically; its completeness flag is set last.
+
+    Raises:
+        ContextSSLError: if the disk is full; DataMissingError: if the folder may not be written to.
+    """
+    with files.atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["format"] = kind
+        file.attrs["version"] = version
+        yield file
+        file.attrs["complete"] = True
+
+
+def open_plain(path: Path) -> h5py.File:
+    """Open any HDF5 file for reading.
+
+    Raises:
+        DataMissingError: if there is no such file or it may not be read.
+        CorruptFileError: if it is not HDF5, or cut off.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise CorruptFileError(f"{path} is a folder, expected an HDF5 file")
+    try:
+        return h5py.File(path, "r")
+    except (FileNotFoundError, PermissionError) as error:
+        raise DataMissingError(f"cannot read {path}: {error.strerror or 'permission denied'}") from error
+    except OSError as error:
+        reason = "it is cut off" if "truncated" in str(error) else "it is damaged or another kind of file"
+        raise CorruptFileError(f"{path} cannot be opened as HDF5: {reason}; write it again") from error
+
+
+def open_kind(path: Path, kind: str, version: int) -> h5py.File:
+    """Open a complete file of the given ``kind``, of format ``version`` or older.
+
+    Raises:
+        DataMissingError: if there is no such file.
+        CorruptFileError: if it is damaged, of another kind, newer than ``version``, or incomplete.
+    """
+    file = open_plain(path)
+    try:
+        _check_header(path, file, kind, version)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def kind_of(path: Path) -> str:
+    """The ``format`` attribute of an HDF5 file, or an empty string if it has none."""
+    with open_plain(path) as file:
+        return str(file.attrs.get("format", ""))
+
+
+def _check_header(path: Path, file: h5py.File, kind: str, version: int) -> None:
+    found = str(file.attrs.get("format", "unknown"))
+    if found != kind:
+        raise CorruptFileError(f"{path} has the format {found!r}, expected {kind!r}; see docs/formats.md")
+    written = file.attrs.get("version")
+    if not isinstance(written, int | np.integer):
+        raise CorruptFileError(f"{path} has no integer attribute 'version'; see docs/formats.md")
+    if written > version:
+        raise CorruptFileError(f"{path} has format version {written}, this contextssl reads up to {version}: "
+                               "upgrade contextssl")
+    # A user's script may write a context without the flag: absent counts as complete.
+    if not file.attrs.get("complete", True):
+        raise CorruptFileError(f"{path} is incomplete; write it again")
+
+
+def read(parent: h5py.Group, name: str, path: Path) -> NDArray[Any]:
+    """Read a whole dataset.
+
+    Raises:
+        CorruptFileError: if it is missing, a group, or its chunks are damaged.
+    """
+    item = parent.get(name)
+    if not isinstance(item, h5py.Dataset):
+        raise CorruptFileError(f"{path} has no dataset {parent.name.rstrip('/')}/{name}; see docs/formats.md")
+    try:
+        return np.asarray(item[...])
+    except OSError as error:
+        raise CorruptFileError(f"{path}: the dataset {item.name} is damaged ({error}); write the file again") from error
+
+
+def read_group(parent: h5py.Group, name: str, path: Path) -> dict[str, NDArray[Any]]:
+    """Read every dataset of a group, none if the group is missing."""
+    group = parent.get(name)
+    if group is None:
+        return {}
+    if not isinstance(group, h5py.Group):
+        raise CorruptFileError(f"{path}: {name!r} is a dataset, expected a group; see docs/formats.md")
+    return {key: read(group, key, path) for key in group}
+
+
+def write_group(parent: h5py.Group, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write named arrays into a group."""
+    group = parent.create_group(name)
+    for key, array in arrays.items():
+        group.create_dataset(key, data=array)

@@ -1,0 +1,146 @@
+"""UCI Adult (Becker and Kohavi, 1996): census records, income as the task, sex as the sensitive attribute."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contextssl_cli.errors import CorruptFileError
+from contextssl_cli.files import file_hash
+from contextssl_cli.plugin import Column, Dataset, Prepared, Samples, Schema
+from contextssl_cli.plugin.sources import download, source_file
+
+if TYPE_CHECKING:
+    import polars as pl
+    from torch import Generator, Tensor
+
+PAGE = "https://archive.ics.uci.edu/dataset/2/adult"
+URLS = {
+    "https://archive.ics.uci.edu/ml/machine-learning-databases/adult/adult.data": "md5:5d7c39d7b8804f071cdd1f2a7c460872",
+    "https://archive.ics.uci.edu/ml/machine-learning-databases/adult/adult.test": "md5:35238206dfdf7f1fe215bbb874adecdc",
+}
+NUMERIC = ("age", "fnlwgt", "education-num", "capital-gain", "capital-loss", "hours-per-week")
+COLUMNS = (
+    "age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation", "relationship",
+    "race", "sex", "capital-gain", "capital-loss", "hours-per-week", "native-country", "income",
+)  # fmt: skip
+SEX = ("Female", "Male")
+INCOME = ("<=50K", ">50K")
+CORRUPTION_RATE = 0.3
+
+
+class Adult(Dataset):
+    """The canonical files: ``adult.data`` for training, ``adult.test`` for the test."""
+
+    name = "adult"
+    summary = "UCI Adult, 48,842 census records; task: income, sensitive attribute: gender"
+    modality = "table"
+    licence = "CC BY 4.0 (UCI Machine Learning Repository)"
+
+    def prepare(self, source: Path | None) -> Prepared:
+        """Read both files; standardise numbers by the training records, encode the categories as one-hot."""
+        folder = source or download(URLS, self.name, PAGE)
+        paths = {"train": source_file(folder, "adult.data"), "test": source_file(folder, "adult.test")}
+        tables = {split: read_records(path, header_lines=int(split == "test")) for split, path in paths.items()}
+        columns = _columns(tables["train"])
+        schema = Schema(
+            dataset=self.name,
+            modality=self.modality,
+            shape=(columns[-1].stop,),
+            dtype="float32",
+            columns=columns,
+            tasks={"income": INCOME},
+            attributes={"gender": SEX},
+        )
+        samples = [_samples(split, table, columns, paths[split]) for split, table in tables.items()]
+        return Prepared(schema, samples, {path.name: file_hash(path) for path in paths.values()})
+
+    def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator, *, second: bool) -> Tensor:
+        """Corrupt the second view as SCARF does, so that aligning a pair is not trivial."""
+        from contextssl_cli.data.nuisance import scarf_corruption
+
+        return scarf_corruption(inputs, schema, CORRUPTION_RATE, generator) if second else inputs
+
+
+def read_records(path: Path, header_lines: int) -> pl.DataFrame:
+    """The records of one file as text columns, stripped of blanks and of the full stop that ends a test label.
+
+    Raises:
+        CorruptFileError: if a line has another number of columns, or a number is not one; the line is named.
+    """
+    import polars as pl
+
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise CorruptFileError(f"{path} is not UTF-8 text ({error}); expected the file of {PAGE}") from error
+    rows = []
+    for number, line in enumerate(lines[header_lines:], start=1 + header_lines):
+        if not line.strip():
+            continue
+        cells = [cell.strip() for cell in line.rstrip(".").split(",")]
+        if len(cells) != len(COLUMNS):
+            raise CorruptFileError(f"{path}, line {number}: {len(cells)} columns, expected {len(COLUMNS)}; the file may "
+                                   "be cut off, fetch it again")
+        rows.append(cells)
+    if not rows:
+        raise CorruptFileError(f"{path} holds no records")
+    table = pl.DataFrame(rows, schema=list(COLUMNS), orient="row")
+    return table.with_columns(_numbers(table[name], path) for name in NUMERIC)
+
+
+def _numbers(text: pl.Series, path: Path) -> pl.Series:
+    import polars as pl
+
+    values = text.cast(pl.Float64, strict=False)
+    wrong = values.is_null() | ~values.fill_null(0).is_finite()
+    if wrong.any():
+        raise CorruptFileError(f"{path}: the column {text.name!r} holds {text.filter(wrong)[0]!r}, expected a number")
+    return values
+
+
+def _columns(train: pl.DataFrame) -> tuple[Column, ...]:
+    columns: list[Column] = []
+    start = 0
+    for name in COLUMNS[:-1]:
+        values = train[name].to_numpy()
+        attribute = "gender" if name == "sex" else None
+        if name in NUMERIC:
+            std = float(values.std()) or 1.0
+            column = Column(name=name, kind="numeric", start=start, stop=start + 1, mean=float(values.mean()), std=std)
+        else:
+            categories = SEX if name == "sex" else tuple(sorted(set(values)))
+            column = Column(name=name, kind="categorical", start=start, stop=start + len(categories),
+                            categories=categories, attribute=attribute)  # fmt: skip
+        columns.append(column)
+        start = column.stop
+    return tuple(columns)
+
+
+def _samples(split: str, table: pl.DataFrame, columns: Sequence[Column], path: Path) -> Samples:
+    parts = [_encode(table[column.name].to_numpy(), column, path) for column in columns]
+    return Samples(
+        split,
+        np.concatenate(parts, axis=1),
+        labels={"income": _codes(table["income"].to_numpy(), INCOME, "income", path)},
+        attributes={"gender": _codes(table["sex"].to_numpy(), SEX, "sex", path)},
+    )
+
+
+def _encode(values: NDArray[Any], column: Column, path: Path) -> NDArray[np.float32]:
+    if column.kind == "numeric":
+        return ((values - column.mean) / column.std).astype(np.float32)[:, None]
+    codes = _codes(values, column.categories, column.name, path)
+    return np.eye(len(column.categories), dtype=np.float32)[codes]
+
+
+def _codes(values: NDArray[Any], categories: Sequence[str], name: str, path: Path) -> NDArray[np.int64]:
+    known = {category: code for code, category in enumerate(categories)}
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise CorruptFileError(f"{path}: the column {name!r} holds {unknown[0]!r}, expected one of {', '.join(categories)}")
+    return np.array([known[value] for value in values])

@@ -1,0 +1,13 @@
+"""The action type ``gender``: the sensitive attribute of a table changes, or stays."""
+
+from __future__ import annotations
+
+from contextssl_gender.gender import Gender
+
+from contextssl_cli.plugin import ActionType, hookimpl
+
+
+@hookimpl
+def contextssl_action_types() -> list[ActionType]:
+    """Bring the change of gender."""
+    return [Gender()]

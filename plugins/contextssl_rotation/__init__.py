@@ -1,0 +1,13 @@
+"""The action type ``rotation``: a planar rotation of an image."""
+
+from __future__ import annotations
+
+from contextssl_rotation.rotation import Rotation
+
+from contextssl_cli.plugin import ActionType, hookimpl
+
+
+@hookimpl
+def contextssl_action_types() -> list[ActionType]:
+    """Bring the planar rotation."""
+    return [Rotation()]
