@@ -36,9 +36,9 @@ def atomic(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
-        _fsync(temporary)
+        flush(temporary)
         temporary.replace(path)
-        _fsync(path.parent)
+        flush(path.parent)
     except OSError as error:
         raise write_error(path, error) from error
     finally:
@@ -90,7 +90,8 @@ def file_hash(path: Path, algorithm: str = "sha256") -> str:
         return hashlib.file_digest(stream, algorithm).hexdigest()
 
 
-def _fsync(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Wait until a file, or the entries of a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -71,7 +71,7 @@ class PairSource:
         self.schema = schema
         self.inputs = inputs
         self._latents = latents
-        self._objects = objects
+        self.objects = objects
         self._applied = sorted((a for a in task.actions if not a.recorded), key=lambda a: a.order)
         if any(action.recorded for action in task.actions):
             self._order, self._start, self._count = _views_of_objects(objects)
@@ -89,7 +89,7 @@ class PairSource:
     def subset(self, indices: Tensor) -> PairSource:
         """The samples at ``indices`` only."""
         latents = {name: value[indices] for name, value in self._latents.items()}
-        return PairSource(self.task, self.schema, self.inputs[indices], self._objects[indices], latents)
+        return PairSource(self.task, self.schema, self.inputs[indices], self.objects[indices], latents)
 
     def draw(self, indices: Tensor, generator: Generator, *, nuisance: bool) -> PairBatch:
         """One pair for each of the samples at ``indices``.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,10 @@ class Adult(Dataset):
     summary = "UCI Adult, 48,842 census records; task: income, sensitive attribute: gender"
     modality = "table"
     licence = "CC BY 4.0 (UCI Machine Learning Repository)"
+    training: ClassVar[dict[str, Any]] = {
+        "steps": 2000,
+        "model": {"encoder": "mlp", "feature_dim": 64, "encoder_width": 256, "width": 64, "aux_hidden": 256},
+    }
 
     def prepare(self, source: Path | None) -> Prepared:
         """Read both files; standardise numbers by the training records, encode the categories as one-hot."""

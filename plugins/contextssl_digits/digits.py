@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,10 @@ class Digits(Dataset):
     modality = "image"
     licence = "CC BY 4.0 (UCI Optical Recognition of Handwritten Digits)"
     needs_source = False
+    training: ClassVar[dict[str, Any]] = {
+        "steps": 1000,
+        "model": {"encoder": "convnet", "feature_dim": 64, "encoder_width": 64, "width": 64, "aux_hidden": 256},
+    }
 
     def prepare(self, source: Path | None) -> Prepared:
         """Read the digits from scikit-learn and split them, with equal shares of every class."""

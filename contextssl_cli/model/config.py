@@ -1,0 +1,40 @@
+"""The settings that shape the model; saved with every checkpoint."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+EncoderName = Literal["convnet", "mlp", "resnet18", "resnet34", "resnet50"]
+
+
+class ModelConfig(BaseModel):
+    """Sizes and options of encoder and world model (paper, appendix B; names as in ``docs/configuration.md``)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    encoder: EncoderName = "resnet18"
+    stem: Literal["imagenet", "cifar"] = "imagenet"
+    """Of a ResNet: 7 x 7 with max-pool, or 3 x 3 without, for small images."""
+    feature_dim: int = Field(default=512, ge=1)
+    """D: numbers in a feature and in an embedding."""
+    encoder_width: int = Field(default=64, ge=1)
+    """Channels of the convnet, or hidden units of the MLP."""
+    width: int = Field(default=2048, ge=1)
+    """W: of the transformer."""
+    layers: int = Field(default=3, ge=1)
+    heads: int = Field(default=4, ge=1)
+    block_size: int = Field(default=128, ge=4, multiple_of=2)
+    """T: tokens of a training sequence, two per pair."""
+    aux_hidden: int = Field(default=1024, ge=1)
+    """Hidden units of the auxiliary predictor."""
+    feature_norm: bool = True
+    """Centre and scale features before the read-in (batch norm without parameters). Not in the paper."""
+    activity_bits: bool = True
+    """One number per action type beside a pair's action, 1 where it is active. Not in the paper."""
+
+    @property
+    def max_context(self) -> int:
+        """The longest context in tokens: a sequence less the pair of the query."""
+        return self.block_size - 2

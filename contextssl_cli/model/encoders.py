@@ -1,0 +1,87 @@
+"""Encoders f: input -> feature z of D numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from contextssl_cli.errors import UsageError
+from contextssl_cli.model.config import ModelConfig
+from contextssl_cli.store.schema import Schema
+
+
+class Normalise(nn.Module):
+    """Per-channel centring and scaling of images in [0, 1]."""
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        normalised: Tensor = (images - self.mean) / self.std
+        return normalised
+
+
+def build_encoder(config: ModelConfig, schema: Schema) -> nn.Module:
+    """The encoder of a configuration for one data set.
+
+    Raises:
+        UsageError: if it does not take inputs of the data set's shape.
+    """
+    if config.encoder == "mlp":
+        if len(schema.shape) != 1:
+            raise UsageError(f"the encoder mlp takes tables, {schema.dataset} has inputs of the shape {schema.shape}")
+        return _mlp(schema.shape[0], config)
+    if len(schema.shape) != 3:
+        raise UsageError(f"the encoder {config.encoder} takes images, {schema.dataset} has inputs of the shape "
+                         f"{schema.shape}; choose mlp")
+    body = _convnet(schema.shape, config) if config.encoder == "convnet" else _resnet(config)
+    return nn.Sequential(Normalise(schema.mean, schema.std), body) if schema.mean else body
+
+
+def _mlp(features: int, config: ModelConfig) -> nn.Module:
+    width = config.encoder_width
+    return nn.Sequential(
+        nn.Linear(features, width), nn.BatchNorm1d(width), nn.ReLU(inplace=True),
+        nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU(inplace=True),
+        nn.Linear(width, config.feature_dim),
+    )  # fmt: skip
+
+
+def _convnet(shape: tuple[int, ...], config: ModelConfig) -> nn.Module:
+    """For images of 8 to 32 pixels: it ends in a dense layer over all places, so it keeps what stands where."""
+    height, width, channels = shape
+    base = config.encoder_width
+    places = -(-height // 4) * -(-width // 4)
+    return nn.Sequential(
+        *_convolution(channels, base // 2, stride=2),
+        *_convolution(base // 2, base, stride=1),
+        *_convolution(base, base, stride=2),
+        nn.Flatten(),
+        nn.Linear(base * places, 2 * base, bias=False), nn.BatchNorm1d(2 * base), nn.ReLU(inplace=True),
+        nn.Linear(2 * base, config.feature_dim),
+    )  # fmt: skip
+
+
+def _convolution(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
+    convolution = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+
+
+def _resnet(config: ModelConfig) -> nn.Module:
+    """torchvision's ResNet without its last layer; D is the width of that layer's input (512, or 2048 for 50)."""
+    import torchvision
+
+    network: nn.Module = getattr(torchvision.models, config.encoder)(weights=None)
+    found = int(network.fc.in_features)  # type: ignore[union-attr,arg-type]
+    if found != config.feature_dim:
+        raise UsageError(f"the encoder {config.encoder} gives features of {found}, feature_dim is {config.feature_dim}")
+    if config.stem == "cifar":
+        network.conv1 = nn.Conv2d(3, 64, 3, stride=1, padding=1, bias=False)
+        network.maxpool = nn.Identity()
+    network.fc = nn.Identity()
+    return network

@@ -1,0 +1,1 @@
+"""Pretraining: configuration, losses, loop, checkpoints."""

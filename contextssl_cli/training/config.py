@@ -1,0 +1,226 @@
+"""The configuration of a pretraining run, and where each value comes from.
+
+Flags go over ``CONTEXTSSL_*`` variables, over the TOML file, over the preset, over the data set's defaults, over the
+defaults below. An unknown key is an error everywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, suggestion
+from contextssl_cli.model.config import ModelConfig
+from contextssl_cli.plugin.kinds import Dataset
+
+_PREFIX = "CONTEXTSSL_"
+_OTHER_VARIABLES = {"HOME", "PARITY", "PARITY_HEADS", "DEVICE", "DATA"}
+
+
+class TrainConfig(BaseModel):
+    """Everything that decides the weights of a run, beside its data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(default=0, ge=0)
+    steps: int | None = Field(default=1000, ge=1)
+    """Optimiser steps; unset, ``epochs`` decides."""
+    epochs: int | None = Field(default=None, ge=1)
+    """Passes over the training samples."""
+    batch_size: int = Field(default=256, ge=2)
+    """Pairs a step; a multiple of the pairs of a sequence (``model.block_size`` / 2)."""
+    lr: float = Field(default=3e-3, gt=0)
+    """Peak learning rate."""
+    weight_decay: float = Field(default=1e-2, ge=0)
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+    """Fraction of the steps in which the rate rises; then it falls to 0 along a cosine."""
+    grad_clip: float | None = Field(default=1.0, gt=0)
+    """Largest gradient norm."""
+    temperature: float = Field(default=0.2, gt=0)
+    """Of NT-Xent."""
+    similarity_floor: float | None = None
+    """Clamp of the cosine similarities from below; the paper's code has 1e-7."""
+    aux_weight: float = Field(default=20.0, ge=0)
+    """Of the auxiliary predictor's loss."""
+    context_mask: float = Field(default=0.9, ge=0, lt=1)
+    """Probability that a token drops a context pair."""
+    environments_per_step: Literal["all", "one"] = "all"
+    """All environments on the same features, or one drawn for each step as in the paper."""
+    context_contrast: bool = True
+    """One softmax over all environments' predictions, so the other context is a negative. Not in the paper."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the matrix products; auto is bfloat16 on CUDA, float32 elsewhere."""
+    holdout: float = Field(default=0.1, gt=0, lt=0.5)
+    """Fraction of the training samples that is kept out to watch the adaptation gap."""
+    monitor_every: int = Field(default=200, ge=1)
+    """Steps between measurements of the adaptation gap on the held-out samples."""
+    checkpoint_every: int = Field(default=200, ge=1)
+    """Steps between checkpoints."""
+    model: ModelConfig = ModelConfig()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("set either steps or epochs")
+        pairs = self.model.block_size // 2
+        if self.batch_size % pairs:
+            raise ValueError(f"batch_size {self.batch_size} is not a multiple of the {pairs} pairs of a sequence "
+                             "(model.block_size / 2)")
+        return self
+
+    def total_steps(self, samples: int) -> int:
+        """Optimiser steps over ``samples`` training samples."""
+        return self.steps or -(-(self.epochs or 0) * samples // self.batch_size)
+
+
+PAPER: dict[str, Any] = {
+    "steps": None, "epochs": 1000, "batch_size": 512, "lr": 1e-4, "optimizer": "adam", "weight_decay": 1e-3,
+    "warmup": 0.01, "grad_clip": None, "temperature": 0.1, "similarity_floor": 1e-7, "aux_weight": 5.0,
+    "context_mask": 0.9, "environments_per_step": "one", "context_contrast": False,
+    "model": {"width": 2048, "layers": 3, "heads": 4, "block_size": 128, "aux_hidden": 1024, "feature_norm": False,
+              "activity_bits": False},
+}  # fmt: skip
+"""The paper's recipe (section 4 and appendix B; rate 5e-5 x batch / 256). Images take its ResNet-18."""
+PRESETS = ("default", "paper")
+
+
+def resolve_config(
+    dataset: Dataset,
+    *,
+    preset: str = "default",
+    file: Path | None = None,
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> TrainConfig:
+    """Put the configuration of a run together.
+
+    Args:
+        dataset: whose defaults apply.
+        preset: ``default`` or ``paper``.
+        file: TOML.
+        flags: values from the command line, by key; ``model.width`` names a nested one; None is not given.
+        environ: by default the process environment.
+
+    Raises:
+        UsageError: on an unknown key or a value that does not fit.
+        DataMissingError, CorruptFileError: if the file is missing or not TOML.
+    """
+    layers = [
+        dict(dataset.training),
+        _preset(preset, dataset),
+        _read_toml(file) if file else {},
+        _from_environment(os.environ if environ is None else environ),
+        _nested({key: value for key, value in (flags or {}).items() if value is not None}),
+    ]
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        _check_keys(layer)
+        merged = _merge(merged, layer)
+    try:
+        return TrainConfig.model_validate(merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"configuration{f' {where}' if where else ''}: {first['msg']}") from error
+
+
+def changed_keys(old: TrainConfig, new: TrainConfig) -> dict[str, tuple[Any, Any]]:
+    """The keys whose values differ, with both values."""
+    before, after = _flat(old.model_dump()), _flat(new.model_dump())
+    return {key: (before[key], after[key]) for key in before if before[key] != after[key]}
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """``key=value`` of ``--set``; the value is read as TOML, or as text if it is not TOML.
+
+    Raises:
+        UsageError: if there is no ``=``.
+    """
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--set {text}: expected key=value")
+    return key.strip(), _parse_value(value.strip())
+
+
+def _preset(name: str, dataset: Dataset) -> dict[str, Any]:
+    if name not in PRESETS:
+        raise UsageError(f"there is no preset {name!r}: {suggestion(name, PRESETS)}")
+    if name == "default":
+        return {}
+    return _merge(PAPER, {"model": {"encoder": "resnet18", "feature_dim": 512}}) if dataset.modality == "image" else PAPER
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataMissingError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CorruptFileError(f"{path} is not valid TOML: {error}") from error
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for variable, text in environ.items():
+        key = variable.removeprefix(_PREFIX)
+        if key == variable or key in _OTHER_VARIABLES:
+            continue
+        name = key.lower()
+        dotted = f"model.{name.removeprefix('model_')}" if name.startswith("model_") else name
+        values[dotted] = _parse_value(text)
+    return _nested(values)
+
+
+def _parse_value(text: str) -> Any:
+    if text.lower() == "none":
+        return None
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in values.items():
+        group, dot, name = key.partition(".")
+        if dot:
+            result.setdefault(group, {})[name] = value
+        else:
+            result[key] = value
+    return result
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    if over.get("steps") is not None:
+        merged["epochs"] = None
+    if over.get("epochs") is not None:
+        merged["steps"] = None
+    for key, value in over.items():
+        nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if nested else value
+    return merged
+
+
+def _check_keys(layer: Mapping[str, Any]) -> None:
+    known = set(TrainConfig.model_fields) | {f"model.{name}" for name in ModelConfig.model_fields}
+    for key in _flat(layer):
+        if key not in known:
+            raise UsageError(f"configuration: there is no key {key!r}: {suggestion(key, known)}")
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key}.{name}": item for name, item in value.items()}
+        else:
+            flat[key] = value
+    return flat

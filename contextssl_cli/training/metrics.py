@@ -1,0 +1,41 @@
+"""The figures that summarise adaptation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from contextssl_cli.model.context_ssl import Environment
+
+
+def pooled_r2(output: Tensor, target: Tensor) -> float:
+    """R2 with one mean over all outputs, as in the authors' code (not one mean per column).
+
+    ``1 - sum((t - o)^2) / sum((t - mean(t))^2)``; never clamped, so a probe worse than the mean is negative.
+
+    Args:
+        output: (N, width) predictions.
+        target: (N, width).
+    """
+    target = target.double()
+    residual = (target - output.double()).square().sum()
+    return float(1 - residual / (target - target.mean()).square().sum())
+
+
+def adaptation_gap(r2: Mapping[Environment, Mapping[str, float]], environments: Sequence[Environment]) -> float:
+    """How much more equivariant the embedding is to an action type in its own context than in the others'.
+
+    With types A and B: ``[R2_A(A) - R2_A(B)] + [R2_B(B) - R2_B(A)]``; with A alone: ``R2_A(A) - R2_A(none)``. With more
+    types, the other contexts' R2 are averaged. The ceiling is the number of action types.
+
+    Args:
+        r2: by environment (context), then by action type.
+        environments: the task's, one per action type and, with a single type, the empty one.
+    """
+    gap = 0.0
+    for own in environments:
+        others = [other for other in environments if other != own]
+        for name in own:
+            gap += r2[own][name] - sum(r2[other][name] for other in others) / len(others)
+    return gap

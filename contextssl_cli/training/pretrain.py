@@ -1,0 +1,94 @@
+"""Pretraining as the command line and scripts start it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from contextssl_cli.data.action_space import ActionSpace
+from contextssl_cli.errors import CorruptFileError, UsageError
+from contextssl_cli.plugin.task import Task, resolve_task
+from contextssl_cli.store.dataset import Store
+from contextssl_cli.training.config import TrainConfig, changed_keys
+from contextssl_cli.training.run import Run, RunRecord, new_run_folder, versions
+from contextssl_cli.training.trainer import Progress, Trainer, resolve_device
+
+
+def start_run(task: Task, store: Store, config: TrainConfig, out: Path | None = None, *, force: bool = False) -> Run:
+    """Make the folder of a new run.
+
+    Args:
+        task: data set and action types.
+        store: the prepared data.
+        config: resolved.
+        out: the folder; by default one under ``CONTEXTSSL_HOME/runs``.
+        force: replace a run that stands there.
+
+    Raises:
+        UsageError: if ``out`` is taken, or the action types do not fit the data.
+    """
+    record = RunRecord(
+        task=task.name,
+        config=config,
+        space=ActionSpace.of(task, store.schema),
+        schema_=store.schema,
+        store=str(store.path.resolve()),
+        store_hash=store.content_hash,
+        created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        versions=versions(),
+    )
+    return Run.create(out or new_run_folder(task.name, config.seed), record, force=force)
+
+
+def resume_run(folder: Path, task: str | None, config: Callable[[Task], TrainConfig] | None) -> tuple[Run, Task, Store]:
+    """Open a run to go on with it.
+
+    Args:
+        folder: of the run.
+        task: as the user named it, or None to take the run's own.
+        config: gives the configuration that the user asks for now; None to take the run's own.
+
+    Raises:
+        UsageError: if task or configuration are not those of the run; the first differing key is named.
+        CorruptFileError: if the store is not the one that the run was started on.
+    """
+    run = Run(folder)
+    if task is not None and task != run.record.task:
+        raise UsageError(f"{folder} trains {run.record.task}, not {task}; drop --plugin or choose another --out")
+    resolved = resolve_task(run.record.task)
+    changed = changed_keys(run.record.config, config(resolved)) if config else {}
+    for key, (old, new) in changed.items():
+        raise UsageError(f"--resume with a changed configuration: {key} was {old}, is now {new}; drop the change, or start "
+                         "another run with another --out")
+    store = run_store(run)
+    return run, resolved, store
+
+
+def run_store(run: Run) -> Store:
+    """The store that a run was trained on.
+
+    Raises:
+        DataMissingError: if it is gone.
+        CorruptFileError: if its content has changed.
+    """
+    store = Store(Path(run.record.store))
+    if store.content_hash != run.record.store_hash:
+        raise CorruptFileError(f"{store.path} is not the data that {run.folder} was trained on (content "
+                               f"{store.content_hash[:12]}, expected {run.record.store_hash[:12]}); prepare it again as it was")
+    return store
+
+
+def train(
+    run: Run, task: Task, store: Store, report: Callable[[Progress], None], device: str = "auto", *, resume: bool = False
+) -> Trainer:
+    """Train a run to its last step; return the trainer with the final model.
+
+    Raises:
+        Interrupted: after SIGINT or SIGTERM, once the state is saved.
+    """
+    trainer = Trainer(run, task, store, resolve_device(device))
+    if resume:
+        trainer.resume()
+    trainer.fit(report)
+    return trainer

@@ -1,0 +1,194 @@
+"""A run's folder: what was trained, on what, with what, and how it went.
+
+``run.json`` (task, configuration, action blocks, schema, versions), ``metrics.jsonl``, ``checkpoint/step-N/``,
+and what later commands add: ``probe/``, ``cache/``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import shutil
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from contextssl_cli import files, paths
+from contextssl_cli.data.action_space import ActionSpace
+from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError
+from contextssl_cli.model.context_ssl import ContextSSL
+from contextssl_cli.store.schema import Schema
+from contextssl_cli.training import checkpoint as checkpoints
+from contextssl_cli.training.config import TrainConfig
+
+VERSION = 1
+RUN_FILE = "run.json"
+METRICS_FILE = "metrics.jsonl"
+
+
+class RunRecord(BaseModel):
+    """The contents of ``run.json``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: int = VERSION
+    task: str
+    """As in ``pretrain --plugin``; empty for an imported checkpoint."""
+    config: TrainConfig
+    space: ActionSpace
+    schema_: Schema
+    store: str
+    store_hash: str
+    created: str
+    versions: dict[str, str]
+
+
+class Run:
+    """An opened run folder.
+
+    Args:
+        folder: the run.
+
+    Raises:
+        DataMissingError: if there is no such run.
+        CorruptFileError: if ``run.json`` is damaged or newer than this version.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        if self.folder.is_file():
+            raise CorruptFileError(f"{folder} is a file, expected the folder of a run; authors' checkpoints go through "
+                                   "contextssl import-official")
+        if not (self.folder / RUN_FILE).is_file():
+            raise DataMissingError(f"{folder} is not a run: it has no {RUN_FILE}; contextssl pretrain makes runs")
+        values = files.read_json(self.folder / RUN_FILE)
+        if isinstance(values.get("version"), int) and values["version"] > VERSION:
+            raise CorruptFileError(f"{folder} was written by a newer contextssl (run version {values['version']}, this "
+                                   f"one reads {VERSION}): upgrade contextssl")
+        try:
+            self.record = RunRecord.model_validate(values)
+        except ValidationError as error:
+            detail = error.errors()[0]
+            raise CorruptFileError(f"{self.folder / RUN_FILE} is damaged: {detail['loc']}: {detail['msg']}") from error
+
+    @classmethod
+    def create(cls, folder: Path, record: RunRecord, *, force: bool = False) -> Self:
+        """Start a run in a new folder and enter it in the index of runs.
+
+        Raises:
+            UsageError: if the folder holds a run, or anything else, and ``force`` is not given.
+        """
+        folder = Path(folder)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            is_run = (folder / RUN_FILE).is_file()
+            if not is_run:
+                raise UsageError(f"{folder} exists and is not a run; choose another --out")
+            if not force:
+                raise UsageError(f"{folder} holds a run already; add --resume to go on with it, --force to replace it, or "
+                                 "choose another --out")
+            shutil.rmtree(folder)
+        paths.make_folder(folder)
+        files.write_json(folder / RUN_FILE, record.model_dump(mode="json"))
+        add_to_index(folder)
+        return cls(folder)
+
+    @property
+    def checkpoint_folder(self) -> Path:
+        """Where the checkpoints stand."""
+        return self.folder / "checkpoint"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object a line."""
+        return self.folder / METRICS_FILE
+
+    def build_model(self) -> ContextSSL:
+        """The model of this run, with fresh weights."""
+        return ContextSSL(self.record.config.model, self.record.schema_, self.record.space)
+
+    def checkpoint(self) -> Path:
+        """The newest checkpoint.
+
+        Raises:
+            DataMissingError: if there is none yet.
+        """
+        found = checkpoints.latest_checkpoint(self.checkpoint_folder)
+        if found is None:
+            raise DataMissingError(f"{self.folder} has no checkpoint yet; go on with contextssl pretrain --resume --out "
+                                   f"{self.folder}")
+        return found
+
+    def load_model(self, device: torch.device | str = "cpu") -> ContextSSL:
+        """The trained model, in evaluation mode.
+
+        Raises:
+            CorruptFileError: if the checkpoint does not fit or is damaged.
+        """
+        model = self.build_model()
+        checkpoints.load_model(self.checkpoint(), model)
+        return model.to(device).eval()
+
+    def fingerprint(self) -> str:
+        """Of the newest checkpoint's weights."""
+        return checkpoints.fingerprint(self.checkpoint())
+
+    def truncate_metrics(self, step: int) -> None:
+        """Drop the lines after ``step``, which a resumed run writes again."""
+        if not self.metrics.is_file():
+            return
+        kept = []
+        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(ValueError):  # a line cut off by a kill is of a later step
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+        files.write_text(self.metrics, "".join(kept))
+
+    def log(self, values: dict[str, Any]) -> None:
+        """Append one line to the metrics."""
+        with self.metrics.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(values) + "\n")
+
+
+def new_run_folder(task: str, seed: int) -> Path:
+    """A folder for a run that was given none: the time tells them apart."""
+    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}"
+    folder = paths.runs_folder(task) / stem
+    number = 1
+    while folder.exists():
+        number += 1
+        folder = paths.runs_folder(task) / f"{stem}-{number}"
+    return folder
+
+
+def add_to_index(folder: Path) -> None:
+    """Remember where a run stands, so that ``adapt`` finds it whatever its ``--out`` was."""
+    index = paths.make_folder(paths.home()) / "runs.txt"
+    with index.open("a", encoding="utf-8") as stream:
+        stream.write(f"{folder.resolve()}\n")
+
+
+def known_runs() -> list[Run]:
+    """All runs of the index that are still there, newest first."""
+    index = paths.home() / "runs.txt"
+    if not index.is_file():
+        return []
+    folders = dict.fromkeys(reversed(index.read_text(encoding="utf-8").split("\n")))
+    runs = []
+    for folder in folders:
+        if folder and (Path(folder) / RUN_FILE).is_file():
+            with contextlib.suppress(CorruptFileError):
+                runs.append(Run(Path(folder)))
+    return sorted(runs, key=lambda run: run.record.created, reverse=True)
+
+
+def versions() -> dict[str, str]:
+    """Of everything that decides a figure."""
+    packages = ("contextssl", "torch", "torchvision", "scikit-learn", "numpy", "h5py", "fairlearn")
+    found = {name: metadata.version(name) for name in packages}
+    return found | {"python": platform.python_version(), "platform": platform.platform(), "cpus": str(os.cpu_count())}

@@ -1,0 +1,252 @@
+"""The training loop. Every draw depends on (seed, purpose, step) alone, so a resumed run repeats itself exactly."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from contextssl_cli.data.pairs import PairSource, seeded
+from contextssl_cli.errors import ContextSSLError, Interrupted, UsageError
+from contextssl_cli.model.context_ssl import ContextSSL, Environment
+from contextssl_cli.plugin.task import Task
+from contextssl_cli.store.dataset import Store
+from contextssl_cli.training import checkpoint as checkpoints
+from contextssl_cli.training.config import TrainConfig
+from contextssl_cli.training.monitor import Monitor
+from contextssl_cli.training.objective import StepLoss, step_loss
+from contextssl_cli.training.run import Run
+
+# Purposes of random draws, so that no two share a stream.
+_SPLIT, _ORDER, _VIEWS, _MASKS, _ENVIRONMENT, _WEIGHTS, _MONITOR = range(7)
+_LOG_EVERY = 10
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a progress display needs after a step.
+
+    Attributes:
+        step: steps done.
+        steps: steps in all.
+        loss: of this step, by environment; empty between the steps that are logged.
+        pairs_per_second: in this process, so far.
+        remaining: seconds.
+        gap: the last measured adaptation gap on held-out training samples, None before the first.
+    """
+
+    step: int
+    steps: int
+    loss: dict[str, float] = field(default_factory=dict)
+    pairs_per_second: float = 0.0
+    remaining: float = 0.0
+    gap: float | None = None
+
+
+def resolve_device(name: str) -> torch.device:
+    """``auto`` takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        UsageError: if the device is unknown or not present.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name not in present:
+        raise UsageError(f"--device {name}: expected auto, cpu, cuda or mps")
+    if not present[name]:
+        raise UsageError(f"--device {name}: this machine has none; use --device auto")
+    return torch.device(name)
+
+
+class Trainer:
+    """Trains one run from its newest checkpoint, or from the start, to its last step.
+
+    Args:
+        run: its folder.
+        task: data set and action types.
+        store: the prepared data.
+        device: where to train.
+
+    Raises:
+        UsageError: if the data set is too small to hold samples out.
+    """
+
+    def __init__(self, run: Run, task: Task, store: Store, device: torch.device) -> None:
+        self.run = run
+        self.task = task
+        self.device = device
+        self.config: TrainConfig = run.record.config
+        self.precision = _precision(self.config, device)
+        self.train, self.held_out = _split(PairSource.of(task, store.schema, store.train), self.config)
+        self.steps = self.config.total_steps(len(self.train))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seeded(self.config.seed, _WEIGHTS).initial_seed())
+            self.model: ContextSSL = run.build_model().to(device)
+        if task.dataset.modality == "image":
+            self.model.encoder.to(memory_format=torch.channels_last)
+        self.optimizer = _optimizer(self.model, self.config)
+        self.monitor = Monitor(self.train, self.held_out, self.config.model.max_context // 2, self.config.seed)
+        self.step = 0
+        self._gap: float | None = None
+
+    def resume(self) -> None:
+        """Go on from the newest checkpoint, if there is one; later metrics are dropped, to be written again."""
+        found = checkpoints.latest_checkpoint(self.run.checkpoint_folder)
+        if found is not None:
+            checkpoints.load_model(found, self.model)
+            checkpoints.load_optimizer(found, self.optimizer)
+            self.step = checkpoints.checkpoint_step(found)
+        self.run.truncate_metrics(self.step)
+
+    def fit(self, report: Callable[[Progress], None]) -> None:
+        """Train to the last step, telling ``report`` after every one.
+
+        Raises:
+            Interrupted: after SIGINT or SIGTERM, once the state is saved.
+            ContextSSLError: if the loss is not finite, or the disk is full.
+        """
+        self.model.train()
+        began, first = time.perf_counter(), self.step
+        with _deferred_signals() as stop:
+            while self.step < self.steps:
+                loss = self._train_step()
+                self.step += 1
+                self._after_step(loss, first, time.perf_counter() - began, report)
+                if stop:
+                    self._save()
+                    raise Interrupted(f"interrupted after step {self.step} of {self.steps}; saved in {self.run.folder}. Go on "
+                                      f"with: contextssl pretrain --resume --out {self.run.folder}")
+        if checkpoints.latest_checkpoint(self.run.checkpoint_folder) is None:
+            self._save()
+        self.model.eval()
+
+    def _train_step(self) -> StepLoss:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.lr * _schedule(self.step, self.steps, self.config.warmup)
+        views = seeded(self.config.seed, _VIEWS, self.step)
+        batch = self.train.draw(self._indices(), views, nuisance=True).to(self.device)
+        masks = seeded(self.config.seed, _MASKS, self.step)
+        loss = step_loss(self.model, batch, self._environments(), self.config, masks, self.precision)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.total.backward()  # type: ignore[no-untyped-call]
+        if self.config.grad_clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
+        self.optimizer.step()
+        return loss
+
+    def _indices(self) -> Tensor:
+        """The samples of this step: epoch after epoch, each in an order of its own."""
+        size, count = self.config.batch_size, len(self.train)
+        places = torch.arange(self.step * size, (self.step + 1) * size)
+        parts = []
+        for epoch in range(int(places[0]) // count, int(places[-1]) // count + 1):
+            order = torch.randperm(count, generator=seeded(self.config.seed, _ORDER, epoch))
+            parts.append(order[places[places // count == epoch] % count])
+        return torch.cat(parts)
+
+    def _environments(self) -> tuple[Environment, ...]:
+        environments = self.task.environments
+        if self.config.environments_per_step == "all":
+            return environments
+        drawn = torch.randint(len(environments), (1,), generator=seeded(self.config.seed, _ENVIRONMENT, self.step))
+        return (environments[int(drawn)],)
+
+    def _after_step(
+        self, loss: StepLoss, first: int, elapsed: float, report: Callable[[Progress], None]
+    ) -> None:
+        last = self.step == self.steps
+        losses: dict[str, float] = {}
+        line: dict[str, Any] = {}
+        if self.step % _LOG_EVERY == 0 or last or self.step == 1:
+            losses = {name: value.item() for name, value in loss.contrastive.items()}
+            auxiliary = {name: value.item() for name, value in loss.auxiliary.items()}
+            self._check_finite(loss)
+            line = {"loss": losses, "auxiliary_loss": auxiliary, "lr": self.optimizer.param_groups[0]["lr"]}
+        if self.step % self.config.monitor_every == 0 or last:
+            self._gap = self.monitor.gap(self.model)
+            line["held_out_gap_ridge"] = self._gap
+        rate = (self.step - first) / elapsed
+        if line:
+            self.run.log({"step": self.step, **line, "pairs_per_second": round(rate * self.config.batch_size, 1)})
+        if self.step % self.config.checkpoint_every == 0 or last:
+            self._save()
+        report(Progress(self.step, self.steps, losses, rate * self.config.batch_size,
+                        (self.steps - self.step) / rate, self._gap))  # fmt: skip
+
+    def _check_finite(self, loss: StepLoss) -> None:
+        if not math.isfinite(loss.total.item()):
+            raise ContextSSLError(f"the loss at step {self.step} is not finite; lower lr, or set precision = \"float32\". "
+                                  f"The last checkpoint in {self.run.folder} is kept")
+
+    def _save(self) -> None:
+        checkpoints.save_checkpoint(self.run.checkpoint_folder, self.model, self.optimizer, self.step)
+
+
+def _precision(config: TrainConfig, device: torch.device) -> torch.dtype:
+    if config.precision == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    return torch.bfloat16 if config.precision == "bfloat16" else torch.float32
+
+
+def _split(source: PairSource, config: TrainConfig) -> tuple[PairSource, PairSource]:
+    """Hold out a fraction of the *objects*, so that no view of a held-out object is trained on."""
+    objects = source.objects.unique()
+    count = round(len(objects) * config.holdout)
+    if count < 2 or len(objects) - count < config.model.block_size // 2:
+        raise UsageError(f"the training split has {len(objects)} objects: too few to hold out a fraction of "
+                         f"{config.holdout:g} and leave a sequence of {config.model.block_size // 2} pairs")
+    order = objects[torch.randperm(len(objects), generator=seeded(config.seed, _SPLIT))]
+    held_out = torch.isin(source.objects, order[:count])
+    return source.subset((~held_out).nonzero()[:, 0]), source.subset(held_out.nonzero()[:, 0])
+
+
+def _optimizer(model: ContextSSL, config: TrainConfig) -> torch.optim.Optimizer:
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return kind(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
+
+
+def _schedule(step: int, steps: int, warmup: float) -> float:
+    """The factor of the learning rate: a linear rise over ``warmup`` of the steps, then a cosine to 0."""
+    rising = warmup * steps
+    if step < rising:
+        return (step + 1) / (rising + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - rising) / (steps - rising)))
+
+
+@contextmanager
+def _deferred_signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM instead of stopping in the middle of a step; a second one stops at once."""
+    received: list[int] = []
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    try:
+        previous = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not in the main thread: the caller's business
+        yield received
+        return
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def read_metrics(run: Run) -> list[dict[str, Any]]:
+    """Every line of a run's metrics."""
+    if not run.metrics.is_file():
+        return []
+    return [json.loads(line) for line in run.metrics.read_text(encoding="utf-8").splitlines()]
