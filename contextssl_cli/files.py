@@ -49,8 +49,10 @@ def write_error(path: Path, error: OSError) -> ContextSSLError:
     """The message for a failed write to ``path``."""
     # HDF5 and safetensors report the cause in the text only.
     if error.errno in _NO_SPACE or any(os.strerror(code) in str(error) for code in _NO_SPACE):
-        return ContextSSLError(f"no space left while writing {path}; nothing was kept: free some space or choose "
-                               "another place with --out or CONTEXTSSL_HOME")
+        return ContextSSLError(
+            f"no space left while writing {path}; nothing was kept: free some space or choose "
+            "another place with --out or CONTEXTSSL_HOME"
+        )
     reason = error.strerror or str(error)
     return DataMissingError(f"cannot write {path}: {reason}; choose another place with --out or CONTEXTSSL_HOME")
 

@@ -42,9 +42,11 @@ def make_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataMissingError(f"cannot create the folder {path}: {error.strerror}; choose another with --out "
-                               "or CONTEXTSSL_HOME") from error
+        raise DataMissingError(
+            f"cannot create the folder {path}: {error.strerror}; choose another with --out or CONTEXTSSL_HOME"
+        ) from error
     if not os.access(path, os.W_OK):
-        raise DataMissingError(f"cannot write to the folder {path}: permission denied; choose another with --out "
-                               "or CONTEXTSSL_HOME")
+        raise DataMissingError(
+            f"cannot write to the folder {path}: permission denied; choose another with --out or CONTEXTSSL_HOME"
+        )
     return path

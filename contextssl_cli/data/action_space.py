@@ -92,5 +92,6 @@ class ActionSpace(BaseModel):
             if name not in declared:
                 raise CorruptFileError(f"there is no action block {name!r} in this run: {suggestion(name, declared)}")
             if widths.get(name) != declared[name]:
-                raise CorruptFileError(f"the action block {name!r} has the width {widths.get(name)}, this run's is "
-                                       f"{declared[name]}")
+                raise CorruptFileError(
+                    f"the action block {name!r} has the width {widths.get(name)}, this run's is {declared[name]}"
+                )

@@ -64,9 +64,7 @@ class PairSource:
         latents: recorded latents by action type, (N, latent width).
     """
 
-    def __init__(
-        self, task: Task, schema: Schema, inputs: Tensor, objects: Tensor, latents: dict[str, Tensor]
-    ) -> None:
+    def __init__(self, task: Task, schema: Schema, inputs: Tensor, objects: Tensor, latents: dict[str, Tensor]) -> None:
         self.task = task
         self.schema = schema
         self.inputs = inputs
@@ -102,8 +100,8 @@ class PairSource:
         partners = self._partners(indices, generator)
         first, second = self.inputs[indices], self.inputs[partners]
         if nuisance:
-            first = self.task.dataset.nuisance(first, self.schema, generator, second=False)
-            second = self.task.dataset.nuisance(second, self.schema, generator, second=True)
+            first = self.task.dataset.nuisance(first, self.schema, generator)
+            second = self.task.dataset.nuisance(second, self.schema, generator)
         drawn = {a.name: self._draw_latents(a, indices, partners, generator) for a in self.task.actions}
         for action in self._applied:
             first = action.apply(first, drawn[action.name][0], self.schema)
@@ -121,8 +119,8 @@ class PairSource:
     ) -> tuple[Tensor, Tensor]:
         if action.recorded:
             return self._latents[action.name][indices], self._latents[action.name][partners]
-        first = action.sample(self.inputs[indices], self.schema, generator)
-        return first, action.sample_partner(self.inputs[partners], first, self.schema, generator)
+        first, second = (action.sample(self.inputs[rows], self.schema, generator) for rows in (indices, partners))
+        return first, second
 
     def _partners(self, indices: Tensor, generator: Generator) -> Tensor:
         if not any(action.recorded for action in self.task.actions):
@@ -139,7 +137,9 @@ def _views_of_objects(objects: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     order = torch.argsort(objects, stable=True)
     _, inverse, counts = torch.unique(objects, return_inverse=True, return_counts=True)
     if int(counts.min()) < 2:
-        raise CorruptFileError("a recorded action type needs at least two views of every object; object "
-                               f"{int(objects[(counts[inverse] < 2).nonzero()[0, 0]])} has one")
+        raise CorruptFileError(
+            "a recorded action type needs at least two views of every object; object "
+            f"{int(objects[(counts[inverse] < 2).nonzero()[0, 0]])} has one"
+        )
     starts = torch.cumsum(counts, 0) - counts
     return order, starts[inverse], counts[inverse]

@@ -49,8 +49,9 @@ def prepared_store(dataset: Dataset, path: Path | None = None) -> Store:
     """
     path = path or paths.store_path(dataset.name)
     if not path.exists() and dataset.needs_source:
-        raise DataMissingError(f"{dataset.name} is not prepared ({path} is not there): run "
-                               f"contextssl prepare {dataset.name} --source DIR")
+        raise DataMissingError(
+            f"{dataset.name} is not prepared ({path} is not there): run contextssl prepare {dataset.name} --source DIR"
+        )
     return prepare(dataset, out=path)
 
 
@@ -60,6 +61,7 @@ def _existing(dataset: Dataset, path: Path) -> Store:
     except (CorruptFileError, DataMissingError) as error:
         raise type(error)(f"{error}; contextssl prepare {dataset.name} --force replaces it") from error
     if store.schema.dataset != dataset.name:
-        raise UsageError(f"{path} is the store of {store.schema.dataset}, not of {dataset.name}; choose another --out "
-                         "or add --force")
+        raise UsageError(
+            f"{path} is the store of {store.schema.dataset}, not of {dataset.name}; choose another --out or add --force"
+        )
     return store

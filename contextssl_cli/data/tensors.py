@@ -54,6 +54,7 @@ def _unit_range(array: NDArray[Any], what: str) -> NDArray[np.float32]:
     if array.dtype == np.uint8:
         return np.asarray(array, dtype=np.float32) / np.float32(255)
     if array.size and (array.min() < 0 or array.max() > 1):
-        raise CorruptFileError(f"{what} has values from {array.min():g} to {array.max():g}; images are uint8 0..255 or "
-                               "float 0..1")
+        raise CorruptFileError(
+            f"{what} has values from {array.min():g} to {array.max():g}; images are uint8 0..255 or float 0..1"
+        )
     return np.array(array, dtype=np.float32)

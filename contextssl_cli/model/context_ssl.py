@@ -32,6 +32,10 @@ class ContextSSL(nn.Module):
         space: the declared action blocks.
     """
 
+    action_std: Tensor
+    latent_mean: Tensor
+    latent_std: Tensor
+
     def __init__(self, config: ModelConfig, schema: Schema, space: ActionSpace) -> None:
         super().__init__()
         self.config = config
@@ -46,6 +50,16 @@ class ContextSSL(nn.Module):
             nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, space.width)
         )
 
+        self.register_buffer("action_std", torch.ones(space.width))
+        self.register_buffer("latent_mean", torch.zeros(space.width))
+        self.register_buffer("latent_std", torch.ones(space.width))
+
+    def standardise(self, actions: Tensor, latents: Tensor) -> None:
+        """Take the units of actions and latents, each (N, A), from a sample of training pairs."""
+        self.action_std.copy_(actions.std(dim=0))
+        self.latent_mean.copy_(latents.mean(dim=0))
+        self.latent_std.copy_(latents.std(dim=0))
+
     def encode(self, inputs: Tensor) -> Tensor:
         """Features z (N, D) of model inputs."""
         features: Tensor = self.feature_norm(self.encoder(inputs))
@@ -59,7 +73,7 @@ class ContextSSL(nn.Module):
             actions: (..., A), zero in inactive blocks.
             environment: the active action types.
         """
-        parts = [features, actions.to(features)]
+        parts = [features, (actions / self.action_std).to(features)]
         if self.config.activity_bits:
             parts.append(self.space.bits(environment).to(features).expand(*features.shape[:-1], -1))
         return torch.cat(parts, dim=-1)
@@ -70,7 +84,7 @@ class ContextSSL(nn.Module):
 
     def sequences(
         self, z_x: Tensor, z_y: Tensor, actions: Mapping[Environment, Tensor], masks: Sequence[Tensor]
-    ) -> Tensor:
+    ) -> tuple[Tensor, Cache]:
         """Predictions for every token of sequences of pairs, read in several environments at once.
 
         Args:
@@ -80,12 +94,12 @@ class ContextSSL(nn.Module):
             masks: one (T, T) mask per layer.
 
         Returns:
-            (E, S, P, 2, D): of [z_x; a] and of [z_y; 0].
+            (E, S, P, 2, D): of [z_x; a] and of [z_y; 0]; and the cache of the E S sequences, environment by environment.
         """
         second = self.second_tokens(z_y)
         tokens = [self._interleave(self.first_tokens(z_x, a, env), second) for env, a in actions.items()]
-        predictions = self.world(torch.cat(tokens), masks)  # (E S, T, D)
-        return predictions.view(len(tokens), *z_x.shape[:2], 2, -1)  # type: ignore[no-any-return]
+        predictions, cache = self.world(torch.cat(tokens), masks)  # (E S, T, D)
+        return predictions.view(len(tokens), *z_x.shape[:2], 2, -1), cache
 
     def masks(self, tokens: int, rate: float = 0.0, generator: Generator | None = None) -> list[Tensor]:
         """The attention mask of every layer: the pair mask, and in training the context mask at ``rate``."""
@@ -98,7 +112,8 @@ class ContextSSL(nn.Module):
     def read_context(self, z_x: Tensor, z_y: Tensor, actions: Tensor, environment: Environment) -> Cache:
         """Run a context of P pairs, (P, D), (P, D) and (P, A), once; P may be 0."""
         tokens = self._interleave(self.first_tokens(z_x, actions, environment), self.second_tokens(z_y))
-        return self.world.cache(tokens, self.masks(len(tokens))[0])
+        _, cache = self.world(tokens[None], self.masks(len(tokens)))
+        return cache  # type: ignore[no-any-return]
 
     def read_pairs(self, pairs: PairBatch, environment: Environment, count: int | None = None) -> Cache:
         """Encode the first ``count`` pairs and run them as a context in an environment."""
@@ -117,9 +132,8 @@ class ContextSSL(nn.Module):
             actions: (N, A) to predict the view after an action, as for retrieval; without, the input itself is read.
             environment: of the actions, for the activity bits.
         """
-        if actions is None:
-            return self.world.query(self.second_tokens(features), cache)
-        return self.world.query(self.first_tokens(features, actions, environment), cache)
+        tokens = self.second_tokens(features) if actions is None else self.first_tokens(features, actions, environment)
+        return self.world.query(tokens[None], cache)[0]
 
     def embed(
         self, features: Tensor, cache: Cache, actions: Tensor | None = None, environment: Environment = ()
@@ -129,8 +143,8 @@ class ContextSSL(nn.Module):
 
     def latents(self, predictions: Tensor) -> Tensor:
         """The auxiliary predictor: latents (..., A) read off predictions (..., D)."""
-        estimate: Tensor = self.aux(F.normalize(predictions.float(), dim=-1))
-        return estimate
+        standardised: Tensor = self.aux(F.normalize(predictions.float(), dim=-1))
+        return standardised * self.latent_std + self.latent_mean
 
     @staticmethod
     def _interleave(first: Tensor, second: Tensor) -> Tensor:

@@ -15,6 +15,9 @@ from contextssl_cli.store.schema import Schema
 class Normalise(nn.Module):
     """Per-channel centring and scaling of images in [0, 1]."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
@@ -22,8 +25,7 @@ class Normalise(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
-        normalised: Tensor = (images - self.mean) / self.std
-        return normalised
+        return (images - self.mean) / self.std
 
 
 def build_encoder(config: ModelConfig, schema: Schema) -> nn.Module:
@@ -37,8 +39,10 @@ def build_encoder(config: ModelConfig, schema: Schema) -> nn.Module:
             raise UsageError(f"the encoder mlp takes tables, {schema.dataset} has inputs of the shape {schema.shape}")
         return _mlp(schema.shape[0], config)
     if len(schema.shape) != 3:
-        raise UsageError(f"the encoder {config.encoder} takes images, {schema.dataset} has inputs of the shape "
-                         f"{schema.shape}; choose mlp")
+        raise UsageError(
+            f"the encoder {config.encoder} takes images, {schema.dataset} has inputs of the shape "
+            f"{schema.shape}; choose mlp"
+        )
     body = _convnet(schema.shape, config) if config.encoder == "convnet" else _resnet(config)
     return nn.Sequential(Normalise(schema.mean, schema.std), body) if schema.mean else body
 
@@ -73,7 +77,7 @@ def _convolution(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
 
 
 def _resnet(config: ModelConfig) -> nn.Module:
-    """torchvision's ResNet without its last layer; D is the width of that layer's input (512, or 2048 for 50)."""
+    """Torchvision's ResNet without its last layer; D is the width of that layer's input (512, or 2048 for 50)."""
     import torchvision
 
     network: nn.Module = getattr(torchvision.models, config.encoder)(weights=None)

@@ -13,7 +13,7 @@ def pair_mask(tokens: int) -> Tensor:
     token of its own pair, which would hand it the answer.
     """
     mask = torch.ones(tokens, tokens, dtype=torch.bool).tril()
-    second = torch.arange(1, tokens, 2)
+    second = torch.arange(tokens)[1::2]
     mask[second, second - 1] = False
     return mask
 

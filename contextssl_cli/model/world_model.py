@@ -17,15 +17,19 @@ from contextssl_cli.errors import UsageError
 
 @dataclass(frozen=True)
 class Cache:
-    """Keys and values of one context in every layer; each is (H, C, h)."""
+    """Keys and values of S contexts in every layer; each is (S, H, C, h)."""
 
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
 
     @property
     def tokens(self) -> int:
-        """C: the length of the context in tokens."""
-        return self.keys[0].shape[1]
+        """C: the length of a context in tokens."""
+        return self.keys[0].shape[2]
+
+    def contexts(self, part: slice) -> Cache:
+        """Some of the S contexts."""
+        return Cache(tuple(k[part] for k in self.keys), tuple(v[part] for v in self.values))
 
 
 class Attention(nn.Module):
@@ -46,17 +50,17 @@ class Attention(nn.Module):
         return self.project(out.transpose(1, 2).flatten(2)), k, v
 
     def query(self, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """(N, W): each query attends to the context (H, C, h) and to itself, never to another query.
+        """(S, N, W): each query attends to its context (S, H, C, h) and to itself, never to another query.
 
-        The context is read in place, not copied for every query.
+        A context is read in place, not copied for every query.
         """
-        q, k, v = (part.unflatten(-1, (self.heads, -1)) for part in self.qkv(x).chunk(3, dim=-1))  # (N, H, h)
-        to_context = torch.einsum("nhd,hcd->nhc", q, keys)
-        to_itself = (q * k).sum(-1, keepdim=True)  # (N, H, 1)
+        q, k, v = (part.unflatten(-1, (self.heads, -1)) for part in self.qkv(x).chunk(3, dim=-1))  # (S, N, H, h)
+        to_context = torch.einsum("snhd,shcd->snhc", q, keys)
+        to_itself = (q * k).sum(-1, keepdim=True)  # (S, N, H, 1)
         scores = torch.cat([to_context, to_itself], dim=-1) * q.shape[-1] ** -0.5
-        weights = scores.float().softmax(-1).to(v.dtype)  # (N, H, C + 1)
-        out = torch.einsum("nhc,hcd->nhd", weights[..., :-1], values) + weights[..., -1:] * v
-        projected: Tensor = self.project(out.flatten(1))
+        weights = scores.float().softmax(-1).to(v.dtype)  # (S, N, H, C + 1)
+        out = torch.einsum("snhc,shcd->snhd", weights[..., :-1], values) + weights[..., -1:] * v
+        projected: Tensor = self.project(out.flatten(2))
         return projected
 
 
@@ -77,7 +81,7 @@ class Layer(nn.Module):
         return x + self.mlp(self.norm_2(x)), keys, values
 
     def query(self, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """(N, W) -> (N, W), under a cached context."""
+        """(S, N, W) -> (S, N, W), under cached contexts."""
         x = x + self.attention.query(self.norm_1(x), keys, values)
         return x + self.mlp(self.norm_2(x))  # type: ignore[no-any-return]
 
@@ -101,33 +105,25 @@ class WorldModel(nn.Module):
         self.read_out = nn.Linear(width, feature_dim)
         self._scale_residual_branches()
 
-    def forward(self, tokens: Tensor, masks: Sequence[Tensor]) -> Tensor:
-        """Predict at every token of a sequence.
+    def forward(self, tokens: Tensor, masks: Sequence[Tensor]) -> tuple[Tensor, Cache]:
+        """Predict at every token of a sequence, and keep the keys and values, under which queries may follow.
 
         Args:
-            tokens: (S, T, token_dim).
+            tokens: (S, T, token_dim); T may be 0.
             masks: one (T, T) boolean mask per layer, True where a query may attend.
 
         Returns:
-            (S, T, D).
+            (S, T, D), and the cache of S contexts of T tokens.
         """
         x = self.read_in(tokens)
-        for layer, mask in zip(self.layers, masks, strict=True):
-            x, _, _ = layer(x, mask)
-        predictions: Tensor = self.read_out(self.norm(x))
-        return predictions
-
-    def cache(self, tokens: Tensor, mask: Tensor) -> Cache:
-        """Run one context (C, token_dim) under a (C, C) mask and keep its keys and values."""
-        x = self.read_in(tokens)[None]
         kept = []
-        for layer in self.layers:
+        for layer, mask in zip(self.layers, masks, strict=True):
             x, keys, values = layer(x, mask)
-            kept.append((keys[0], values[0]))
-        return Cache(*zip(*kept, strict=True))
+            kept.append((keys, values))
+        return self.read_out(self.norm(x)), Cache(*zip(*kept, strict=True))
 
     def query(self, tokens: Tensor, cache: Cache) -> Tensor:
-        """Predict for single tokens (N, token_dim), each as if it alone followed the context: (N, D)."""
+        """Predict for single tokens (S, N, token_dim), each as if it alone followed its context: (S, N, D)."""
         x = self.read_in(tokens)
         for layer, keys, values in zip(self.layers, cache.keys, cache.values, strict=True):
             x = layer.query(x, keys, values)  # type: ignore[operator]

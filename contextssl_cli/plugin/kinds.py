@@ -59,15 +59,11 @@ class ActionType(ABC):
         """Numbers in the action block."""
 
     def sample(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
-        """Latents of the first view, one row per input: (N, latent width).
+        """Latents of one view of each input: (N, latent width).
 
         Draw them from ``generator`` alone, on the CPU, so that a seed gives the same views everywhere.
         """
         raise NotImplementedError(f"the action type {self.name!r} is recorded and draws no parameters")
-
-    def sample_partner(self, inputs: Tensor, latents: Tensor, schema: Schema, generator: Generator) -> Tensor:
-        """Latents of the second view; unless overridden, drawn as the first's."""
-        return self.sample(inputs, schema, generator)
 
     def apply(self, inputs: Tensor, latents: Tensor, schema: Schema) -> Tensor:
         """Transform each input by its row of latents; the shape stays."""
@@ -96,6 +92,8 @@ class Dataset(ABC):
     """The data set's own action types, recorded ones among them; they shadow others of the same name."""
     training: ClassVar[Mapping[str, Any]] = {}
     """Defaults of the pretraining configuration (``contextssl_cli.training.config``)."""
+    probing: ClassVar[Mapping[str, Any]] = {}
+    """Defaults of the evaluation protocol (``contextssl_cli.evaluation.config``)."""
 
     @abstractmethod
     def prepare(self, source: Path | None) -> Prepared:
@@ -106,6 +104,6 @@ class Dataset(ABC):
             CorruptFileError: if it is not what it should be.
         """
 
-    def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator, *, second: bool) -> Tensor:
-        """Random changes during training that no action describes, for the first or the second view; none by default."""
+    def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
+        """Random changes of a view during training that no action describes; none by default."""
         return inputs

@@ -56,8 +56,9 @@ class Registry:
         """
         if name not in self.datasets:
             self._raise_failure(name)
-            raise UsageError(f"there is no data set {name!r}: {suggestion(name, self.datasets)} "
-                             "(contextssl plugins lists all)")
+            raise UsageError(
+                f"there is no data set {name!r}: {suggestion(name, self.datasets)} (contextssl plugins lists all)"
+            )
         return self.datasets[name]
 
     def action(self, dataset: Dataset, name: str) -> ActionType:
@@ -71,8 +72,10 @@ class Registry:
         if name in usable:
             return usable[name]
         if name in self.actions:
-            raise UsageError(f"the action type {name!r} works on {self.actions[name].modality} data, "
-                             f"{dataset.name} is {dataset.modality} data; it takes: {', '.join(sorted(usable))}")
+            raise UsageError(
+                f"the action type {name!r} works on {self.actions[name].modality} data, "
+                f"{dataset.name} is {dataset.modality} data; it takes: {', '.join(sorted(usable))}"
+            )
         self._raise_failure(name)
         raise UsageError(f"there is no action type {name!r} for {dataset.name}: {suggestion(name, usable)}")
 
@@ -86,7 +89,9 @@ class Registry:
         self.rows.append(row)
         twin = self._owners.setdefault(("plugin", point.name), row.owner)
         if twin is not row.owner:
-            row.error = f"duplicate: {twin} and {row.owner} both bring the plugin {point.name!r}; that of {twin} is used"
+            row.error = (
+                f"duplicate: {twin} and {row.owner} both bring the plugin {point.name!r}; that of {twin} is used"
+            )
             return
         try:
             module = point.load()
@@ -96,8 +101,13 @@ class Registry:
             row.error = _reason(error)
 
     def _register(self, module: Any, name: str) -> None:
-        unmarked = [key for key in vars(module) if key.startswith(f"{spec.GROUP}_")
-                    and hasattr(spec, key) and not hasattr(getattr(module, key), f"{spec.GROUP}_impl")]
+        unmarked = [
+            key
+            for key in vars(module)
+            if key.startswith(f"{spec.GROUP}_")
+            and hasattr(spec, key)
+            and not hasattr(getattr(module, key), f"{spec.GROUP}_impl")
+        ]
         if unmarked:
             raise PluginError(f"the hook {unmarked[0]} is not marked with @hookimpl")
         self._manager.register(module, name)
@@ -125,7 +135,9 @@ class Registry:
             here = f"{row.owner} ({row.name})"
             owner = self._owners.setdefault((kind, item.name), here)
             if item.name in table:
-                row.error = f"duplicate: {owner} and {here} both bring the {kind} {item.name!r}; that of {owner} is used"
+                row.error = (
+                    f"duplicate: {owner} and {here} both bring the {kind} {item.name!r}; that of {owner} is used"
+                )
             else:
                 table[item.name] = item
                 kept.append(item)

@@ -33,8 +33,9 @@ def check_digest(path: Path, algorithm: str, expected: str) -> None:
     """
     found = file_hash(path, algorithm)
     if found != expected:
-        raise CorruptFileError(f"{path} has the {algorithm} {found}, expected {expected}: it is cut off or was changed; "
-                               "fetch it again")
+        raise CorruptFileError(
+            f"{path} has the {algorithm} {found}, expected {expected}: it is cut off or was changed; fetch it again"
+        )
 
 
 def download(urls: dict[str, str], dataset: str, page: str) -> Path:
@@ -57,9 +58,13 @@ def download(urls: dict[str, str], dataset: str, page: str) -> Path:
         try:
             pooch.retrieve(url, known_hash=digest, fname=url.rsplit("/", 1)[-1], path=folder)
         except requests.RequestException as error:
-            raise DataMissingError(f"cannot download {url} ({type(error).__name__}); fetch the files from {page} and name "
-                                   f"their folder: contextssl prepare {dataset} --source DIR") from error
+            raise DataMissingError(
+                f"cannot download {url} ({type(error).__name__}); fetch the files from {page} and name "
+                f"their folder: contextssl prepare {dataset} --source DIR"
+            ) from error
         except ValueError as error:
-            raise CorruptFileError(f"{url} sent a file with another digest than {digest}; fetch the files from {page} and "
-                                   f"name their folder: contextssl prepare {dataset} --source DIR") from error
+            raise CorruptFileError(
+                f"{url} sent a file with another digest than {digest}; fetch the files from {page} and "
+                f"name their folder: contextssl prepare {dataset} --source DIR"
+            ) from error
     return folder

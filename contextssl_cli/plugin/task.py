@@ -41,8 +41,7 @@ def resolve_task(name: str, plugins: Registry | None = None) -> Task:
     if not action_names:
         usable = sorted(plugins.actions_for(dataset))
         example = f"{dataset_name}-{usable[0]}" if usable else f"{dataset_name}-<action>"
-        raise UsageError(f"{name!r} names no action type; write for example {example} "
-                         f"({suggestion('', usable)})")
+        raise UsageError(f"{name!r} names no action type; write for example {example} ({suggestion('', usable)})")
     if len(set(action_names)) < len(action_names):
         raise UsageError(f"{name!r} names an action type twice")
     return Task(dataset, tuple(plugins.action(dataset, action) for action in action_names))

@@ -38,7 +38,9 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         with loaded:
             return {name: loaded[name] for name in loaded.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise CorruptFileError(f"{path} cannot be read as NumPy arrays ({error}); pickled objects are refused") from error
+        raise CorruptFileError(
+            f"{path} cannot be read as NumPy arrays ({error}); pickled objects are refused"
+        ) from error
 
 
 def _read_hdf5(path: Path) -> dict[str, NDArray[Any]]:

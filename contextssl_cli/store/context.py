@@ -44,14 +44,18 @@ class Context:
 
     def __post_init__(self) -> None:
         if self.x.ndim < 2 or len(self.x) == 0:
-            raise CorruptFileError("a context needs at least one pair, and x of shape (pairs, *input shape); "
-                                   f"x has the shape {self.x.shape}")
+            raise CorruptFileError(
+                "a context needs at least one pair, and x of shape (pairs, *input shape); "
+                f"x has the shape {self.x.shape}"
+            )
         if self.x.shape != self.y.shape:
             raise CorruptFileError(f"x has the shape {self.x.shape} and y {self.y.shape}; they must be equal")
         for name, block in self.actions.items():
             if block.ndim != 2 or len(block) != len(self.x):
-                raise CorruptFileError(f"the action block {name!r} has the shape {block.shape}, expected "
-                                       f"({len(self.x)}, width): one row per pair")
+                raise CorruptFileError(
+                    f"the action block {name!r} has the shape {block.shape}, expected "
+                    f"({len(self.x)}, width): one row per pair"
+                )
         for name, array in {"x": self.x, "y": self.y, **self.actions}.items():
             if array.dtype.kind not in "uif":
                 raise CorruptFileError(f"{name!r} of the context has the type {array.dtype}, expected numbers")
@@ -107,13 +111,15 @@ class Context:
         found = array_files.read_arrays(Path(path))
         missing = [name for name in ("x", "y") if name not in found]
         if missing:
-            raise CorruptFileError(f"{path} has no array {missing[0]!r}; it holds {sorted(found)}, expected x, y and "
-                                   "actions/<action type>")
+            raise CorruptFileError(
+                f"{path} has no array {missing[0]!r}; it holds {sorted(found)}, expected x, y and actions/<action type>"
+            )
         blocks = {name.removeprefix("actions/"): found[name] for name in found if name.startswith("actions/")}
         unknown = sorted(set(found) - {"x", "y"} - {f"actions/{name}" for name in blocks})
         if unknown:
-            raise CorruptFileError(f"{path} has an array {unknown[0]!r} that is not understood; expected x, y and "
-                                   "actions/<action type>")
+            raise CorruptFileError(
+                f"{path} has an array {unknown[0]!r} that is not understood; expected x, y and actions/<action type>"
+            )
         return _named(Path(path), found["x"], found["y"], blocks, fingerprint, run)
 
 

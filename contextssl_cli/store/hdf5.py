@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from contextssl_cli import files
 from contextssl_cli.errors import CorruptFileError, DataMissingError
 
-File = h5py.File
-Group = h5py.Group
-Dataset = h5py.Dataset
+File: TypeAlias = h5py.File
+Group: TypeAlias = h5py.Group
 
 
 @contextmanager
@@ -82,8 +81,9 @@ def _check_header(path: Path, file: h5py.File, kind: str, version: int) -> None:
     if not isinstance(written, int | np.integer):
         raise CorruptFileError(f"{path} has no integer attribute 'version'; see docs/formats.md")
     if written > version:
-        raise CorruptFileError(f"{path} has format version {written}, this contextssl reads up to {version}: "
-                               "upgrade contextssl")
+        raise CorruptFileError(
+            f"{path} has format version {written}, this contextssl reads up to {version}: upgrade contextssl"
+        )
     # A user's script may write a context without the flag: absent counts as complete.
     if not file.attrs.get("complete", True):
         raise CorruptFileError(f"{path} is incomplete; write it again")
@@ -119,3 +119,8 @@ def write_group(parent: h5py.Group, name: str, arrays: Mapping[str, NDArray[Any]
     group = parent.create_group(name)
     for key, array in arrays.items():
         group.create_dataset(key, data=array)
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether a file begins as HDF5 does."""
+    return path.is_file() and bool(h5py.is_hdf5(path))

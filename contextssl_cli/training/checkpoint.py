@@ -117,8 +117,10 @@ def check_tensors(path: Path, found: Mapping[str, Tensor], expected: Mapping[str
         if name not in found:
             raise CorruptFileError(f"{path} lacks the tensor {name!r}; the file is damaged or of another model")
         if found[name].shape != expected[name].shape:
-            raise CorruptFileError(f"{path}: the tensor {name!r} has the shape {tuple(found[name].shape)}, expected "
-                                   f"{tuple(expected[name].shape)}")
+            raise CorruptFileError(
+                f"{path}: the tensor {name!r} has the shape {tuple(found[name].shape)}, expected "
+                f"{tuple(expected[name].shape)}"
+            )
     unknown = sorted(set(found) - set(expected))
     if unknown:
         raise CorruptFileError(f"{path} holds the unknown tensor {unknown[0]!r}; it is of another model")
@@ -138,8 +140,10 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise CorruptFileError(f"{path} is not a safetensors file ({error}); pickled checkpoints are refused, authors' "
-                               "checkpoints go through contextssl import-official") from error
+        raise CorruptFileError(
+            f"{path} is not a safetensors file ({error}); pickled checkpoints are refused, authors' "
+            "checkpoints go through contextssl import-official"
+        ) from error
 
 
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

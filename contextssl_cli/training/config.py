@@ -46,8 +46,10 @@ class TrainConfig(BaseModel):
     """Of NT-Xent."""
     similarity_floor: float | None = None
     """Clamp of the cosine similarities from below; the paper's code has 1e-7."""
-    aux_weight: float = Field(default=20.0, ge=0)
+    aux_weight: float = Field(default=2.0, ge=0)
     """Of the auxiliary predictor's loss."""
+    invariance_weight: float = Field(default=0.0, ge=0)
+    """Of the penalty on what a linear probe still reads of the zeroed action types. Not in the paper."""
     context_mask: float = Field(default=0.9, ge=0, lt=1)
     """Probability that a token drops a context pair."""
     environments_per_step: Literal["all", "one"] = "all"
@@ -70,8 +72,12 @@ class TrainConfig(BaseModel):
             raise ValueError("set either steps or epochs")
         pairs = self.model.block_size // 2
         if self.batch_size % pairs:
-            raise ValueError(f"batch_size {self.batch_size} is not a multiple of the {pairs} pairs of a sequence "
-                             "(model.block_size / 2)")
+            raise ValueError(
+                f"batch_size {self.batch_size} is not a multiple of the {pairs} pairs of a sequence "
+                "(model.block_size / 2)"
+            )
+        if self.invariance_weight and self.batch_size == pairs:
+            raise ValueError("invariance_weight needs a batch_size of two sequences (model.block_size pairs) or more")
         return self
 
     def total_steps(self, samples: int) -> int:
@@ -84,7 +90,7 @@ PAPER: dict[str, Any] = {
     "warmup": 0.01, "grad_clip": None, "temperature": 0.1, "similarity_floor": 1e-7, "aux_weight": 5.0,
     "context_mask": 0.9, "environments_per_step": "one", "context_contrast": False,
     "model": {"width": 2048, "layers": 3, "heads": 4, "block_size": 128, "aux_hidden": 1024, "feature_norm": False,
-              "activity_bits": False},
+              "standardise_actions": False, "activity_bits": False},
 }  # fmt: skip
 """The paper's recipe (section 4 and appendix B; rate 5e-5 x batch / 256). Images take its ResNet-18."""
 PRESETS = ("default", "paper")
@@ -153,7 +159,9 @@ def _preset(name: str, dataset: Dataset) -> dict[str, Any]:
         raise UsageError(f"there is no preset {name!r}: {suggestion(name, PRESETS)}")
     if name == "default":
         return {}
-    return _merge(PAPER, {"model": {"encoder": "resnet18", "feature_dim": 512}}) if dataset.modality == "image" else PAPER
+    return (
+        _merge(PAPER, {"model": {"encoder": "resnet18", "feature_dim": 512}}) if dataset.modality == "image" else PAPER
+    )
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -30,18 +30,44 @@ def nt_xent(pairs: Tensor, temperature: float, similarity_floor: float | None = 
     return F.cross_entropy(logits, partner, reduction="none").view(-1, 2)
 
 
-def auxiliary_loss(estimates: Tensor, targets: Tensor, active: Tensor) -> Tensor:
+def auxiliary_loss(estimates: Tensor, targets: Tensor, active: Tensor, std: Tensor) -> Tensor:
     """Mean squared error of the latents of y, in the active blocks only (paper section 3.2).
 
     Args:
         estimates: (K, 2, A) read off the predictions of both tokens of K pairs.
         targets: (K, A) absolute latents of the second view.
         active: (A,) mask of the active blocks' numbers.
+        std: (A,) the unit in which an error counts, so that one weight serves latents of any range.
 
     Returns:
         The mean over the active numbers; 0 in the empty environment.
     """
     if not active.any():
         return estimates.sum() * 0
-    error = (estimates.float() - targets[:, None].float())[..., active]
+    error = ((estimates.float() - targets[:, None].float()) / std)[..., active]
     return error.square().mean()
+
+
+def linear_readout(embeddings: Tensor, latents: Tensor, ridge: float = 1e-3) -> Tensor:
+    """What a linear probe reads of latents in a batch: R2 of ridge regression, in closed form and differentiable.
+
+    With standardised embeddings e and latents l of N samples, and c = e^T l / N, it is
+    ``tr(c^T (e^T e / N + ridge I)^-1 c) / width``.
+
+    Args:
+        embeddings: (N, D).
+        latents: (N, width).
+        ridge: added to the diagonal of the embeddings' correlations.
+
+    Returns:
+        Between 0 and 1; about D / N for embeddings that know nothing.
+    """
+    e, target = _standardised(embeddings.double()), _standardised(latents.double())
+    cross = e.T @ target / len(e)
+    correlations = e.T @ e / len(e) + ridge * torch.eye(e.shape[1], dtype=e.dtype, device=e.device)
+    explained: Tensor = (cross * torch.linalg.solve(correlations, cross)).sum()
+    return explained.float() / target.shape[1]
+
+
+def _standardised(columns: Tensor) -> Tensor:
+    return (columns - columns.mean(dim=0)) / columns.std(dim=0, correction=0).clamp(min=1e-8)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import torch
 from sklearn.linear_model import Ridge
-from torch import Tensor
+from torch import Generator, Tensor
 
-from contextssl_cli.data.pairs import PairSource, seeded
+from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.model.context_ssl import ContextSSL, Environment
 from contextssl_cli.training.metrics import adaptation_gap, pooled_r2
 
@@ -24,11 +24,10 @@ class Monitor:
         train: source of the context pairs.
         held_out: samples that no training step sees.
         pairs: of a context.
-        seed: of the pairs.
+        generator: of the pairs.
     """
 
-    def __init__(self, train: PairSource, held_out: PairSource, pairs: int, seed: int) -> None:
-        generator = seeded(seed, 1_000_003)
+    def __init__(self, train: PairSource, held_out: PairSource, pairs: int, generator: Generator) -> None:
         chosen = torch.randperm(len(train), generator=generator)[:pairs]
         self._context = train.draw(chosen, generator, nuisance=False)
         # Four pairs of views of each sample; a sample's pairs stay on one side of the probe's split.
@@ -57,4 +56,3 @@ class Monitor:
         fitted = Ridge(alpha=RIDGE).fit(features[: self._fit].numpy(), target[: self._fit].numpy())
         output = torch.from_numpy(fitted.predict(features[self._fit :].numpy())).view(-1, target.shape[1])
         return pooled_r2(output, target[self._fit :])
-

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional as F
 
 from contextssl_cli.data.pairs import PairBatch
 from contextssl_cli.model.context_ssl import ContextSSL, Environment
+from contextssl_cli.model.world_model import Cache
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.training.config import TrainConfig
-from contextssl_cli.training.losses import auxiliary_loss, nt_xent
+from contextssl_cli.training.losses import auxiliary_loss, linear_readout, nt_xent
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,18 @@ class StepLoss:
     total: Tensor
     contrastive: dict[str, Tensor]
     auxiliary: dict[str, Tensor]
+    readout: dict[str, Tensor]
+    """What a linear probe reads of the zeroed types, where it is penalised."""
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A batch, read in E environments: S sequences of P pairs."""
+
+    z_x: Tensor  # (S, P, D)
+    z_y: Tensor  # (S, P, D)
+    predictions: Tensor  # (E, S, P, 2, D)
+    cache: Cache  # of the E S sequences
 
 
 def step_loss(
@@ -46,33 +60,35 @@ def step_loss(
     """
     device = batch.x.device.type
     with torch.autocast(device, dtype=precision, enabled=precision != torch.float32):
-        predictions = _predict(model, batch, environments, config, generator).float()  # (E, N, 2, D)
-    names = [environment_name(environment) for environment in environments]
+        reading = _read(model, batch, environments, config, generator)
+        readout = _readout(model, batch, reading, environments) if config.invariance_weight else {}
+    predictions = reading.predictions.float().flatten(1, 2)  # (E, N, 2, D)
     contrastive = _contrast(predictions, config)
-    target = model.space.assemble(batch.second, model.space.names, len(batch))
-    auxiliary = torch.stack([
-        auxiliary_loss(model.latents(prediction), target, model.space.active(environment).to(target.device))
-        for environment, prediction in zip(environments, predictions, strict=True)
-    ])  # (E,)
+    auxiliary = _auxiliary(model, batch, predictions, environments)
     total = contrastive.mean() + config.aux_weight * auxiliary.mean()
-    return StepLoss(total, dict(zip(names, contrastive, strict=True)), dict(zip(names, auxiliary, strict=True)))
+    if readout:
+        total = total + config.invariance_weight * torch.stack(list(readout.values())).mean()
+    names = [environment_name(environment) for environment in environments]
+    return StepLoss(
+        total, dict(zip(names, contrastive, strict=True)), dict(zip(names, auxiliary, strict=True)), readout
+    )
 
 
-def _predict(
+def _read(
     model: ContextSSL,
     batch: PairBatch,
     environments: tuple[Environment, ...],
     config: TrainConfig,
     generator: Generator,
-) -> Tensor:
-    pairs = model.config.block_size // 2
-    z_x, z_y = model.encode(torch.cat([batch.x, batch.y])).chunk(2)
+) -> _Reading:
+    sequences = len(batch) // (model.config.block_size // 2)
+    z_x, z_y = model.encode(torch.cat([batch.x, batch.y])).view(2, sequences, -1, model.config.feature_dim)
     actions = {
-        env: model.space.assemble(batch.actions, env, len(batch)).unflatten(0, (-1, pairs)) for env in environments
+        env: model.space.assemble(batch.actions, env, len(batch)).view(sequences, -1, model.space.width)
+        for env in environments
     }
     masks = model.masks(model.config.block_size, config.context_mask, generator)
-    predictions = model.sequences(z_x.unflatten(0, (-1, pairs)), z_y.unflatten(0, (-1, pairs)), actions, masks)
-    return predictions.flatten(1, 2)
+    return _Reading(z_x, z_y, *model.sequences(z_x, z_y, actions, masks))
 
 
 def _contrast(predictions: Tensor, config: TrainConfig) -> Tensor:
@@ -80,3 +96,41 @@ def _contrast(predictions: Tensor, config: TrainConfig) -> Tensor:
     groups = [predictions.flatten(0, 1)] if config.context_contrast else list(predictions)
     losses = [nt_xent(group, config.temperature, config.similarity_floor) for group in groups]
     return torch.cat(losses).view(len(predictions), -1).mean(dim=1)
+
+
+def _auxiliary(
+    model: ContextSSL, batch: PairBatch, predictions: Tensor, environments: tuple[Environment, ...]
+) -> Tensor:
+    """The auxiliary loss of each environment, (E,), from predictions (E, N, 2, D)."""
+    target = model.space.assemble(batch.second, model.space.names, len(batch))
+    estimates = model.latents(predictions)
+    losses = [
+        auxiliary_loss(estimate, target, model.space.active(environment).to(target.device), model.latent_std)
+        for environment, estimate in zip(environments, estimates, strict=True)
+    ]
+    return torch.stack(losses)
+
+
+def _readout(
+    model: ContextSSL, batch: PairBatch, reading: _Reading, environments: tuple[Environment, ...]
+) -> dict[str, Tensor]:
+    """What a linear probe reads of the zeroed types' latents from queries under the full contexts, as at test time.
+
+    Each sequence is the context of its neighbour's views. Under the context mask the tokens of a sequence see contexts
+    that differ, and what they still know of a zeroed type drowns in that noise; under one full context it is small but
+    coherent, which a well-fitted probe reads. So it is measured there.
+    """
+    sequences, pairs = reading.z_x.shape[:2]
+    features = torch.stack([reading.z_x, reading.z_y], dim=2).roll(1, dims=0).flatten(1, 2)  # (S, 2 P, D)
+    latents = (model.space.assemble(part, model.space.names, len(batch)) for part in (batch.first, batch.second))
+    views = torch.stack([part.view(sequences, pairs, -1) for part in latents], dim=2)
+    target = views.roll(1, dims=0).flatten(0, 2)  # (S 2 P, A)
+    found = {}
+    for number, environment in enumerate(environments):
+        zeroed = ~model.space.active(environment)
+        if zeroed.any():
+            cache = reading.cache.contexts(slice(number * sequences, (number + 1) * sequences))
+            asked = model.world.query(model.second_tokens(features), cache)
+            embeddings = F.normalize(asked.float(), dim=-1).flatten(0, 1)
+            found[environment_name(environment)] = linear_readout(embeddings, target[:, zeroed.to(target.device)])
+    return found

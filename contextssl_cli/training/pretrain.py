@@ -59,8 +59,10 @@ def resume_run(folder: Path, task: str | None, config: Callable[[Task], TrainCon
     resolved = resolve_task(run.record.task)
     changed = changed_keys(run.record.config, config(resolved)) if config else {}
     for key, (old, new) in changed.items():
-        raise UsageError(f"--resume with a changed configuration: {key} was {old}, is now {new}; drop the change, or start "
-                         "another run with another --out")
+        raise UsageError(
+            f"--resume with a changed configuration: {key} was {old}, is now {new}; drop the change, or start "
+            "another run with another --out"
+        )
     store = run_store(run)
     return run, resolved, store
 
@@ -74,13 +76,21 @@ def run_store(run: Run) -> Store:
     """
     store = Store(Path(run.record.store))
     if store.content_hash != run.record.store_hash:
-        raise CorruptFileError(f"{store.path} is not the data that {run.folder} was trained on (content "
-                               f"{store.content_hash[:12]}, expected {run.record.store_hash[:12]}); prepare it again as it was")
+        raise CorruptFileError(
+            f"{store.path} is not the data that {run.folder} was trained on (content "
+            f"{store.content_hash[:12]}, expected {run.record.store_hash[:12]}); prepare it again as it was"
+        )
     return store
 
 
 def train(
-    run: Run, task: Task, store: Store, report: Callable[[Progress], None], device: str = "auto", *, resume: bool = False
+    run: Run,
+    task: Task,
+    store: Store,
+    report: Callable[[Progress], None],
+    device: str = "auto",
+    *,
+    resume: bool = False,
 ) -> Trainer:
     """Train a run to its last step; return the trainer with the final model.
 

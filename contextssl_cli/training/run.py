@@ -63,14 +63,18 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
         if self.folder.is_file():
-            raise CorruptFileError(f"{folder} is a file, expected the folder of a run; authors' checkpoints go through "
-                                   "contextssl import-official")
+            raise CorruptFileError(
+                f"{folder} is a file, expected the folder of a run; authors' checkpoints go through "
+                "contextssl import-official"
+            )
         if not (self.folder / RUN_FILE).is_file():
             raise DataMissingError(f"{folder} is not a run: it has no {RUN_FILE}; contextssl pretrain makes runs")
         values = files.read_json(self.folder / RUN_FILE)
         if isinstance(values.get("version"), int) and values["version"] > VERSION:
-            raise CorruptFileError(f"{folder} was written by a newer contextssl (run version {values['version']}, this "
-                                   f"one reads {VERSION}): upgrade contextssl")
+            raise CorruptFileError(
+                f"{folder} was written by a newer contextssl (run version {values['version']}, this "
+                f"one reads {VERSION}): upgrade contextssl"
+            )
         try:
             self.record = RunRecord.model_validate(values)
         except ValidationError as error:
@@ -90,8 +94,10 @@ class Run:
             if not is_run:
                 raise UsageError(f"{folder} exists and is not a run; choose another --out")
             if not force:
-                raise UsageError(f"{folder} holds a run already; add --resume to go on with it, --force to replace it, or "
-                                 "choose another --out")
+                raise UsageError(
+                    f"{folder} holds a run already; add --resume to go on with it, --force to replace it, or "
+                    "choose another --out"
+                )
             shutil.rmtree(folder)
         paths.make_folder(folder)
         files.write_json(folder / RUN_FILE, record.model_dump(mode="json"))
@@ -120,8 +126,9 @@ class Run:
         """
         found = checkpoints.latest_checkpoint(self.checkpoint_folder)
         if found is None:
-            raise DataMissingError(f"{self.folder} has no checkpoint yet; go on with contextssl pretrain --resume --out "
-                                   f"{self.folder}")
+            raise DataMissingError(
+                f"{self.folder} has no checkpoint yet; go on with contextssl pretrain --resume --out {self.folder}"
+            )
         return found
 
     def load_model(self, device: torch.device | str = "cpu") -> ContextSSL:

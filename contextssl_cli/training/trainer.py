@@ -27,7 +27,8 @@ from contextssl_cli.training.objective import StepLoss, step_loss
 from contextssl_cli.training.run import Run
 
 # Purposes of random draws, so that no two share a stream.
-_SPLIT, _ORDER, _VIEWS, _MASKS, _ENVIRONMENT, _WEIGHTS, _MONITOR = range(7)
+_SPLIT, _ORDER, _VIEWS, _MASKS, _ENVIRONMENT, _WEIGHTS, _SCALES, _MONITOR = range(8)
+_SCALE_SAMPLES = 4096
 _LOG_EVERY = 10
 
 
@@ -92,12 +93,17 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeded(self.config.seed, _WEIGHTS).initial_seed())
             self.model: ContextSSL = run.build_model().to(device)
+        if self.config.model.standardise_actions:
+            self._standardise()
         if task.dataset.modality == "image":
             self.model.encoder.to(memory_format=torch.channels_last)
         self.optimizer = _optimizer(self.model, self.config)
-        self.monitor = Monitor(self.train, self.held_out, self.config.model.max_context // 2, self.config.seed)
+        self.monitor = Monitor(
+            self.train, self.held_out, self.config.model.max_context // 2, seeded(self.config.seed, _MONITOR)
+        )
         self.step = 0
-        self._gap: float | None = None
+        self.gap: float | None = None
+        """The last measured adaptation gap on the held-out samples."""
 
     def resume(self) -> None:
         """Go on from the newest checkpoint, if there is one; later metrics are dropped, to be written again."""
@@ -124,11 +130,20 @@ class Trainer:
                 self._after_step(loss, first, time.perf_counter() - began, report)
                 if stop:
                     self._save()
-                    raise Interrupted(f"interrupted after step {self.step} of {self.steps}; saved in {self.run.folder}. Go on "
-                                      f"with: contextssl pretrain --resume --out {self.run.folder}")
+                    raise Interrupted(
+                        f"interrupted after step {self.step} of {self.steps}; saved in {self.run.folder}. Go on "
+                        f"with: contextssl pretrain --resume --out {self.run.folder}"
+                    )
         if checkpoints.latest_checkpoint(self.run.checkpoint_folder) is None:
             self._save()
         self.model.eval()
+
+    def _standardise(self) -> None:
+        generator = seeded(self.config.seed, _SCALES)
+        indices = torch.randint(len(self.train), (_SCALE_SAMPLES,), generator=generator)
+        pairs, space = self.train.draw(indices, generator, nuisance=False), self.model.space
+        parts = (space.assemble(part, space.names, len(pairs)) for part in (pairs.actions, pairs.second))
+        self.model.standardise(*parts)
 
     def _train_step(self) -> StepLoss:
         for group in self.optimizer.param_groups:
@@ -138,7 +153,7 @@ class Trainer:
         masks = seeded(self.config.seed, _MASKS, self.step)
         loss = step_loss(self.model, batch, self._environments(), self.config, masks, self.precision)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.total.backward()  # type: ignore[no-untyped-call]
+        loss.total.backward()
         if self.config.grad_clip is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
         self.optimizer.step()
@@ -161,9 +176,7 @@ class Trainer:
         drawn = torch.randint(len(environments), (1,), generator=seeded(self.config.seed, _ENVIRONMENT, self.step))
         return (environments[int(drawn)],)
 
-    def _after_step(
-        self, loss: StepLoss, first: int, elapsed: float, report: Callable[[Progress], None]
-    ) -> None:
+    def _after_step(self, loss: StepLoss, first: int, elapsed: float, report: Callable[[Progress], None]) -> None:
         last = self.step == self.steps
         losses: dict[str, float] = {}
         line: dict[str, Any] = {}
@@ -171,22 +184,30 @@ class Trainer:
             losses = {name: value.item() for name, value in loss.contrastive.items()}
             auxiliary = {name: value.item() for name, value in loss.auxiliary.items()}
             self._check_finite(loss)
-            line = {"loss": losses, "auxiliary_loss": auxiliary, "lr": self.optimizer.param_groups[0]["lr"]}
+            readout = {name: value.item() for name, value in loss.readout.items()}
+            line = {
+                "loss": losses,
+                "auxiliary_loss": auxiliary,
+                "linear_readout": readout,
+                "lr": self.optimizer.param_groups[0]["lr"],
+            }
         if self.step % self.config.monitor_every == 0 or last:
-            self._gap = self.monitor.gap(self.model)
-            line["held_out_gap_ridge"] = self._gap
+            self.gap = self.monitor.gap(self.model)
+            line["held_out_gap_ridge"] = self.gap
         rate = (self.step - first) / elapsed
         if line:
             self.run.log({"step": self.step, **line, "pairs_per_second": round(rate * self.config.batch_size, 1)})
         if self.step % self.config.checkpoint_every == 0 or last:
             self._save()
         report(Progress(self.step, self.steps, losses, rate * self.config.batch_size,
-                        (self.steps - self.step) / rate, self._gap))  # fmt: skip
+                        (self.steps - self.step) / rate, self.gap))  # fmt: skip
 
     def _check_finite(self, loss: StepLoss) -> None:
         if not math.isfinite(loss.total.item()):
-            raise ContextSSLError(f"the loss at step {self.step} is not finite; lower lr, or set precision = \"float32\". "
-                                  f"The last checkpoint in {self.run.folder} is kept")
+            raise ContextSSLError(
+                f'the loss at step {self.step} is not finite; lower lr, or set precision = "float32". '
+                f"The last checkpoint in {self.run.folder} is kept"
+            )
 
     def _save(self) -> None:
         checkpoints.save_checkpoint(self.run.checkpoint_folder, self.model, self.optimizer, self.step)
@@ -203,8 +224,10 @@ def _split(source: PairSource, config: TrainConfig) -> tuple[PairSource, PairSou
     objects = source.objects.unique()
     count = round(len(objects) * config.holdout)
     if count < 2 or len(objects) - count < config.model.block_size // 2:
-        raise UsageError(f"the training split has {len(objects)} objects: too few to hold out a fraction of "
-                         f"{config.holdout:g} and leave a sequence of {config.model.block_size // 2} pairs")
+        raise UsageError(
+            f"the training split has {len(objects)} objects: too few to hold out a fraction of "
+            f"{config.holdout:g} and leave a sequence of {config.model.block_size // 2} pairs"
+        )
     order = objects[torch.randperm(len(objects), generator=seeded(config.seed, _SPLIT))]
     held_out = torch.isin(source.objects, order[:count])
     return source.subset((~held_out).nonzero()[:, 0]), source.subset(held_out.nonzero()[:, 0])

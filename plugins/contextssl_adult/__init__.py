@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextssl_adult.adult import Adult
-
 from contextssl_cli.plugin import Dataset, hookimpl
 
 

@@ -41,9 +41,12 @@ class Adult(Dataset):
     modality = "table"
     licence = "CC BY 4.0 (UCI Machine Learning Repository)"
     training: ClassVar[dict[str, Any]] = {
-        "steps": 2000,
+        "steps": 1500,
+        "invariance_weight": 1.0,
         "model": {"encoder": "mlp", "feature_dim": 64, "encoder_width": 256, "width": 64, "aux_hidden": 256},
     }
+
+    probing: ClassVar[dict[str, Any]] = {"label_inputs": "samples"}
 
     def prepare(self, source: Path | None) -> Prepared:
         """Read both files; standardise numbers by the training records, encode the categories as one-hot."""
@@ -63,11 +66,11 @@ class Adult(Dataset):
         samples = [_samples(split, table, columns, paths[split]) for split, table in tables.items()]
         return Prepared(schema, samples, {path.name: file_hash(path) for path in paths.values()})
 
-    def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator, *, second: bool) -> Tensor:
-        """Corrupt the second view as SCARF does, so that aligning a pair is not trivial."""
+    def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
+        """Corrupt each view as SCARF does, so that aligning a pair is not trivial."""
         from contextssl_cli.data.nuisance import scarf_corruption
 
-        return scarf_corruption(inputs, schema, CORRUPTION_RATE, generator) if second else inputs
+        return scarf_corruption(inputs, schema, CORRUPTION_RATE, generator)
 
 
 def read_records(path: Path, header_lines: int) -> pl.DataFrame:
@@ -88,8 +91,10 @@ def read_records(path: Path, header_lines: int) -> pl.DataFrame:
             continue
         cells = [cell.strip() for cell in line.rstrip(".").split(",")]
         if len(cells) != len(COLUMNS):
-            raise CorruptFileError(f"{path}, line {number}: {len(cells)} columns, expected {len(COLUMNS)}; the file may "
-                                   "be cut off, fetch it again")
+            raise CorruptFileError(
+                f"{path}, line {number}: {len(cells)} columns, expected {len(COLUMNS)}; the file may "
+                "be cut off, fetch it again"
+            )
         rows.append(cells)
     if not rows:
         raise CorruptFileError(f"{path} holds no records")
@@ -146,5 +151,7 @@ def _codes(values: NDArray[Any], categories: Sequence[str], name: str, path: Pat
     known = {category: code for code, category in enumerate(categories)}
     unknown = sorted(set(values) - set(known))
     if unknown:
-        raise CorruptFileError(f"{path}: the column {name!r} holds {unknown[0]!r}, expected one of {', '.join(categories)}")
+        raise CorruptFileError(
+            f"{path}: the column {name!r} holds {unknown[0]!r}, expected one of {', '.join(categories)}"
+        )
     return np.array([known[value] for value in values])

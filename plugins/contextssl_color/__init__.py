@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from contextssl_color.color import Color
-
 from contextssl_cli.plugin import ActionType, hookimpl
+from contextssl_color.color import Color
 
 
 @hookimpl

@@ -9,20 +9,21 @@ from contextssl_cli.plugin import ActionType, Schema
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
+HUE_RANGE = 0.8  # short of the full circle, on which 0 and 1 would look alike and no probe could tell them apart
 SATURATION = 0.8
 FOREGROUND_VALUE = 1.0
 BACKGROUND_VALUE = 0.5
 
 
 class Color(ActionType):
-    """Hues in [0, 1], as the light and floor hues of 3DIEBench; the action is their difference.
+    """Hues in [0, 0.8], from red to violet; the action is their difference.
 
     A pixel of luminance g becomes ``g * foreground + (1 - g) * background``, so the two colours of an image
     follow its light and shade.
     """
 
     name = "color"
-    summary = "hue of foreground and of background, each uniform in [0, 1]; two differences of hue"
+    summary = "hue of foreground and of background, each uniform in [0, 0.8]; two differences of hue"
     modality = "image"
     order = 10
 
@@ -34,7 +35,7 @@ class Color(ActionType):
         """(N, 2) hues of foreground and background."""
         import torch
 
-        return torch.rand(len(inputs), 2, generator=generator).to(inputs.device)
+        return (HUE_RANGE * torch.rand(len(inputs), 2, generator=generator)).to(inputs.device)
 
     def apply(self, inputs: Tensor, latents: Tensor, schema: Schema) -> Tensor:
         """Colour each image (N, 3, height, width) by its two hues."""
@@ -44,7 +45,7 @@ class Color(ActionType):
         return luminance * foreground + (1 - luminance) * background
 
     def relative(self, first: Tensor, second: Tensor) -> Tensor:
-        """The differences of the hues, in [-1, 1]."""
+        """The differences of the hues, in [-0.8, 0.8]."""
         return second - first
 
 

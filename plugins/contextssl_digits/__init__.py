@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from contextssl_digits.digits import Digits
-
 from contextssl_cli.plugin import Dataset, hookimpl
+from contextssl_digits.digits import Digits
 
 
 @hookimpl

@@ -25,9 +25,11 @@ class Digits(Dataset):
     licence = "CC BY 4.0 (UCI Optical Recognition of Handwritten Digits)"
     needs_source = False
     training: ClassVar[dict[str, Any]] = {
-        "steps": 1000,
+        "steps": 1500,
         "model": {"encoder": "convnet", "feature_dim": 64, "encoder_width": 64, "width": 64, "aux_hidden": 256},
     }
+
+    probing: ClassVar[dict[str, Any]] = {"views": 4, "label_batch_size": 64}
 
     def prepare(self, source: Path | None) -> Prepared:
         """Read the digits from scikit-learn and split them, with equal shares of every class."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from contextssl_gender.gender import Gender
-
 from contextssl_cli.plugin import ActionType, hookimpl
+from contextssl_gender.gender import Gender
 
 
 @hookimpl

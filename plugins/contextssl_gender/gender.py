@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class Gender(ActionType):
-    """The first view is the record as it is; in the second, the attribute is redrawn with equal chances.
+    """The attribute is redrawn with equal chances in both records of a pair, whatever the other columns say.
 
-    So the pair changes the attribute or leaves it, each half of the time. The latent is the category (0 or 1),
-    the action the change: -1, 0 or 1.
+    So the pair changes it or leaves it, each half of the time. The latent is the category (0 or 1), the action the
+    change: -1, 0 or 1.
     """
 
     name = "gender"
@@ -27,14 +27,10 @@ class Gender(ActionType):
         return 1
 
     def sample(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
-        """(N, 1) the category that each record has."""
-        column = self._column(schema)
-        return inputs[:, column.start : column.stop].argmax(dim=1, keepdim=True).float()
-
-    def sample_partner(self, inputs: Tensor, latents: Tensor, schema: Schema, generator: Generator) -> Tensor:
-        """(N, 1) a category drawn with equal chances."""
+        """(N, 1) categories drawn with equal chances."""
         import torch
 
+        self._column(schema)
         return torch.randint(2, (len(inputs), 1), generator=generator).to(inputs)
 
     def apply(self, inputs: Tensor, latents: Tensor, schema: Schema) -> Tensor:
@@ -53,9 +49,13 @@ class Gender(ActionType):
     def _column(self, schema: Schema) -> Column:
         column = schema.column_of(self.name)
         if column is None:
-            raise UsageError(f"{schema.dataset} has no column for the attribute {self.name!r}; it has: "
-                             f"{', '.join(sorted(schema.attributes)) or 'none'}")
+            raise UsageError(
+                f"{schema.dataset} has no column for the attribute {self.name!r}; it has: "
+                f"{', '.join(sorted(schema.attributes)) or 'none'}"
+            )
         if len(column.categories) != 2:
-            raise UsageError(f"the attribute {self.name!r} of {schema.dataset} has {len(column.categories)} categories, "
-                             "this action type takes 2")
+            raise UsageError(
+                f"the attribute {self.name!r} of {schema.dataset} has {len(column.categories)} categories, "
+                "this action type takes 2"
+            )
         return column

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from contextssl_rotation.rotation import Rotation
-
 from contextssl_cli.plugin import ActionType, hookimpl
+from contextssl_rotation.rotation import Rotation
 
 
 @hookimpl

@@ -1,0 +1,1 @@
+"""Using a trained run: contexts in, embeddings out. No parameter changes here."""

@@ -1,0 +1,82 @@
+"""Context files for a run: from its training split, or from a user's own pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from contextssl_cli.adaptation.find_run import check_context
+from contextssl_cli.data.pairs import PairSource
+from contextssl_cli.errors import UsageError, suggestion
+from contextssl_cli.evaluation.contexts import draw_context, fit_length
+from contextssl_cli.plugin.task import resolve_task
+from contextssl_cli.store.context import Context
+from contextssl_cli.training.pretrain import run_store
+from contextssl_cli.training.run import Run
+
+NONE = "none"
+
+
+def context_from_run(run: Run, actions: Sequence[str], pairs: int | None, seed: int) -> Context:
+    """Draw a context from a run's training split.
+
+    Args:
+        run: the run.
+        actions: the active action types; ``["none"]`` is the empty environment.
+        pairs: how many; by default as many as the model takes.
+        seed: of samples and views.
+
+    Raises:
+        UsageError: if an action type is not the run's, or there are not so many samples.
+    """
+    environment = parse_environment(run, actions)
+    task, store = resolve_task(run.record.task), run_store(run)
+    source = PairSource.of(task, store.schema, store.train)
+    longest = min(run.record.config.model.max_context // 2, len(source))
+    context = draw_context(source, environment, longest if pairs is None else pairs, seed)
+    fit_length(context, run.record.config.model.max_context)  # warns if the model will not read all of it
+    return replace(context, fingerprint=run.fingerprint(), run=str(run.folder.resolve()))
+
+
+def context_from_pairs(run: Run, path: Path, actions: Sequence[str]) -> Context:
+    """A context from a user's own pairs, checked against a run.
+
+    Args:
+        run: the run.
+        path: HDF5 or NPZ with x, y and actions/<action type>.
+        actions: the active action types, blocks of others are left out; empty keeps all blocks.
+
+    Raises:
+        UsageError: if an active action type has no block in the file, or is not the run's.
+        CorruptFileError: if the file or its pairs are not valid, or do not fit the run.
+    """
+    context = Context.from_pairs(path, run.fingerprint(), str(run.folder.resolve()))
+    if actions:
+        environment = parse_environment(run, actions)
+        missing = [name for name in environment if name not in context.actions]
+        if missing:
+            raise UsageError(f"{path} has no block actions/{missing[0]}: {suggestion(missing[0], context.actions)}")
+        context = replace(context, actions={name: context.actions[name] for name in environment})
+    check_context(run, context)
+    fit_length(context, run.record.config.model.max_context)
+    return context
+
+
+def parse_environment(run: Run, actions: Sequence[str]) -> tuple[str, ...]:
+    """The environment that a user's ``--action`` flags name.
+
+    Raises:
+        UsageError: if none is given, one is unknown, or ``none`` stands beside others.
+    """
+    known = run.record.space.names
+    if list(actions) == [NONE]:
+        return ()
+    if not actions:
+        raise UsageError(f"name the active action types with --action ({', '.join(known)}), or --action {NONE}")
+    for name in actions:
+        if name == NONE:
+            raise UsageError(f"--action {NONE} stands alone: it is the empty environment")
+        if name not in known:
+            raise UsageError(f"this run has no action type {name!r}: {suggestion(name, [*known, NONE])}")
+    return tuple(dict.fromkeys(actions))

@@ -1,0 +1,84 @@
+"""Which run a context belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from contextssl_cli.data.tensors import to_tensor
+from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError
+from contextssl_cli.store.context import Context
+from contextssl_cli.training.run import Run, known_runs
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A run, and in words why it was chosen."""
+
+    run: Run
+    reason: str
+
+
+def find_run(context: Context) -> FoundRun:
+    """The run that a context was made for; failing that, the newest run that can read it.
+
+    Raises:
+        CorruptFileError: if there are runs, but none can read the context.
+        DataMissingError: if there is no run at all.
+    """
+    runs = _candidates(context)
+    if not runs:
+        raise DataMissingError("there is no run yet: contextssl pretrain makes one, or name it with --run")
+    refusals = []
+    usable = []
+    for run in runs:
+        try:
+            check_context(run, context)
+            fingerprint = run.fingerprint()
+        except ContextSSLError as error:
+            refusals.append(f"{run.folder}: {error}")
+            continue
+        if context.fingerprint and fingerprint == context.fingerprint:
+            return FoundRun(run, "the run that the context was made for")
+        usable.append(run)
+    if not usable:
+        raise CorruptFileError(f"none of the {len(runs)} known runs can read this context. {refusals[0]}")
+    reason = "the newest run that can read the context"
+    if context.fingerprint:
+        reason += f"; the one it was made for ({context.fingerprint[:12]}) was not found or has been trained since"
+    return FoundRun(usable[0], reason)
+
+
+def check_context(run: Run, context: Context) -> None:
+    """Compare a context's action blocks and inputs with a run's.
+
+    Raises:
+        CorruptFileError: naming the first thing that does not fit.
+    """
+    run.record.space.check({name: block.shape[1] for name, block in context.actions.items()}, context.environment)
+    for name, part in (("x of the context", context.x), ("y of the context", context.y)):
+        to_tensor(part, run.record.schema_, name)
+
+
+def latest_run() -> Run:
+    """The newest known run that has a checkpoint.
+
+    Raises:
+        DataMissingError: if there is none.
+    """
+    for run in known_runs():
+        if any(run.checkpoint_folder.glob("step-*")):
+            return run
+    raise DataMissingError("there is no trained run yet: contextssl pretrain makes one, or name it with --run")
+
+
+def _candidates(context: Context) -> list[Run]:
+    """All known runs, newest first, and the one whose folder the context names, wherever it is."""
+    runs = known_runs()
+    named = Path(context.run) if context.run else None
+    if named and named.is_dir() and named.resolve() not in {run.folder.resolve() for run in runs}:
+        try:
+            runs.append(Run(named))
+        except ContextSSLError:
+            return runs
+    return runs

@@ -1,0 +1,88 @@
+"""The entry point: the application, and one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from contextssl_cli.cli import adapt, context, demo, files, pretrain, probe
+from contextssl_cli.cli import prepare as prepare_command
+from contextssl_cli.cli.options import with_verbosity
+from contextssl_cli.errors import ContextSSLError
+
+_HELP = """Contextual self-supervised learning: representations that adapt their symmetries to the task.
+
+A run's embedding becomes equivariant to what a few example pairs show, and invariant to the rest; no weight changes.
+"""
+
+app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app.command("demo")(with_verbosity(demo.demo))
+app.command("prepare")(with_verbosity(prepare_command.prepare))
+app.command("pretrain")(with_verbosity(pretrain.pretrain))
+app.command("probe")(with_verbosity(probe.probe))
+context_app = typer.Typer(help="Make context files.", no_args_is_help=True, rich_markup_mode=None)
+context_app.command("create")(with_verbosity(context.create))
+app.add_typer(context_app, name="context")
+app.command("adapt")(with_verbosity(adapt.adapt))
+app.command("plugins")(with_verbosity(files.plugins))
+app.command("info")(with_verbosity(files.info))
+app.command("import-official")(with_verbosity(files.import_official))
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        from contextssl_cli import __version__
+
+        typer.echo(f"contextssl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 failure, 2 usage, 3 data, 4 file, 5 plugin, 130 interrupted."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; return its exit code."""
+    import click
+
+    from contextssl_cli.report.terminal import terminal
+
+    terminal.show_warnings()
+    try:
+        code = app(arguments, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        terminal.note(str(error))
+        return 2
+    except click.ClickException as error:
+        terminal.error(f"{error.format_message()} (contextssl --help explains the commands)")
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        terminal.error("interrupted")
+        return 130
+    except ContextSSLError as error:
+        _explain(error)
+        return error.exit_code
+    except Exception as error:  # a message of one line is owed to the user even for a mistake of ours
+        _explain(error, f"{type(error).__name__}: {error} (a mistake in contextssl or a plugin; -vv shows where)")
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _explain(error: Exception, text: str | None = None) -> None:
+    from contextssl_cli.report.terminal import terminal
+
+    terminal.error(text or str(error))
+    if terminal.verbosity >= 2:
+        terminal.traceback(error)

@@ -1,0 +1,46 @@
+"""Options that mean the same in every command."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Run = Annotated[
+    Path | None, typer.Option("--run", help="Folder of the run; by default the newest.", show_default=False)
+]
+Out = Annotated[Path | None, typer.Option("--out", help="Where the result goes.", show_default=False)]
+Source = Annotated[Path | None, typer.Option("--source", help="Folder of the source files.", show_default=False)]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything that is drawn.", envvar="CONTEXTSSL_SEED")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.", envvar="CONTEXTSSL_DEVICE")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what stands at the output.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+_Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more; -vv shows tracebacks.")]
+_Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but results and errors.")]
+
+
+def with_verbosity(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options ``-q`` and ``-v``."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, verbose: int = 0, quiet: bool = False, **kwargs: Any) -> None:
+        from contextssl_cli.report.terminal import terminal
+
+        terminal.verbosity = -1 if quiet else verbose
+        command(*args, **kwargs)
+
+    signature = inspect.signature(command, eval_str=True)
+    added = [
+        inspect.Parameter("verbose", inspect.Parameter.KEYWORD_ONLY, default=0, annotation=_Verbose),
+        inspect.Parameter("quiet", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_Quiet),
+    ]
+    parameters = [*signature.parameters.values(), *added]
+    wrapped.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return wrapped

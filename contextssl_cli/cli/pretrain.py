@@ -1,0 +1,103 @@
+"""``contextssl pretrain``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from contextssl_cli.cli import options
+from contextssl_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from contextssl_cli.plugin.task import Task
+    from contextssl_cli.training.config import TrainConfig
+
+
+def pretrain(
+    plugin: Annotated[
+        str | None, typer.Option("--plugin", help="<dataset>-<action>[-<action>], for example digits-rotation-color.")
+    ] = None,
+    out: options.Out = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in --out.")] = False,
+    store: Annotated[
+        Path | None, typer.Option("--store", help="A prepared store; by default the data set's own.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="A TOML file of settings.")] = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", help="default, or paper for the paper's own recipe.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Optimiser steps.")] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", min=2, help="Pairs a step.")] = None,
+    lr: Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of everything that is drawn.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Any other setting as key=value; docs/configuration lists them.")
+    ] = None,
+    device: options.Device = "auto",
+    force: options.Force = False,
+    dry_run: options.DryRun = False,
+) -> None:
+    """Train an encoder and its world model."""
+    from contextssl_cli.plugin.task import resolve_task
+    from contextssl_cli.training.config import parse_setting, resolve_config
+
+    flags: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed}
+    flags |= dict(parse_setting(text) for text in settings or [])
+
+    def resolved(task: Task) -> TrainConfig:
+        return resolve_config(task.dataset, preset=preset or "default", file=config, flags=flags)
+
+    if resume:
+        asked = resolved if config or preset or any(value is not None for value in flags.values()) else None
+        _resume(out, plugin, asked, device, dry_run)
+        return
+    if plugin is None:
+        raise UsageError("name what to train on: --plugin <dataset>-<action>; contextssl plugins lists both")
+    task = resolve_task(plugin)
+    _start(task, resolved(task), store, out, device, force=force, dry_run=dry_run)
+
+
+def _start(
+    task: Task, config: TrainConfig, store: Path | None, out: Path | None, device: str, *, force: bool, dry_run: bool
+) -> None:
+    from contextssl_cli.data.prepare import prepared_store
+    from contextssl_cli.report.terminal import terminal
+    from contextssl_cli.training.pretrain import start_run
+
+    if dry_run:
+        terminal.json({"task": task.name, "out": str(out) if out else None, "config": config.model_dump(mode="json")})
+        return
+    data = prepared_store(task.dataset, store)
+    terminal.note(f"data: {data.path} ({len(data.train)} training samples)")
+    run = start_run(task, data, config, out, force=force)
+    _train(run, task, data, device, resume=False)
+
+
+def _resume(out: Path | None, plugin: str | None, asked: Any, device: str, dry_run: bool) -> None:
+    from contextssl_cli.adaptation.find_run import latest_run
+    from contextssl_cli.report.terminal import terminal
+    from contextssl_cli.training.pretrain import resume_run
+
+    folder = out or latest_run().folder
+    run, task, data = resume_run(folder, plugin, asked)
+    if dry_run:
+        terminal.result(f"would go on with {folder}")
+        return
+    _train(run, task, data, device, resume=True)
+
+
+def _train(run: Any, task: Task, data: Any, device: str, *, resume: bool) -> None:
+    from contextssl_cli.report.progress import training_progress
+    from contextssl_cli.report.terminal import terminal
+    from contextssl_cli.training.pretrain import train
+
+    terminal.note(f"run: {run.folder}")
+    with training_progress(task.name) as report:
+        trainer = train(run, task, data, report, device, resume=resume)
+    gap = (
+        "" if trainer.gap is None else f", adaptation gap on held-out training samples (ridge probe) {trainer.gap:.2f}"
+    )
+    terminal.result(f"{run.folder}: {trainer.step} steps{gap}")
+    terminal.note(f"next: contextssl probe --run {run.folder}")

@@ -1,0 +1,43 @@
+"""``contextssl probe``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contextssl_cli.cli import options
+
+
+def probe(
+    run: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--run", help="Folder of the run; several runs of one task give mean and spread. Default: the newest."
+        ),
+    ] = None,
+    out: options.Out = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    json: options.Json = False,
+    dry_run: options.DryRun = False,
+) -> None:
+    """Measure what the embedding knows under each context, by the paper's protocols."""
+    from contextssl_cli.adaptation.find_run import latest_run
+    from contextssl_cli.evaluation.protocol import probe_runs
+    from contextssl_cli.report.folder import write_probe
+    from contextssl_cli.report.summary import print_probe
+    from contextssl_cli.report.terminal import terminal
+    from contextssl_cli.training.run import Run
+    from contextssl_cli.training.trainer import resolve_device
+
+    runs = [Run(folder) for folder in run] if run else [latest_run()]
+    folder = out or runs[0].folder / ("probe" if len(runs) == 1 else f"probe-{len(runs)}-runs")
+    if dry_run:
+        terminal.result(f"would probe {', '.join(str(r.folder) for r in runs)} into {folder}")
+        return
+    terminal.note(f"probing {', '.join(str(r.folder) for r in runs)}")
+    report = probe_runs(runs, resolve_device(device), seed=seed)
+    paths = write_probe(report, folder)
+    print_probe(report, paths, as_json=json)

@@ -1,0 +1,35 @@
+"""The settings of the evaluation protocol; saved with every result."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ProbeConfig(BaseModel):
+    """The paper's probes (section 4.2): Adam at 1e-3, 200 epochs for actions, 300 for labels."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(default=0, ge=0)
+    """Of views, contexts, the probes' first weights and their batches."""
+    context_lengths: tuple[int, ...] = (0, 2, 14, 30, 126)
+    """In tokens, two per pair; those that the model takes are used."""
+    action_epochs: int = Field(default=200, ge=1)
+    label_epochs: int = Field(default=300, ge=1)
+    action_batch_size: int = Field(default=256, ge=1)
+    label_batch_size: int = Field(default=256, ge=1)
+    label_inputs: Literal["views", "samples"] = "views"
+    """Read labels from transformed views, or from the samples as they are, whose own attributes the labels describe."""
+    views: int = Field(default=1, ge=1)
+    """Pairs of views drawn of each sample; all serve labels and tests, action probes are fitted to the first."""
+    lr: float = Field(default=1e-3, gt=0)
+    hidden: int = Field(default=1024, ge=1)
+    """Width of the MLP probe's two hidden layers."""
+    knn_neighbours: int = Field(default=200, ge=1)
+    knn_temperature: float = Field(default=0.1, gt=0)
+
+    def lengths(self, longest: int) -> tuple[int, ...]:
+        """The context lengths that fit a model."""
+        return tuple(length for length in self.context_lengths if length <= longest)

@@ -1,0 +1,82 @@
+"""Making contexts from a training split, and reading any context with a model."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+
+import numpy as np
+import torch
+
+from contextssl_cli.data.pairs import PairSource, seeded
+from contextssl_cli.data.tensors import to_array, to_tensor
+from contextssl_cli.errors import UsageError
+from contextssl_cli.model.context_ssl import ContextSSL, Environment
+from contextssl_cli.model.world_model import Cache
+from contextssl_cli.store.context import Context
+from contextssl_cli.store.schema import Schema
+
+_PURPOSE = 21
+
+
+class ContextTooLongWarning(UserWarning):
+    """A context has more pairs than the model was trained to read; the first ones are used."""
+
+
+def draw_context(source: PairSource, environment: Environment, pairs: int, seed: int) -> Context:
+    """Draw a context of distinct samples' pairs; a seed gives the same pairs in every environment.
+
+    Args:
+        source: of the *training* split.
+        environment: the active action types.
+        pairs: how many.
+        seed: of samples and views.
+
+    Raises:
+        UsageError: if there are fewer samples than pairs, or none are asked for.
+    """
+    if not 1 <= pairs <= len(source):
+        raise UsageError(f"--pairs {pairs}: expected 1 to {len(source)}, the samples of the training split")
+    generator = seeded(seed, _PURPOSE)
+    chosen = torch.randperm(len(source), generator=generator)[:pairs]
+    drawn = source.draw(chosen, generator, nuisance=False)
+    blocks = {name: drawn.actions[name].numpy().astype(np.float32) for name in environment}
+    return Context(to_array(drawn.x, source.schema), to_array(drawn.y, source.schema), blocks)
+
+
+def fit_length(context: Context, max_tokens: int) -> Context:
+    """The context, or its first pairs if it is longer than the model was trained to read (with a warning)."""
+    longest = max_tokens // 2
+    if len(context) <= longest:
+        return context
+    warnings.warn(f"the context has {len(context)} pairs, the model was trained to read {longest}: the first {longest} "
+                  "are used", ContextTooLongWarning, stacklevel=2)  # fmt: skip
+    return context.take(longest)
+
+
+@torch.no_grad()
+def read_context(model: ContextSSL, schema: Schema, context: Context | None) -> Cache:
+    """Run a context through a model once; None is no context at all.
+
+    Raises:
+        CorruptFileError: if its action blocks or its inputs do not fit the model.
+    """
+    device = model.world.read_in.weight.device
+    if context is None:
+        empty = torch.empty(0, model.config.feature_dim, device=device)
+        return model.read_context(empty, empty, torch.empty(0, model.space.width, device=device), ())
+    model.space.check({name: block.shape[1] for name, block in context.actions.items()}, context.environment)
+    context = fit_length(context, model.config.max_context)
+    x, y = (to_tensor(part, schema, "the context").to(device) for part in (context.x, context.y))
+    parts = {name: torch.tensor(block, dtype=torch.float32, device=device) for name, block in context.actions.items()}
+    actions = model.space.assemble(parts, context.environment, len(context)).to(device)
+    return model.read_context(model.encode(x), model.encode(y), actions, context.environment)
+
+
+def context_hash(context: Context | None) -> str:
+    """SHA-256 of what a model reads of a context."""
+    digest = hashlib.sha256()
+    if context is not None:
+        for name, array in sorted({"x": context.x, "y": context.y, **context.actions}.items()):
+            digest.update(f"{name}{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,168 @@
+"""Probes: what can be read from an embedding, and by what means.
+
+The paper's probes are trained by gradient. Probes for several embeddings of the same samples (one per context) are
+trained side by side: they share first weights and batches, so that a difference between two contexts is not one of
+luck, and are otherwise independent.
+
+Shapes: K embeddings, N samples, D numbers, W outputs, B samples in a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, Literal
+
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from contextssl_cli.data.pairs import seeded
+from contextssl_cli.evaluation.config import ProbeConfig
+
+LOGISTIC = "logistic regression (scikit-learn, standardised)"
+KNN = "weighted kNN"
+
+
+class StackedLinear(nn.Module):
+    """K independent linear layers, initialised alike, as torch's ``nn.Linear``."""
+
+    def __init__(self, count: int, inputs: int, outputs: int, generator: Generator) -> None:
+        super().__init__()
+        bound = inputs**-0.5
+        weight = (torch.rand(inputs, outputs, generator=generator) * 2 - 1) * bound
+        bias = (torch.rand(1, outputs, generator=generator) * 2 - 1) * bound
+        self.weight = nn.Parameter(weight.repeat(count, 1, 1))
+        self.bias = nn.Parameter(bias.repeat(count, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(K, B, inputs) -> (K, B, outputs)."""
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+def action_probe_name(kind: Literal["linear", "mlp"], config: ProbeConfig) -> str:
+    """What a figure says of the probe that read an action."""
+    shape = "linear" if kind == "linear" else f"MLP {config.hidden}-{config.hidden}"
+    return f"{shape} (Adam {config.lr:g}, {config.action_epochs} epochs of batches of {config.action_batch_size})"
+
+
+def label_probe_name(config: ProbeConfig) -> str:
+    """What a figure says of the probe that read a label."""
+    return f"linear (Adam {config.lr:g}, {config.label_epochs} epochs of batches of {config.label_batch_size})"
+
+
+def regress(
+    train: Tensor, targets: Tensor, test: Tensor, kind: Literal["linear", "mlp"], config: ProbeConfig
+) -> Tensor:
+    """Predict (N, W) numbers by a gradient-trained probe under mean squared error.
+
+    Args:
+        train: (K, N, D).
+        targets: (N, W), the same for every embedding.
+        test: (K, M, D).
+        kind: linear, or an MLP D-hidden-hidden-W with ReLU.
+        config: epochs, rate, batch size, seed.
+
+    Returns:
+        (K, M, W).
+    """
+    sizes = [train.shape[-1], *([config.hidden] * 2 if kind == "mlp" else []), targets.shape[-1]]
+    fitted = _fit(train, targets, sizes, _mean_squared_error, config.action_epochs, config.action_batch_size, config)
+    return _outputs(fitted, test)
+
+
+def classify(train: Tensor, labels: Tensor, test: Tensor, classes: int, config: ProbeConfig) -> Tensor:
+    """Predict classes by a linear probe under cross-entropy.
+
+    Args:
+        train: (K, N, D).
+        labels: (N,) class indices.
+        test: (K, M, D).
+        classes: how many there are.
+        config: epochs, rate, batch size, seed.
+
+    Returns:
+        (K, M) class indices.
+    """
+    sizes = [train.shape[-1], classes]
+    fitted = _fit(train, labels, sizes, _cross_entropy, config.label_epochs, config.label_batch_size, config)
+    return _outputs(fitted, test).argmax(dim=-1)
+
+
+def knn_classify(train: Tensor, labels: Tensor, test: Tensor, classes: int, config: ProbeConfig) -> Tensor:
+    """Weighted k nearest neighbours by cosine similarity (Wu et al. 2018, section 3.4), votes of exp(similarity / t).
+
+    Args:
+        train: (N, D) embeddings.
+        labels: (N,) class indices.
+        test: (M, D).
+        classes: how many there are.
+        config: k and t.
+
+    Returns:
+        (M,) class indices.
+    """
+    train, test = F.normalize(train, dim=-1), F.normalize(test, dim=-1)
+    k = min(config.knn_neighbours, len(train))
+    chosen = []
+    for queries in test.split(1024):
+        similarity, neighbours = (queries @ train.T).topk(k, dim=1)
+        weights = (similarity / config.knn_temperature).exp()
+        votes = torch.zeros(len(queries), classes, device=test.device)
+        chosen.append(votes.scatter_add_(1, labels[neighbours], weights).argmax(dim=1))
+    return torch.cat(chosen)
+
+
+def strong_classifier() -> Pipeline:
+    """scikit-learn's logistic regression on standardised numbers: a strong probe beside the paper's."""
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+
+
+def strong_classify(train: NDArray[Any], labels: NDArray[Any], test: NDArray[Any]) -> NDArray[Any]:
+    """Class indices (M,) for ``test`` (M, D), by the strong probe fitted to ``train`` (N, D) and ``labels`` (N,)."""
+    predicted: NDArray[Any] = strong_classifier().fit(train, labels).predict(test)
+    return predicted
+
+
+def _fit(
+    train: Tensor,
+    targets: Tensor,
+    sizes: Sequence[int],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    epochs: int,
+    batch_size: int,
+    config: ProbeConfig,
+) -> nn.Sequential:
+    generator = seeded(config.seed, 11)
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(sizes):
+        layers += [StackedLinear(len(train), inputs, outputs, generator), nn.ReLU(inplace=True)]
+    probe = nn.Sequential(*layers[:-1]).to(train.device)
+    optimizer = torch.optim.Adam(probe.parameters(), lr=config.lr, fused=True)
+    for _ in range(epochs):
+        for rows in torch.randperm(train.shape[1], generator=generator).to(train.device).split(batch_size):
+            optimizer.zero_grad(set_to_none=True)
+            loss(probe(train[:, rows]), targets[rows]).backward()
+            optimizer.step()
+    return probe
+
+
+@torch.no_grad()
+def _outputs(probe: nn.Module, test: Tensor) -> Tensor:
+    return torch.cat([probe(part) for part in test.split(8192, dim=1)], dim=1)
+
+
+# Each loss is a mean over samples and a sum over the K probes: one probe's gradient does not depend on how many there are.
+
+
+def _mean_squared_error(output: Tensor, target: Tensor) -> Tensor:
+    return (output - target).square().mean(dim=(1, 2)).sum()
+
+
+def _cross_entropy(output: Tensor, labels: Tensor) -> Tensor:
+    count = len(output)
+    return F.cross_entropy(output.flatten(0, 1), labels.repeat(count)) * count

@@ -1,0 +1,175 @@
+"""The full probe of runs: every context length that fits, every environment, and the encoder beside them."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from contextssl_cli.data.pairs import PairSource
+from contextssl_cli.errors import UsageError
+from contextssl_cli.evaluation.config import ProbeConfig
+from contextssl_cli.evaluation.contexts import draw_context
+from contextssl_cli.evaluation.evaluator import Condition, Evaluator
+from contextssl_cli.evaluation.fairness import raw_baseline
+from contextssl_cli.evaluation.results import ENCODER, Key, Row, average, find, to_dicts
+from contextssl_cli.plugin.kinds import Dataset
+from contextssl_cli.plugin.task import Task, environment_name
+from contextssl_cli.training.metrics import adaptation_gap
+from contextssl_cli.training.run import Run, versions
+
+
+@dataclass(frozen=True)
+class ProbeReport:
+    """What ``contextssl probe`` found.
+
+    Attributes:
+        task: of all the runs.
+        rows: mean and spread over the runs.
+        gaps: the adaptation gap of each run, at the longest context, by the paper's probes.
+        clipped_gaps: the same with every R2 below 0 counted as 0. A probe that overfits reads an R2 below 0 where there is
+            nothing to read, which would count as adaptation.
+        environments: names, in the task's order.
+        actions: the action types, in the task's order.
+        lengths: context lengths in tokens.
+        protocol: probes, seeds, versions and runs: all that the figures depend on.
+    """
+
+    task: str
+    rows: list[Row]
+    gaps: list[float]
+    clipped_gaps: list[float]
+    environments: list[str]
+    actions: list[str]
+    lengths: list[int]
+    protocol: dict[str, Any]
+
+    @property
+    def adaptation_gap(self) -> float:
+        """The mean over the runs."""
+        return statistics.fmean(self.gaps)
+
+    @property
+    def gap_std(self) -> float:
+        """The sample standard deviation over the runs, 0 for a single one."""
+        return statistics.stdev(self.gaps) if len(self.gaps) > 1 else 0.0
+
+    @property
+    def adaptation_gap_clipped(self) -> float:
+        """The mean over the runs, with negative R2 counted as 0."""
+        return statistics.fmean(self.clipped_gaps)
+
+    def as_dict(self) -> dict[str, Any]:
+        """One JSON object."""
+        return {
+            "task": self.task,
+            "adaptation_gap": self.adaptation_gap,
+            "adaptation_gap_std": self.gap_std,
+            "adaptation_gaps": self.gaps,
+            "adaptation_gap_clipped": self.adaptation_gap_clipped,
+            "results": to_dicts(self.rows),
+            "protocol": self.protocol,
+        }
+
+
+def probe_config(dataset: Dataset, **flags: Any) -> ProbeConfig:
+    """The protocol of a data set, with what the user asks for over it.
+
+    Raises:
+        UsageError: if a value does not fit.
+    """
+    given = {key: value for key, value in flags.items() if value is not None}
+    try:
+        return ProbeConfig.model_validate({**dataset.probing, **given})
+    except ValidationError as error:
+        detail = error.errors()[0]
+        raise UsageError(f"probe {'.'.join(map(str, detail['loc']))}: {detail['msg']}") from error
+
+
+def probe_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> ProbeReport:
+    """Probe runs of one task, which differ in their seeds.
+
+    Args:
+        runs: trained.
+        device: for encoder and probes.
+        flags: values of ``ProbeConfig``.
+
+    Raises:
+        UsageError: if the runs are of different tasks.
+    """
+    tasks = sorted({run.record.task for run in runs})
+    if len(tasks) > 1:
+        raise UsageError(f"the runs are of different tasks: {', '.join(tasks)}; probe them one by one")
+    measured: list[tuple[int, dict[Key, float]]] = []
+    for run in runs:
+        evaluator = Evaluator(run, ProbeConfig(), device)
+        evaluator.config = probe_config(evaluator.task.dataset, **flags)
+        measured.append((run.record.config.seed, _measure(evaluator)))
+    task, lengths = evaluator.task, _lengths(evaluator)
+    environments = [environment_name(environment) for environment in task.environments]
+    protocol = {
+        "probes": evaluator.config.model_dump(mode="json"),
+        "contexts": "distinct pairs of the training split; probes are fitted to the training split, judged on the test split",
+        "runs": [_about(run) for run in runs],
+        "store_hash": evaluator.store.content_hash,
+        "versions": versions(),
+    }
+    return ProbeReport(
+        task=task.name,
+        rows=average(measured),
+        gaps=[_gap(average([one]), task, lengths[-1]) for one in measured],
+        clipped_gaps=[_gap(average([one]), task, lengths[-1], floor=0.0) for one in measured],
+        environments=environments,
+        actions=[action.name for action in task.actions],
+        lengths=lengths,
+        protocol=protocol,
+    )
+
+
+def _measure(evaluator: Evaluator) -> dict[Key, float]:
+    """All conditions of one run at once, so that their probes are fitted side by side."""
+    conditions = [Condition(ENCODER, 0)]
+    longest = _lengths(evaluator)[-1]
+    for environment in evaluator.task.environments:
+        pairs = max(1, longest // 2)
+        context = draw_context(evaluator.train_source, environment, pairs, evaluator.config.seed)
+        for length in _lengths(evaluator):
+            part = context.take(length // 2) if length else None
+            conditions.append(Condition(environment_name(environment), length, part))
+    measured = evaluator.measure(conditions)
+    if evaluator.store.schema.columns and evaluator.store.schema.attributes:
+        test = PairSource.of(evaluator.task, evaluator.store.schema, evaluator.store.test)
+        measured |= raw_baseline(evaluator.store, evaluator.train_source, test)
+    return measured
+
+
+def _lengths(evaluator: Evaluator) -> list[int]:
+    longest = min(evaluator.model.config.max_context, 2 * len(evaluator.train_source))
+    return list(evaluator.config.lengths(longest))
+
+
+def _gap(rows: list[Row], task: Task, length: int, floor: float = -math.inf) -> float:
+    r2 = {
+        environment: {
+            action.name: max(floor, find(rows, environment_name(environment), length, "r2", action.name).mean)
+            for action in task.actions
+        }
+        for environment in task.environments
+    }
+    return adaptation_gap(r2, task.environments)
+
+
+def _about(run: Run) -> dict[str, Any]:
+    record = run.record
+    return {
+        "folder": str(Path(run.folder).resolve()),
+        "fingerprint": run.fingerprint(),
+        "config": record.config.model_dump(mode="json"),
+        "versions": record.versions,
+    }

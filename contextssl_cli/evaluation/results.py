@@ -1,0 +1,82 @@
+"""Results: one value per environment, context length, metric, target and probe; averaged over runs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+ENCODER = "encoder"
+"""In place of an environment: read from the feature z, before any context."""
+RAW = "raw columns"
+"""In place of an environment: read from the table itself."""
+
+
+class Key(NamedTuple):
+    """What a value is of."""
+
+    environment: str
+    context_length: int
+    metric: str
+    target: str
+    probe: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the results; ``std`` is the sample standard deviation over the runs, 0 for a single one."""
+
+    environment: str
+    context_length: int
+    metric: str
+    target: str
+    probe: str
+    mean: float
+    std: float
+    seeds: list[int]
+
+    @property
+    def key(self) -> Key:
+        """What the row is of."""
+        return Key(self.environment, self.context_length, self.metric, self.target, self.probe)
+
+
+def average(runs: Sequence[tuple[int, dict[Key, float]]]) -> list[Row]:
+    """Mean and spread of the values of several runs, given as (seed, values); only what every run has."""
+    keys = [key for key in runs[0][1] if all(key in values for _, values in runs)]
+    seeds = [seed for seed, _ in runs]
+    rows = []
+    for key in keys:
+        values = [found[key] for _, found in runs]
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        rows.append(Row(*key, mean=statistics.fmean(values), std=spread, seeds=seeds))
+    return rows
+
+
+def find(rows: Iterable[Row], environment: str, length: int, metric: str, target: str) -> Row:
+    """The first row of the paper's probe for a quantity.
+
+    Raises:
+        KeyError: if there is none.
+    """
+    for row in rows:
+        if (row.environment, row.context_length, row.metric, row.target) == (environment, length, metric, target):
+            return row
+    raise KeyError((environment, length, metric, target))
+
+
+def to_dicts(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Rows as plain objects, for JSON."""
+    return [asdict(row) for row in rows]
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """Rows as CSV; several seeds are separated by blanks."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(Row.__dataclass_fields__), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) | {"seeds": " ".join(map(str, row.seeds))} for row in rows)
+    return stream.getvalue()

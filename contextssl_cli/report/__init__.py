@@ -1,0 +1,1 @@
+"""What users see: the terminal, figures, and report folders. The only package that imports rich and matplotlib."""

@@ -1,0 +1,120 @@
+"""The demo: every step of the main path on digits, and a report folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from contextssl_cli import files
+from contextssl_cli.adaptation.adapt import Adaptation, adapt
+from contextssl_cli.adaptation.contexts import context_from_run
+from contextssl_cli.adaptation.find_run import FoundRun
+from contextssl_cli.data.pairs import PairSource
+from contextssl_cli.data.prepare import prepared_store
+from contextssl_cli.errors import UsageError
+from contextssl_cli.evaluation.protocol import ProbeReport, probe_runs
+from contextssl_cli.evaluation.retrieval import retrieve
+from contextssl_cli.plugin.task import Task, resolve_task
+from contextssl_cli.report.figures import retrieval_figure
+from contextssl_cli.report.folder import FIGURE, write_probe
+from contextssl_cli.report.progress import training_progress
+from contextssl_cli.report.summary import gap_sentence
+from contextssl_cli.report.tables import TextTable, probe_tables
+from contextssl_cli.report.terminal import terminal
+from contextssl_cli.store.context import Context
+from contextssl_cli.store.dataset import Store
+from contextssl_cli.training.config import resolve_config
+from contextssl_cli.training.pretrain import start_run, train
+from contextssl_cli.training.run import RUN_FILE, Run
+from contextssl_cli.training.trainer import resolve_device
+
+TASK = "digits-rotation-color"
+REPORT = "report.md"
+
+
+def run_demo(
+    out: Path, seeds: Sequence[int], *, steps: int | None, device: str, force: bool
+) -> tuple[ProbeReport, list[Path]]:
+    """Prepare, pretrain (one run per seed), probe, create a context per action type, adapt, and write the report.
+
+    Args:
+        out: the report's folder.
+        seeds: one run each; contexts, profiles and pictures are of the first.
+        steps: of training; by default the data set's own.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        force: replace a demo that stands there.
+
+    Raises:
+        UsageError: if ``out`` holds something else, or a demo and ``force`` is not given.
+    """
+    _check_folder(out, force=force)
+    task = resolve_task(TASK)
+    store = prepared_store(task.dataset)
+    terminal.note(f"1/5 data: {store.path}")
+    runs = [_pretrain(task, store, out / f"run-seed{seed}", seed, steps, device, force=force) for seed in seeds]
+    terminal.note("3/5 probe: every context length and environment, the paper's probes")
+    report = probe_runs(runs, resolve_device(device))
+    paths = write_probe(report, out)
+    terminal.note("4/5 contexts and adaptation")
+    contexts = {action.name: context_from_run(runs[0], [action.name], None, seed=0) for action in task.actions}
+    adaptations = [_adapt(runs[0], name, context, out, device) for name, context in contexts.items()]
+    paths += [out / f"{name}.h5" for name in contexts] + [adaptation.out for adaptation in adaptations]
+    terminal.note("5/5 report")
+    paths.append(_retrieval(runs[0], task, store, contexts, out))
+    paths.append(_write_report(report, adaptations, out))
+    return report, paths
+
+
+def _check_folder(out: Path, *, force: bool) -> None:
+    if not out.exists():
+        return
+    if not out.is_dir() or (any(out.iterdir()) and not list(out.glob(f"run-seed*/{RUN_FILE}"))):
+        raise UsageError(f"{out} exists and is not a demo; choose another --out")
+    if any(out.iterdir()) and not force:
+        raise UsageError(f"{out} holds a demo already; add --force to replace it, or choose another --out")
+
+
+def _pretrain(task: Task, store: Store, folder: Path, seed: int, steps: int | None, device: str, *, force: bool) -> Run:
+    terminal.note(f"2/5 pretrain: {folder}")
+    config = resolve_config(task.dataset, flags={"seed": seed, "steps": steps})
+    run = start_run(task, store, config, folder, force=force)
+    with training_progress(f"{task.name} seed {seed}") as report:
+        train(run, task, store, report, device)
+    return run
+
+
+def _adapt(run: Run, name: str, context: Context, out: Path, device: str) -> Adaptation:
+    context.save(out / f"{name}.h5")
+    return adapt(FoundRun(run, "the demo's first run"), context, out / f"embeddings-{name}.h5", device=device)
+
+
+def _retrieval(run: Run, task: Task, store: Store, contexts: dict[str, Context], out: Path) -> Path:
+    path = out / "retrieval.png"
+    found = retrieve(run.load_model(), PairSource.of(task, store.schema, store.test), contexts)
+    retrieval_figure(found, path)
+    return path
+
+
+def _write_report(report: ProbeReport, adaptations: Sequence[Adaptation], out: Path) -> Path:
+    parts = [
+        "# contextssl demo",
+        f"One encoder, no weight changed, {len(report.gaps)} run(s) of `{report.task}`. Under each context the embedding "
+        "follows the action type that the context shows, and ignores the other.",
+        gap_sentence(report) + ".",
+        f"![R2 by context length]({FIGURE}.png)",
+        "![Nearest neighbours under each context](retrieval.png)",
+        "The second column is the source after an action that changes both types. Under the rotation context the neighbours "
+        "of the predicted embedding share its angle, whatever their colour; under the colour context its colours, whatever "
+        "their angle.",
+        *(f"## {table.title}\n\n{table.markdown()}" for table in [*probe_tables(report), *map(_profile, adaptations)]),
+        "Protocol, seeds and versions: `results.json`. The same as a table: `results.csv`.",
+    ]
+    path = out / REPORT
+    files.write_text(path, "\n\n".join(parts) + "\n")
+    return path
+
+
+def _profile(adaptation: Adaptation) -> TextTable:
+    rows = [[row.action, f"{row.r2_without:.3f}", f"{row.r2_now:.3f}", row.verdict] for row in adaptation.profile]
+    title = f"Symmetry profile under the context {adaptation.embeddings.about['environment']}"
+    return TextTable(title, ["action", "R2 without context", "R2 now", "verdict"], rows)

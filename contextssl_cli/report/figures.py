@@ -1,0 +1,81 @@
+"""Figures, drawn without a screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from contextssl_cli import files
+from contextssl_cli.evaluation.protocol import ProbeReport
+from contextssl_cli.evaluation.retrieval import Retrieval
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # told apart by the colour-blind (Okabe and Ito)
+_STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "contextssl"}
+
+
+def context_length_figure(report: ProbeReport, path: Path) -> None:
+    """R2 of every action type against context length, one panel per environment (the paper's figure 3)."""
+    with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
+        count = len(report.environments)
+        figure = Figure(figsize=(3.6 * count, 3.0), layout="constrained")
+        panels = figure.subplots(1, count, sharey=True, squeeze=False)[0]
+        for panel, environment in zip(panels, report.environments, strict=True):
+            _draw_panel(panel, report, environment)
+        panels[0].set_ylabel("R2 of the relative action")
+        panels[0].legend(frameon=False)
+        save(figure, path)
+
+
+def retrieval_figure(retrieval: Retrieval, path: Path) -> None:
+    """Source, action, and the nearest neighbours under each context (the paper's figure 1)."""
+    sources, neighbours = len(retrieval.sources), retrieval.neighbours.shape[2]
+    blocks = len(retrieval.contexts)
+    with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
+        figure = Figure(figsize=(0.75 * (2 + blocks * (neighbours + 0.4)), 0.85 * sources + 0.5), layout="constrained")
+        widths = [1.0, 1.0, *([0.35, *([1.0] * neighbours)] * blocks)]
+        grid = figure.add_gridspec(sources, len(widths), width_ratios=widths)
+        for row in range(sources):
+            _picture(figure.add_subplot(grid[row, 0]), retrieval.sources[row], "source" if row == 0 else "")
+            target = figure.add_subplot(grid[row, 1])
+            _picture(target, retrieval.targets[row], "after\naction" if row == 0 else "")
+            for block, name in enumerate(retrieval.contexts):
+                for rank in range(neighbours):
+                    axes = figure.add_subplot(grid[row, 3 + block * (neighbours + 1) + rank])
+                    title = f"under the {name} context" if row == 0 and rank == neighbours // 2 else ""
+                    _picture(axes, retrieval.neighbours[row, block, rank], title)
+        save(figure, path)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure atomically; the suffix decides the format."""
+    with files.atomic(path) as temporary:
+        metadata = {"Date": None} if path.suffix == ".svg" else None
+        figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata=metadata)
+
+
+def _draw_panel(panel: Axes, report: ProbeReport, environment: str) -> None:
+    ticks = range(len(report.lengths))
+    for action, colour in zip(report.actions, _COLOURS * len(report.actions), strict=False):
+        rows = [r for r in report.rows if (r.environment, r.metric, r.target) == (environment, "r2", action)]
+        mean, std = np.array([row.mean for row in rows]), np.array([row.std for row in rows])
+        panel.plot(ticks, mean, marker="o", color=colour, label=action)
+        panel.fill_between(ticks, mean - std, mean + std, color=colour, alpha=0.2, linewidth=0)
+    panel.set_xticks(list(ticks), [str(length) for length in report.lengths])
+    panel.set_xlabel("context length in tokens")
+    panel.set_title(f"{environment} context")
+    panel.axhline(0, color="0.8", linewidth=0.8, zorder=0)
+
+
+def _picture(axes: Axes, image: NDArray[np.float32], title: str) -> None:
+    axes.imshow(np.clip(image, 0, 1), interpolation="nearest")
+    axes.set_xticks(())
+    axes.set_yticks(())
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    if title:
+        axes.set_title(title, fontsize=8)

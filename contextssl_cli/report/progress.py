@@ -1,0 +1,60 @@
+"""The live display of a training run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from contextssl_cli.report.terminal import terminal
+from contextssl_cli.training.trainer import Progress
+
+_LINES = 20  # of a run whose stderr is not a terminal
+
+
+@contextmanager
+def training_progress(label: str) -> Iterator[Callable[[Progress], None]]:
+    """Yield a function to call after every step; it draws a bar, or writes a line now and then to a log."""
+    if terminal.verbosity < 0:
+        yield lambda _: None
+    elif not terminal.err.is_terminal:
+        yield _log_lines(label)
+    else:
+        columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                   TextColumn("{task.fields[state]}")]  # fmt: skip
+        with Bar(*columns, console=terminal.err) as bar:
+            task = bar.add_task(label, total=None, state="")
+            state = ""
+
+            def draw(progress: Progress) -> None:
+                nonlocal state
+                state = describe(progress) if progress.loss else state
+                bar.update(task, completed=progress.step, total=progress.steps, state=state)
+
+            yield draw
+
+
+def describe(progress: Progress) -> str:
+    """Loss per environment, speed and adaptation gap in one line."""
+    losses = "  ".join(f"loss {name} {value:.3f}" for name, value in progress.loss.items())
+    gap = "not measured yet" if progress.gap is None else f"{progress.gap:.2f}"
+    return f"{losses}  {progress.pairs_per_second:.0f} pairs/s  held-out gap (ridge) {gap}"
+
+
+def _log_lines(label: str) -> Callable[[Progress], None]:
+    last_gap: float | None = None
+
+    def write(progress: Progress) -> None:
+        nonlocal last_gap
+        every = max(1, progress.steps // _LINES)
+        news = progress.gap is not None and progress.gap != last_gap
+        last_gap = progress.gap
+        if progress.loss and (progress.step % every == 0 or news or progress.step in (1, progress.steps)):
+            terminal.note(
+                f"{label}: step {progress.step}/{progress.steps}  {describe(progress)}  "
+                f"{progress.remaining:.0f} s remain"
+            )
+
+    return write

@@ -1,0 +1,59 @@
+"""What the commands print when they are done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from contextssl_cli.adaptation.adapt import Adaptation
+from contextssl_cli.evaluation.protocol import ProbeReport
+from contextssl_cli.report.tables import probe_tables
+from contextssl_cli.report.terminal import terminal
+
+
+def print_probe(report: ProbeReport, paths: Sequence[Path], *, as_json: bool) -> None:
+    """Tables, adaptation gap and the paths written; or one JSON object."""
+    if as_json:
+        terminal.json(report.as_dict() | {"paths": [str(path) for path in paths]})
+        return
+    for table in probe_tables(report):
+        terminal.table(table.title, table.header, table.rows)
+    terminal.result(gap_sentence(report))
+    for path in paths:
+        terminal.result(f"wrote {path}")
+
+
+def gap_sentence(report: ProbeReport) -> str:
+    """The adaptation gap, and what it would be if no R2 below 0 were counted."""
+    several = f" ± {report.gap_std:.3f} over {len(report.gaps)} runs" if len(report.gaps) > 1 else ""
+    return (
+        f"adaptation gap at {report.lengths[-1]} tokens: {report.adaptation_gap:.3f}{several} (ceiling {len(report.actions)}; "
+        f"{report.adaptation_gap_clipped:.3f} with negative R2 counted as 0)"
+    )
+
+
+def print_adaptation(adaptation: Adaptation, *, as_json: bool) -> None:
+    """The symmetry profile and the path written; or one JSON object."""
+    count, dim = adaptation.embeddings.values.shape
+    if as_json:
+        terminal.json(dict(adaptation.embeddings.about) | {"out": str(adaptation.out), "embeddings": [count, dim]})
+        return
+    if adaptation.profile:
+        rows = [
+            [row.action, f"{row.r2_without:.3f}", f"{row.r2_now:.3f}", row.verdict, row.probe]
+            for row in adaptation.profile
+        ]
+        terminal.table("Symmetry profile", ["action", "R2 without context", "R2 now", "verdict", "probe"], rows)
+    terminal.result(f"{adaptation.out}: {count} embeddings of {dim} numbers")
+
+
+def print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
+    """Names and values, one a line; or one JSON object."""
+    if as_json:
+        terminal.json(facts)
+        return
+    width = max(len(name) for name in facts)
+    for name, value in facts.items():
+        text = ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        terminal.result(f"{name:<{width}}  {text}")
