@@ -1,0 +1,63 @@
+"""Things at the smallest size that still shows the property."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from contextssl_cli.data.action_space import ActionSpace, Block
+from contextssl_cli.model.config import ModelConfig
+from contextssl_cli.model.context_ssl import ContextSSL
+from contextssl_cli.plugin.task import Task
+from contextssl_cli.store.dataset import Store
+from contextssl_cli.store.schema import Column, Schema
+from contextssl_cli.training.config import TrainConfig, resolve_config
+from contextssl_cli.training.pretrain import start_run, train
+from contextssl_cli.training.run import Run
+
+MODEL = {"width": 16, "layers": 2, "heads": 2, "block_size": 16, "feature_dim": 16, "encoder_width": 8, "aux_hidden": 16}
+TRAINING = {"batch_size": 16, "monitor_every": 10, "checkpoint_every": 10}
+SPACE = ActionSpace(blocks=(Block(name="turn", width=2), Block(name="tint", width=3)))
+
+
+def table_schema(categories: tuple[int, ...] = (1, 3, 1, 2), **given: Any) -> Schema:
+    """A table whose columns take so many places; one place is a number."""
+    columns, start = [], 0
+    for number, places in enumerate(categories):
+        kind = "numeric" if places == 1 else "categorical"
+        names = tuple(f"v{code}" for code in range(places)) if places > 1 else ()
+        columns.append(Column(name=f"c{number}", kind=kind, start=start, stop=start + places, categories=names))
+        start += places
+    values: dict[str, Any] = {"dataset": "tiny", "modality": "table", "shape": (start,), "dtype": "float32"}
+    return Schema(**(values | {"columns": tuple(columns)} | given))
+
+
+def image_schema(height: int = 8, width: int = 8, **given: Any) -> Schema:
+    values: dict[str, Any] = {"dataset": "tiny", "modality": "image", "shape": (height, width, 3), "dtype": "uint8"}
+    return Schema(**(values | given))
+
+
+def model(schema: Schema | None = None, space: ActionSpace = SPACE, seed: int = 0, **given: Any) -> ContextSSL:
+    """A model with arbitrary weights, in evaluation mode; its attention is far from uniform."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        made = ContextSSL(ModelConfig(**({"encoder": "mlp"} | MODEL | given)), schema or table_schema(), space)
+        for parameter in made.world.parameters():
+            parameter.data.normal_(std=0.5)
+    return made.eval()
+
+
+def config(task: Task, *, preset: str = "default", **flags: Any) -> TrainConfig:
+    """A tiny configuration for a task; ``model_width`` stands for the flag ``model.width``."""
+    sizes = {f"model.{key}": value for key, value in MODEL.items()} | TRAINING
+    named = {key.replace("model_", "model.", 1): value for key, value in flags.items()}
+    return resolve_config(task.dataset, preset=preset, flags=sizes | named, environ={})
+
+
+def trained(task: Task, store: Store, out: Path, **flags: Any) -> Run:
+    """A run trained for a few steps."""
+    run = start_run(task, store, config(task, **({"steps": 20} | flags)), out)
+    train(run, task, store, lambda progress: None, "cpu")
+    return run
