@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
@@ -12,7 +13,9 @@ from contextssl_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from contextssl_cli.plugin.task import Task
+    from contextssl_cli.store.dataset import Store
     from contextssl_cli.training.config import TrainConfig
+    from contextssl_cli.training.run import Run
 
 
 def pretrain(
@@ -41,22 +44,27 @@ def pretrain(
 ) -> None:
     """Train an encoder and its world model."""
     from contextssl_cli.plugin.task import resolve_task
-    from contextssl_cli.training.config import parse_setting, resolve_config
+    from contextssl_cli.training.config import asked_settings, parse_setting, resolve_config
 
-    flags: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed}
+    named = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed}
+    flags = {key: value for key, value in named.items() if value is not None}
     flags |= dict(parse_setting(text) for text in settings or [])
-
-    def resolved(task: Task) -> TrainConfig:
-        return resolve_config(task.dataset, preset=preset or "default", file=config, flags=flags)
-
+    asked: Asked = {"preset": preset, "file": config, "flags": flags}
     if resume:
-        asked = resolved if config or preset or any(value is not None for value in flags.values()) else None
-        _resume(out, plugin, asked, device, dry_run)
+        _resume(out, plugin, lambda task: asked_settings(task.dataset, **asked), device, dry_run=dry_run)
         return
     if plugin is None:
         raise UsageError("name what to train on: --plugin <dataset>-<action>; contextssl plugins lists both")
     task = resolve_task(plugin)
-    _start(task, resolved(task), store, out, device, force=force, dry_run=dry_run)
+    _start(task, resolve_config(task.dataset, **asked), store, out, device, force=force, dry_run=dry_run)
+
+
+class Asked(TypedDict):
+    """Where settings come from, beside the environment."""
+
+    preset: str | None
+    file: Path | None
+    flags: dict[str, Any]
 
 
 def _start(
@@ -75,7 +83,9 @@ def _start(
     _train(run, task, data, device, resume=False)
 
 
-def _resume(out: Path | None, plugin: str | None, asked: Any, device: str, dry_run: bool) -> None:
+def _resume(
+    out: Path | None, plugin: str | None, asked: Callable[[Task], dict[str, Any]], device: str, *, dry_run: bool
+) -> None:
     from contextssl_cli.adaptation.find_run import latest_run
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.pretrain import resume_run
@@ -88,7 +98,7 @@ def _resume(out: Path | None, plugin: str | None, asked: Any, device: str, dry_r
     _train(run, task, data, device, resume=True)
 
 
-def _train(run: Any, task: Task, data: Any, device: str, *, resume: bool) -> None:
+def _train(run: Run, task: Task, data: Store, device: str, *, resume: bool) -> None:
     from contextssl_cli.report.progress import training_progress
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.pretrain import train

@@ -89,6 +89,7 @@ PAPER: dict[str, Any] = {
     "steps": None, "epochs": 1000, "batch_size": 512, "lr": 1e-4, "optimizer": "adam", "weight_decay": 1e-3,
     "warmup": 0.01, "grad_clip": None, "temperature": 0.1, "similarity_floor": 1e-7, "aux_weight": 5.0,
     "context_mask": 0.9, "environments_per_step": "one", "context_contrast": False,
+    "invariance_weight": 0.0,
     "model": {"width": 2048, "layers": 3, "heads": 4, "block_size": 128, "aux_hidden": 1024, "feature_norm": False,
               "standardise_actions": False, "activity_bits": False},
 }  # fmt: skip
@@ -99,47 +100,72 @@ PRESETS = ("default", "paper")
 def resolve_config(
     dataset: Dataset,
     *,
-    preset: str = "default",
+    preset: str | None = None,
     file: Path | None = None,
     flags: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> TrainConfig:
-    """Put the configuration of a run together.
+    """The configuration of a new run: what the user asks for, over the data set's defaults.
 
     Args:
         dataset: whose defaults apply.
         preset: ``default`` or ``paper``.
         file: TOML.
-        flags: values from the command line, by key; ``model.width`` names a nested one; None is not given.
+        flags: values from the command line, by key; ``model.width`` names a nested one.
         environ: by default the process environment.
 
     Raises:
         UsageError: on an unknown key or a value that does not fit.
         DataMissingError, CorruptFileError: if the file is missing or not TOML.
     """
+    asked = asked_settings(dataset, preset=preset, file=file, flags=flags, environ=environ)
+    _check_keys(dataset.training)
+    return _validated(_merge(dataset.training, asked))
+
+
+def asked_settings(
+    dataset: Dataset,
+    *,
+    preset: str | None = None,
+    file: Path | None = None,
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """What the user asks for, and nothing else, with nested keys as nested mappings.
+
+    Args:
+        dataset: decides what the preset ``paper`` takes as encoder.
+        preset: ``default`` or ``paper``.
+        file: TOML.
+        flags: values from the command line, by key; ``model.width`` names a nested one.
+        environ: by default the process environment.
+
+    Raises:
+        UsageError: on an unknown key.
+        DataMissingError, CorruptFileError: if the file is missing or not TOML.
+    """
     layers = [
-        dict(dataset.training),
-        _preset(preset, dataset),
+        _preset(preset or "default", dataset),
         _read_toml(file) if file else {},
         _from_environment(os.environ if environ is None else environ),
-        _nested({key: value for key, value in (flags or {}).items() if value is not None}),
+        _nested(flags or {}),
     ]
     merged: dict[str, Any] = {}
     for layer in layers:
         _check_keys(layer)
         merged = _merge(merged, layer)
-    try:
-        return TrainConfig.model_validate(merged)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"configuration{f' {where}' if where else ''}: {first['msg']}") from error
+    return merged
 
 
-def changed_keys(old: TrainConfig, new: TrainConfig) -> dict[str, tuple[Any, Any]]:
-    """The keys whose values differ, with both values."""
-    before, after = _flat(old.model_dump()), _flat(new.model_dump())
-    return {key: (before[key], after[key]) for key in before if before[key] != after[key]}
+def changed_settings(config: TrainConfig, asked: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The keys that ``asked`` would change in ``config``, with the values before and after.
+
+    Raises:
+        UsageError: if a value does not fit.
+    """
+    before = config.model_dump()
+    after = _flat(_validated(_merge(before, asked)).model_dump())
+    return {key: (value, after[key]) for key, value in _flat(before).items() if value != after[key]}
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -152,6 +178,15 @@ def parse_setting(text: str) -> tuple[str, Any]:
     if not equals:
         raise UsageError(f"--set {text}: expected key=value")
     return key.strip(), _parse_value(value.strip())
+
+
+def _validated(values: Mapping[str, Any]) -> TrainConfig:
+    try:
+        return TrainConfig.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"configuration{f' {where}' if where else ''}: {first['msg']}") from error
 
 
 def _preset(name: str, dataset: Dataset) -> dict[str, Any]:

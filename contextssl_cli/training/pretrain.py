@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from contextssl_cli.data.action_space import ActionSpace
 from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
-from contextssl_cli.training.config import TrainConfig, changed_keys
+from contextssl_cli.training.config import TrainConfig, changed_settings
 from contextssl_cli.training.run import Run, RunRecord, new_run_folder, versions
 from contextssl_cli.training.trainer import Progress, Trainer, resolve_device
 
@@ -41,13 +42,13 @@ def start_run(task: Task, store: Store, config: TrainConfig, out: Path | None = 
     return Run.create(out or new_run_folder(task.name, config.seed), record, force=force)
 
 
-def resume_run(folder: Path, task: str | None, config: Callable[[Task], TrainConfig] | None) -> tuple[Run, Task, Store]:
+def resume_run(folder: Path, task: str | None, asked: Callable[[Task], Mapping[str, Any]]) -> tuple[Run, Task, Store]:
     """Open a run to go on with it.
 
     Args:
         folder: of the run.
         task: as the user named it, or None to take the run's own.
-        config: gives the configuration that the user asks for now; None to take the run's own.
+        asked: gives the settings that the user asks for now; they must be those of the run.
 
     Raises:
         UsageError: if task or configuration are not those of the run; the first differing key is named.
@@ -57,14 +58,12 @@ def resume_run(folder: Path, task: str | None, config: Callable[[Task], TrainCon
     if task is not None and task != run.record.task:
         raise UsageError(f"{folder} trains {run.record.task}, not {task}; drop --plugin or choose another --out")
     resolved = resolve_task(run.record.task)
-    changed = changed_keys(run.record.config, config(resolved)) if config else {}
-    for key, (old, new) in changed.items():
+    for key, (old, new) in changed_settings(run.record.config, asked(resolved)).items():
         raise UsageError(
-            f"--resume with a changed configuration: {key} was {old}, is now {new}; drop the change, or start "
-            "another run with another --out"
+            f"--resume with a changed configuration: {key} was {old}, is now {new}; drop the change, or start another "
+            "run with another --out"
         )
-    store = run_store(run)
-    return run, resolved, store
+    return run, resolved, run_store(run)
 
 
 def run_store(run: Run) -> Store:
