@@ -156,7 +156,7 @@ def _outputs(probe: nn.Module, test: Tensor) -> Tensor:
     return torch.cat([probe(part) for part in test.split(8192, dim=1)], dim=1)
 
 
-# Each loss is a mean over samples and a sum over the K probes: one probe's gradient does not depend on how many there are.
+# Each loss is a mean over samples and a sum over the K probes, so that one probe's gradient does not depend on K.
 
 
 def _mean_squared_error(output: Tensor, target: Tensor) -> Tensor:

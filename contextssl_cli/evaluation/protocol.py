@@ -33,8 +33,8 @@ class ProbeReport:
         task: of all the runs.
         rows: mean and spread over the runs.
         gaps: the adaptation gap of each run, at the longest context, by the paper's probes.
-        clipped_gaps: the same with every R2 below 0 counted as 0. A probe that overfits reads an R2 below 0 where there is
-            nothing to read, which would count as adaptation.
+        clipped_gaps: the same with every R2 below 0 counted as 0. A probe that overfits reads an R2 below 0 where
+            there is nothing to read, which would count as adaptation.
         environments: names, in the task's order.
         actions: the action types, in the task's order.
         lengths: context lengths in tokens.
@@ -115,7 +115,8 @@ def probe_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Probe
     environments = [environment_name(environment) for environment in task.environments]
     protocol = {
         "probes": evaluator.config.model_dump(mode="json"),
-        "contexts": "distinct pairs of the training split; probes are fitted to the training split, judged on the test split",
+        "contexts": "distinct pairs of the training split",
+        "splits": "probes are fitted to the training split and judged on the test split",
         "runs": [_about(run) for run in runs],
         "store_hash": evaluator.store.content_hash,
         "versions": versions(),

@@ -32,7 +32,7 @@ class ModelConfig(BaseModel):
     feature_norm: bool = True
     """Centre and scale features before the read-in (batch norm without parameters). Not in the paper."""
     standardise_actions: bool = True
-    """Divide actions, and the auxiliary predictor's targets, by their spread over the training pairs. Not in the paper."""
+    """Divide actions, and the auxiliary predictor's errors, by their spread in the training data. Not in the paper."""
     activity_bits: bool = True
     """One number per action type beside a pair's action, 1 where it is active. Not in the paper."""
 

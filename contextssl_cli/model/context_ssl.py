@@ -94,7 +94,7 @@ class ContextSSL(nn.Module):
             masks: one (T, T) mask per layer.
 
         Returns:
-            (E, S, P, 2, D): of [z_x; a] and of [z_y; 0]; and the cache of the E S sequences, environment by environment.
+            (E, S, P, 2, D): of [z_x; a] and of [z_y; 0]; and the cache of the E S sequences, by environment.
         """
         second = self.second_tokens(z_y)
         tokens = [self._interleave(self.first_tokens(z_x, a, env), second) for env, a in actions.items()]

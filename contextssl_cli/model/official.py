@@ -1,8 +1,8 @@
 """Checkpoints of the authors' code (MIT licence, 3DIEBench) as models of ours.
 
 The file is a PyTorch ``state_dict``: ``enc.*`` is torchvision's ResNet without its last layer, ``predictor.*`` the
-transformer, ``aug_predictor.*`` the auxiliary predictor. ``rel_aug_predictor.*`` and ``equiv_linear.*`` serve only their
-training script and are left out.
+transformer, ``aug_predictor.*`` the auxiliary predictor. ``rel_aug_predictor.*`` and ``equiv_linear.*`` serve only
+their training script and are left out.
 """
 
 from __future__ import annotations

@@ -98,14 +98,14 @@ def _retrieval(run: Run, task: Task, store: Store, contexts: dict[str, Context],
 def _write_report(report: ProbeReport, adaptations: Sequence[Adaptation], out: Path) -> Path:
     parts = [
         "# contextssl demo",
-        f"One encoder, no weight changed, {len(report.gaps)} run(s) of `{report.task}`. Under each context the embedding "
-        "follows the action type that the context shows, and ignores the other.",
+        f"One encoder, no weight changed, {len(report.gaps)} run(s) of `{report.task}`. Under each context the "
+        "embedding follows the action type that the context shows, and ignores the other.",
         gap_sentence(report) + ".",
         f"![R2 by context length]({FIGURE}.png)",
         "![Nearest neighbours under each context](retrieval.png)",
-        "The second column is the source after an action that changes both types. Under the rotation context the neighbours "
-        "of the predicted embedding share its angle, whatever their colour; under the colour context its colours, whatever "
-        "their angle.",
+        "The second column is the source after an action that changes both types. Under the rotation context the "
+        "neighbours of the predicted embedding share its angle, whatever their colour; under the colour context its "
+        "colours, whatever their angle.",
         *(f"## {table.title}\n\n{table.markdown()}" for table in [*probe_tables(report), *map(_profile, adaptations)]),
         "Protocol, seeds and versions: `results.json`. The same as a table: `results.csv`.",
     ]

@@ -28,8 +28,8 @@ def gap_sentence(report: ProbeReport) -> str:
     """The adaptation gap, and what it would be if no R2 below 0 were counted."""
     several = f" ± {report.gap_std:.3f} over {len(report.gaps)} runs" if len(report.gaps) > 1 else ""
     return (
-        f"adaptation gap at {report.lengths[-1]} tokens: {report.adaptation_gap:.3f}{several} (ceiling {len(report.actions)}; "
-        f"{report.adaptation_gap_clipped:.3f} with negative R2 counted as 0)"
+        f"adaptation gap at {report.lengths[-1]} tokens: {report.adaptation_gap:.3f}{several} "
+        f"(ceiling {len(report.actions)}; {report.adaptation_gap_clipped:.3f} with negative R2 counted as 0)"
     )
 
 

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 PAGE = "https://archive.ics.uci.edu/dataset/2/adult"
+FILES = "https://archive.ics.uci.edu/ml/machine-learning-databases/adult"
 URLS = {
-    "https://archive.ics.uci.edu/ml/machine-learning-databases/adult/adult.data": "md5:5d7c39d7b8804f071cdd1f2a7c460872",
-    "https://archive.ics.uci.edu/ml/machine-learning-databases/adult/adult.test": "md5:35238206dfdf7f1fe215bbb874adecdc",
+    f"{FILES}/adult.data": "md5:5d7c39d7b8804f071cdd1f2a7c460872",
+    f"{FILES}/adult.test": "md5:35238206dfdf7f1fe215bbb874adecdc",
 }
 NUMERIC = ("age", "fnlwgt", "education-num", "capital-gain", "capital-loss", "hours-per-week")
 COLUMNS = (
