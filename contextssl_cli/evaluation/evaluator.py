@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from contextssl_cli.evaluation.fairness import fairness_differences
 from contextssl_cli.evaluation.results import ENCODER, Key
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.context import Context
+from contextssl_cli.store.dataset import Split
 from contextssl_cli.training.metrics import pooled_r2
 from contextssl_cli.training.pretrain import run_store
 from contextssl_cli.training.run import Run
@@ -170,10 +171,10 @@ class Evaluator:
     def _both(self, condition: Condition, z_x: Tensor, z_y: Tensor) -> Tensor:
         return torch.cat([self.embeddings(condition, z_x), self.embeddings(condition, z_y)], dim=1)
 
-    def _encoded(self, source: PairSource, split: Any) -> EncodedSplit:
+    def _encoded(self, source: PairSource, split: Split) -> EncodedSplit:
         return encode_split(self.model, source, split, self.config, self.run.folder / "cache", self._fingerprint)
 
-    def _path(self, kind: str, condition: Condition) -> Any:
+    def _path(self, kind: str, condition: Condition) -> Path:
         parts = [self._fingerprint, self.config.model_dump_json(exclude={"context_lengths"}), kind, condition.identity]
         key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
         return self.run.folder / "cache" / f"{kind}-{key}.json"

@@ -76,7 +76,7 @@ def _check_folder(out: Path, *, force: bool) -> None:
 
 def _pretrain(task: Task, store: Store, folder: Path, seed: int, steps: int | None, device: str, *, force: bool) -> Run:
     terminal.note(f"2/5 pretrain: {folder}")
-    config = resolve_config(task.dataset, flags={"seed": seed, "steps": steps})
+    config = resolve_config(task.dataset, flags={"seed": seed} | ({"steps": steps} if steps else {}))
     run = start_run(task, store, config, folder, force=force)
     with training_progress(f"{task.name} seed {seed}") as report:
         train(run, task, store, report, device)

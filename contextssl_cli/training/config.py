@@ -186,7 +186,7 @@ def _validated(values: Mapping[str, Any]) -> TrainConfig:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"configuration{f' {where}' if where else ''}: {first['msg']}") from error
+        raise UsageError(f"configuration{f' {where}' if where else ''}: {first['msg'].removeprefix('Value error, ')}") from error
 
 
 def _preset(name: str, dataset: Dataset) -> dict[str, Any]:
