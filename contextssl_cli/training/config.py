@@ -185,8 +185,8 @@ def _validated(values: Mapping[str, Any]) -> TrainConfig:
         return TrainConfig.model_validate(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"configuration{f' {where}' if where else ''}: {first['msg'].removeprefix('Value error, ')}") from error
+        where = " ".join(["configuration", ".".join(str(part) for part in first["loc"])]).strip()
+        raise UsageError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
 
 
 def _preset(name: str, dataset: Dataset) -> dict[str, Any]:

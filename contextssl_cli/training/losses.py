@@ -62,7 +62,8 @@ def linear_readout(embeddings: Tensor, latents: Tensor, ridge: float = 1e-3) -> 
     Returns:
         Between 0 and 1; about D / N for embeddings that know nothing.
     """
-    e, target = _standardised(embeddings.double()), _standardised(latents.double())
+    exact = torch.float32 if embeddings.device.type == "mps" else torch.float64  # MPS has no double precision
+    e, target = _standardised(embeddings.to(exact)), _standardised(latents.to(exact))
     cross = e.T @ target / len(e)
     correlations = e.T @ e / len(e) + ridge * torch.eye(e.shape[1], dtype=e.dtype, device=e.device)
     explained: Tensor = (cross * torch.linalg.solve(correlations, cross)).sum()
