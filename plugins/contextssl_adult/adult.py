@@ -31,6 +31,8 @@ COLUMNS = (
 )  # fmt: skip
 SEX = ("Female", "Male")
 INCOME = ("<=50K", ">50K")
+RECORDS = {"train": 32_561, "test": 16_281}
+"""As published: a file that is cut at the end of a line is found by nothing else."""
 CORRUPTION_RATE = 0.3
 
 
@@ -54,6 +56,8 @@ class Adult(Dataset):
         folder = source or download(URLS, self.name, PAGE)
         paths = {"train": source_file(folder, "adult.data"), "test": source_file(folder, "adult.test")}
         tables = {split: read_records(path, header_lines=int(split == "test")) for split, path in paths.items()}
+        for split, table in tables.items():
+            _check_count(paths[split], len(table), RECORDS[split])
         columns = _columns(tables["train"])
         schema = Schema(
             dataset=self.name,
@@ -101,6 +105,13 @@ def read_records(path: Path, header_lines: int) -> pl.DataFrame:
         raise CorruptFileError(f"{path} holds no records")
     table = pl.DataFrame(rows, schema=list(COLUMNS), orient="row")
     return table.with_columns(_numbers(table[name], path) for name in NUMERIC)
+
+
+def _check_count(path: Path, found: int, expected: int) -> None:
+    if found != expected:
+        raise CorruptFileError(
+            f"{path} holds {found:,} records, expected the {expected:,} of {PAGE}; it may be cut off, fetch it again"
+        )
 
 
 def _numbers(text: pl.Series, path: Path) -> pl.Series:
