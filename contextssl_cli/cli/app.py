@@ -55,20 +55,18 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command; return its exit code."""
-    import click
-
     from contextssl_cli.report.terminal import terminal
 
     terminal.show_warnings()
     try:
         code = app(arguments, standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        terminal.note(str(error))
-        return 2
-    except click.ClickException as error:
-        terminal.error(f"{error.format_message()} (contextssl --help explains the commands)")
+    except typer.TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # the message is the help itself
+            terminal.note(error.format_message())
+        else:
+            terminal.error(f"{error.format_message()} (contextssl --help explains the commands)")
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         terminal.error("interrupted")
         return 130
     except ContextSSLError as error:
