@@ -51,12 +51,12 @@ class Terminal:
         table = Table(title=title, title_justify="left", title_style="bold")
         for number, name in enumerate(header):
             numeric = number > 0 and all(_is_figure(row[number]) for row in rows)
-            table.add_column(name, justify="right" if numeric else "left")
+            table.add_column(name, justify="right" if numeric else "left", overflow="fold")
         for row in rows:
             table.add_row(*row)
-        # A pipe has no width: give the table what it needs.
-        width = None if self.out.is_terminal else 200
-        self.out.print(table, markup=False, width=width, soft_wrap=False)
+        if not self.out.is_terminal:
+            self.out.width = 200  # a pipe has no width: give the table what it needs
+        self.out.print(table, markup=False, soft_wrap=False)
 
     def show_warnings(self) -> None:
         """Print Python warnings as notes of one line."""
