@@ -17,7 +17,15 @@ from contextssl_cli.training.config import TrainConfig, resolve_config
 from contextssl_cli.training.pretrain import start_run, train
 from contextssl_cli.training.run import Run
 
-MODEL = {"width": 16, "layers": 2, "heads": 2, "block_size": 16, "feature_dim": 16, "encoder_width": 8, "aux_hidden": 16}
+MODEL = {
+    "width": 16,
+    "layers": 2,
+    "heads": 2,
+    "block_size": 16,
+    "feature_dim": 16,
+    "encoder_width": 8,
+    "aux_hidden": 16,
+}
 TRAINING = {"batch_size": 16, "monitor_every": 10, "checkpoint_every": 10}
 SPACE = ActionSpace(blocks=(Block(name="turn", width=2), Block(name="tint", width=3)))
 

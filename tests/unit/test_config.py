@@ -1,0 +1,224 @@
+"""Where each setting comes from: flags > environment > TOML > preset > data set > defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UsageError
+from contextssl_cli.plugin.kinds import Dataset, Prepared
+from contextssl_cli.training.config import (
+    PAPER,
+    TrainConfig,
+    asked_settings,
+    changed_settings,
+    parse_setting,
+    resolve_config,
+)
+
+
+class Sample(Dataset):
+    name = "sample"
+    summary = "nothing"
+    modality = "image"
+    licence = "none"
+
+    def __init__(self, **training: Any) -> None:
+        self.training = training  # type: ignore[misc]
+
+    def prepare(self, source: Path | None) -> Prepared:
+        raise NotImplementedError
+
+
+def resolve(training: dict[str, Any] | None = None, **given: Any) -> TrainConfig:
+    return resolve_config(Sample(**(training or {})), **({"environ": {}} | given))
+
+
+def toml(folder: Path, text: str) -> Path:
+    path = folder / "config.toml"
+    path.write_text(text)
+    return path
+
+
+KEYS = {
+    "lr": (0.1, 0.2, 0.3, 0.4),
+    "batch_size": (128, 192, 320, 384),
+    "model.width": (8, 16, 24, 32),
+    "model.layers": (5, 6, 7, 8),
+}
+
+
+def nested(key: str, value: Any) -> dict[str, Any]:
+    group, dot, name = key.partition(".")
+    return {group: {name: value}} if dot else {key: value}
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("preset", ["default", "paper"])
+def test_each_place_overrules_those_below_it(key: str, preset: str, tmp_path: Path) -> None:
+    by_dataset, by_file, by_variable, by_flag = KEYS[key]
+    group, dot, name = key.partition(".")
+    written = f"[{group}]\n{name} = {by_file}" if dot else f"{key} = {by_file}"
+    variable = "CONTEXTSSL_" + key.upper().replace(".", "_")
+    places: dict[str, Any] = {"preset": preset}
+
+    def value() -> Any:
+        found = resolve(nested(key, by_dataset), **places)
+        return found.model_dump()[group][name] if dot else found.model_dump()[key]
+
+    of_the_paper = PAPER[group][name] if dot else PAPER[key]
+    assert value() == (by_dataset if preset == "default" else of_the_paper)
+    places["file"] = toml(tmp_path, written)
+    assert value() == by_file
+    places["environ"] = {variable: str(by_variable)}
+    assert value() == by_variable
+    places["flags"] = {key: by_flag}
+    assert value() == by_flag
+
+
+def test_what_no_place_names_is_the_default() -> None:
+    assert resolve() == TrainConfig()
+
+
+def test_one_nested_key_leaves_its_neighbours() -> None:
+    found = resolve({"model": {"width": 8, "layers": 5}}, flags={"model.width": 16})
+    assert (found.model.width, found.model.layers) == (16, 5)
+
+
+@pytest.mark.parametrize("place", ["file", "environ", "flags", "data set", "nested"])
+def test_an_unknown_key_is_an_error_everywhere(place: str, tmp_path: Path) -> None:
+    given: dict[str, dict[str, Any]] = {
+        "file": {"file": toml(tmp_path, "warmap = 0.2")},
+        "environ": {"environ": {"CONTEXTSSL_WARMAP": "0.2"}},
+        "flags": {"flags": {"warmap": 0.2}},
+        "data set": {"training": {"warmap": 0.2}},
+        "nested": {"flags": {"model.widht": 3}},
+    }
+    meant = "model.width" if place == "nested" else "warmup"
+    with pytest.raises(UsageError, match=f"did you mean '{meant}'"):
+        resolve(**given[place])
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ({"lr": -1.0}, "lr"),
+        ({"model.width": 0}, "model.width"),
+        ({"optimizer": "sgd"}, "optimizer"),
+        ({"model": 3}, "model"),
+        ({"model.block_size": 7}, "model.block_size"),
+        ({"batch_size": 100}, "64 pairs"),
+        ({"context_mask": 1.0}, "context_mask"),
+        ({"lr": "fast"}, "lr"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_a_usage_error_that_names_it(flags: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        resolve(flags=flags)
+
+
+def test_other_variables_of_ours_are_no_settings() -> None:
+    named = ("HOME", "PARITY", "PARITY_HEADS", "DEVICE")
+    assert resolve(environ={f"CONTEXTSSL_{name}": "x" for name in named} | {"PATH": "y"}) == TrainConfig()
+
+
+def test_epochs_take_the_place_of_steps_and_the_other_way_round() -> None:
+    assert resolve(flags={"epochs": 3}).steps is None
+    assert resolve({"epochs": 3}, flags={"steps": 7}).epochs is None
+    assert resolve(preset="paper", flags={"steps": 7}).epochs is None
+    assert resolve({"steps": 7}, preset="paper").steps is None
+
+
+def test_both_of_steps_and_epochs_or_neither_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="either steps or epochs"):
+        resolve(file=toml(tmp_path, "steps = 3\nepochs = 4"))
+    with pytest.raises(UsageError, match="either steps or epochs"):
+        resolve(environ={"CONTEXTSSL_STEPS": "none"})
+
+
+@pytest.mark.parametrize(("samples", "steps"), [(1000, 8), (1024, 8), (1025, 9), (1, 1)])
+def test_epochs_are_turned_into_whole_steps(samples: int, steps: int) -> None:
+    assert resolve(flags={"epochs": 2, "batch_size": 256}).total_steps(samples) == steps
+    assert resolve(flags={"steps": 11}).total_steps(samples) == 11
+
+
+def test_the_paper_s_recipe_is_that_of_method_md() -> None:
+    found = resolve(preset="paper")
+    assert (found.epochs, found.batch_size, found.optimizer) == (1000, 512, "adam")
+    assert found.lr == pytest.approx(5e-5 * found.batch_size / 256)
+    assert (found.weight_decay, found.temperature, found.similarity_floor) == (1e-3, 0.1, 1e-7)
+    assert found.warmup * 1000 == pytest.approx(10)
+    assert (found.aux_weight, found.context_mask, found.grad_clip) == (5.0, 0.9, None)
+    assert (found.environments_per_step, found.context_contrast, found.invariance_weight) == ("one", False, 0.0)
+    model = found.model
+    assert (model.encoder, model.stem, model.feature_dim) == ("resnet18", "imagenet", 512)
+    assert (model.width, model.layers, model.heads, model.block_size) == (2048, 3, 4, 128)
+    assert (model.max_context, model.aux_hidden) == (126, 1024)
+    assert (model.feature_norm, model.standardise_actions, model.activity_bits) == (False, False, False)
+
+
+def test_nothing_of_ours_is_left_in_the_paper_s_recipe_by_a_data_set() -> None:
+    assert resolve({"invariance_weight": 1.0}, preset="paper").invariance_weight == 0
+
+
+def test_an_unknown_preset_is_answered_with_a_suggestion() -> None:
+    with pytest.raises(UsageError, match="did you mean 'paper'"):
+        resolve(preset="papr")
+
+
+@pytest.mark.parametrize(("text", "kind"), [("lr = = 3", CorruptFileError), (None, DataMissingError)])
+def test_a_file_that_is_damaged_or_missing_is_named(
+    text: str | None, kind: type[ContextSSLError], tmp_path: Path
+) -> None:
+    path = tmp_path / "config.toml" if text is None else toml(tmp_path, text)
+    with pytest.raises(kind, match=r"config\.toml"):
+        resolve(file=path)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("lr=0.5", ("lr", 0.5)),
+        ("precision = float32", ("precision", "float32")),
+        ("context_contrast=false", ("context_contrast", False)),
+        ("grad_clip=none", ("grad_clip", None)),
+        ("model.width=16", ("model.width", 16)),
+    ],
+)
+def test_set_reads_toml_or_text(text: str, value: tuple[str, Any]) -> None:
+    assert parse_setting(text) == value
+
+
+def test_set_needs_an_equals_sign() -> None:
+    with pytest.raises(UsageError, match="expected key=value"):
+        parse_setting("lr")
+
+
+def test_set_none_unsets() -> None:
+    assert resolve(flags=dict([parse_setting("grad_clip=none")])).grad_clip is None
+
+
+def test_asked_settings_hold_what_the_user_named_and_nothing_else(tmp_path: Path) -> None:
+    asked = asked_settings(
+        Sample(lr=0.5), file=toml(tmp_path, "lr = 0.1\nwarmup = 0.2"), flags={"model.width": 8, "lr": 0.3}, environ={}
+    )
+    assert asked == {"lr": 0.3, "warmup": 0.2, "model": {"width": 8}}
+
+
+def test_changed_settings_name_what_differs_with_both_values() -> None:
+    old = resolve(flags={"lr": 1.0, "model.width": 4})
+    assert changed_settings(old, {}) == {}
+    assert changed_settings(old, {"lr": 1.0, "model": {"width": 4}}) == {}
+    assert changed_settings(old, {"lr": 2.0, "model": {"width": 8}}) == {"lr": (1.0, 2.0), "model.width": (4, 8)}
+
+
+def test_a_changed_setting_that_does_not_fit_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="lr"):
+        changed_settings(resolve(), {"lr": -1.0})
+
+
+def test_the_configuration_survives_json() -> None:
+    found = resolve(preset="paper")
+    assert TrainConfig.model_validate_json(found.model_dump_json()) == found
