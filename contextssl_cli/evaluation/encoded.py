@@ -42,6 +42,10 @@ class EncodedSplit:
     attributes: Mapping[str, Tensor]
     samples: int
 
+    def classes(self, target: str) -> Tensor:
+        """Class indices of a task, or category indices of a sensitive attribute."""
+        return self.labels[target] if target in self.labels else self.attributes[target]
+
 
 def encode_split(
     model: ContextSSL, source: PairSource, split: Split, config: ProbeConfig, cache: Path, fingerprint: str

@@ -134,39 +134,41 @@ class Evaluator:
         """Accuracy of tasks and sensitive attributes from the embeddings; fairness of each task."""
         fit = torch.stack([self.embeddings(c, self.train.z) for c in conditions])
         judge = torch.stack([self.embeddings(c, self.test.z) for c in conditions])
+        near = [probes.nearest_neighbours(f, j, self.config) for f, j in zip(fit, judge, strict=True)]
         found: list[Values] = [{} for _ in conditions]
-        schema = self.store.schema
-        targets = [(task, schema.tasks[task], self.train.labels[task], self.test.labels[task]) for task in schema.tasks]
-        targets += [
-            (a, schema.attributes[a], self.train.attributes[a], self.test.attributes[a]) for a in schema.attributes
-        ]
-        for target, classes, train_labels, test_labels in targets:
-            known, asked = train_labels >= 0, test_labels >= 0
-            predictions = self._predict(fit[:, known], train_labels[known], judge[:, asked], len(classes))
-            groups = {name: test[asked] for name, test in self.test.attributes.items()}
-            for probe, per_condition in predictions.items():
-                for values, predicted in zip(found, per_condition, strict=True):
-                    metric = "knn" if probe == probes.KNN else "accuracy" if schema.attributes else "top1"
-                    values[metric, target, probe] = float((predicted == test_labels[asked]).double().mean())
-                    if target in schema.tasks and probe != probes.KNN:
-                        values.update(fairness_differences(test_labels[asked], predicted, groups, target, probe))
+        for target, classes in (self.store.schema.tasks | self.store.schema.attributes).items():
+            labels, truth = self.train.classes(target).to(self.device), self.test.classes(target)
+            asked = truth >= 0
+            for probe, predictions in self._predict(fit, labels, judge, near, len(classes)).items():
+                for values, predicted in zip(found, predictions, strict=True):
+                    values.update(self._judge(target, probe, truth[asked], predicted.cpu()[asked], asked))
         return found
 
-    def _predict(self, fit: Tensor, labels: Tensor, judge: Tensor, classes: int) -> dict[str, Sequence[Tensor]]:
-        """Predicted classes by probe, one tensor per condition."""
-        on_device = labels.to(self.device)
-        linear = probes.classify(fit, on_device, judge, classes, self.config)
-        knn = [probes.knn_classify(f, on_device, j, classes, self.config) for f, j in zip(fit, judge, strict=True)]
-        predictions: dict[str, Sequence[Tensor]] = {
-            probes.label_probe_name(self.config): list(linear.cpu()),
-            probes.KNN: [prediction.cpu() for prediction in knn],
+    def _predict(
+        self, fit: Tensor, labels: Tensor, judge: Tensor, near: list[probes.Neighbours], classes: int
+    ) -> dict[str, list[Tensor]]:
+        """Predicted classes (M,) by probe, one tensor per condition; fitted to the samples that have a label."""
+        known = labels >= 0
+        fit, targets = fit[:, known], labels[known]
+        predictions = {
+            probes.label_probe_name(self.config): list(probes.classify(fit, targets, judge, classes, self.config)),
+            probes.KNN: [neighbours.classify(labels, classes) for neighbours in near],
         }
         if self.store.schema.attributes:
-            predictions[probes.LOGISTIC] = [
-                torch.from_numpy(probes.strong_classify(f.cpu().numpy(), labels.numpy(), j.cpu().numpy()))
-                for f, j in zip(fit, judge, strict=True)
-            ]
+            pairs = zip(fit.cpu().numpy(), judge.cpu().numpy(), strict=True)
+            strong = [probes.strong_classify(f, targets.cpu().numpy(), j) for f, j in pairs]
+            predictions[probes.LOGISTIC] = [torch.from_numpy(predicted) for predicted in strong]
         return predictions
+
+    def _judge(self, target: str, probe: str, truth: Tensor, predicted: Tensor, asked: Tensor) -> Values:
+        """Accuracy of one prediction, and its fairness where the target is a task."""
+        schema = self.store.schema
+        metric = "knn" if probe == probes.KNN else "accuracy" if schema.attributes else "top1"
+        values: Values = {(metric, target, probe): float((predicted == truth).double().mean())}
+        if target in schema.tasks and probe != probes.KNN:
+            groups = {name: categories[asked] for name, categories in self.test.attributes.items()}
+            values.update(fairness_differences(truth, predicted, groups, target, probe))
+        return values
 
     def _both(self, condition: Condition, z_x: Tensor, z_y: Tensor) -> Tensor:
         return torch.cat([self.embeddings(condition, z_x), self.embeddings(condition, z_y)], dim=1)

@@ -10,6 +10,7 @@ Shapes: K embeddings, N samples, D numbers, W outputs, B samples in a batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -93,28 +94,38 @@ def classify(train: Tensor, labels: Tensor, test: Tensor, classes: int, config: 
     return _outputs(fitted, test).argmax(dim=-1)
 
 
-def knn_classify(train: Tensor, labels: Tensor, test: Tensor, classes: int, config: ProbeConfig) -> Tensor:
-    """Weighted k nearest neighbours by cosine similarity (Wu et al. 2018, section 3.4), votes of exp(similarity / t).
+@dataclass(frozen=True)
+class Neighbours:
+    """The k nearest training embeddings of each of M test embeddings, with votes of exp(cosine similarity / t).
+
+    Attributes:
+        indices: (M, k) into the training embeddings.
+        weights: (M, k).
+    """
+
+    indices: Tensor
+    weights: Tensor
+
+    def classify(self, labels: Tensor, classes: int) -> Tensor:
+        """Class indices (M,) by weighted vote; training samples without a label (-1) have none."""
+        votes = torch.zeros(len(self.indices), classes + 1, device=labels.device)
+        votes.scatter_add_(1, labels[self.indices] % (classes + 1), self.weights)
+        return votes[:, :classes].argmax(dim=1)
+
+
+def nearest_neighbours(train: Tensor, test: Tensor, config: ProbeConfig) -> Neighbours:
+    """Weighted nearest neighbours by cosine similarity (Wu et al. 2018, section 3.4).
 
     Args:
         train: (N, D) embeddings.
-        labels: (N,) class indices.
         test: (M, D).
-        classes: how many there are.
         config: k and t.
-
-    Returns:
-        (M,) class indices.
     """
     train, test = F.normalize(train, dim=-1), F.normalize(test, dim=-1)
     k = min(config.knn_neighbours, len(train))
-    chosen = []
-    for queries in test.split(1024):
-        similarity, neighbours = (queries @ train.T).topk(k, dim=1)
-        weights = (similarity / config.knn_temperature).exp()
-        votes = torch.zeros(len(queries), classes, device=test.device)
-        chosen.append(votes.scatter_add_(1, labels[neighbours], weights).argmax(dim=1))
-    return torch.cat(chosen)
+    found = [(queries @ train.T).topk(k, dim=1) for queries in test.split(1024)]
+    similarity = torch.cat([part.values for part in found])
+    return Neighbours(torch.cat([part.indices for part in found]), (similarity / config.knn_temperature).exp())
 
 
 def strong_classifier() -> Pipeline:

@@ -49,7 +49,11 @@ class Adult(Dataset):
         "model": {"encoder": "mlp", "feature_dim": 64, "encoder_width": 256, "width": 64, "aux_hidden": 256},
     }
 
-    probing: ClassVar[dict[str, Any]] = {"label_inputs": "samples"}
+    probing: ClassVar[dict[str, Any]] = {
+        "label_inputs": "samples",
+        "action_batch_size": 512,
+        "label_batch_size": 512,
+    }
 
     def prepare(self, source: Path | None) -> Prepared:
         """Read both files; standardise numbers by the training records, encode the categories as one-hot."""
