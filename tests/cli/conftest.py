@@ -51,7 +51,7 @@ def cli_home(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def workplace(cli_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def workplace(made: Made, cli_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder to stand in; probes train for one epoch. The runs of a test are forgotten after it."""
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
@@ -61,10 +61,9 @@ def workplace(cli_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         kind = type(registry().dataset(name))
         monkeypatch.setattr(kind, "probing", {**kind.probing, **QUICK_PROBES})
     index = cli_home / "runs.txt"
-    known = index.read_text() if index.is_file() else None
+    known = index.read_text()
     yield tmp_path / "work"
-    if known is not None:
-        index.write_text(known)
+    index.write_text(known)
 
 
 @pytest.fixture
