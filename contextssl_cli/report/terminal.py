@@ -48,7 +48,7 @@ class Terminal:
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table on stdout; columns after the first are aligned to the right where they hold numbers."""
-        table = Table(title=title, title_justify="left", title_style="bold")
+        table = Table()
         for number, name in enumerate(header):
             numeric = number > 0 and all(_is_figure(row[number]) for row in rows)
             table.add_column(name, justify="right" if numeric else "left", overflow="fold")
@@ -56,6 +56,7 @@ class Terminal:
             table.add_row(*row)
         if not self.out.is_terminal:
             self.out.width = 200  # a pipe has no width: give the table what it needs
+        self.out.print(title, markup=False, style="bold")
         self.out.print(table, markup=False, soft_wrap=False)
 
     def show_warnings(self) -> None:
