@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import h5py
 import numpy as np
@@ -25,11 +26,63 @@ def create(path: Path, kind: str, version: int) -> Iterator[h5py.File]:
     Raises:
         ContextSSLError: if the disk is full; DataMissingError: if the folder may not be written to.
     """
-    with files.atomic(path) as temporary, h5py.File(temporary, "w") as file:
+    with files.atomic(path) as temporary, _Output(temporary) as output, h5py.File(output, "w") as file:
         file.attrs["format"] = kind
         file.attrs["version"] = version
         yield file
         file.attrs["complete"] = True
+
+
+class _Output:
+    """A file for h5py to write to, whose failure is kept until h5py is done, and raised then.
+
+    HDF5 cannot close a file that it cannot write: on a full disk it ends the process with a segmentation fault.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("r+b", buffering=0)
+        self._failure: OSError | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        if self._failure is not None:
+            raise self._failure
+
+    def write(self, data: Any) -> int:
+        """Write all of ``data``, or nothing more after the first failure."""
+        rest = memoryview(data)
+        size = rest.nbytes
+        while rest.nbytes and self._failure is None:
+            try:
+                rest = rest[self._file.write(rest) :]
+            except OSError as error:
+                self._failure = error
+        return size
+
+    def truncate(self, size: int) -> None:
+        """Set the length of the file."""
+        try:
+            self._file.truncate(size)
+        except OSError as error:
+            self._failure = self._failure or error
+
+    def read(self, size: int) -> bytes:
+        """Read back what was written; what failed to be is zeros."""
+        return self._file.read(size).ljust(size, b"\0")
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place in the file."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """The place in the file."""
+        return self._file.tell()
+
+    def flush(self) -> None:
+        """Nothing waits: ``files.atomic`` brings the file to the disk."""
 
 
 def open_plain(path: Path) -> h5py.File:
