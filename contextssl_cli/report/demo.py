@@ -48,12 +48,13 @@ def run_demo(
         UsageError: if ``out`` holds something else, or a demo and ``force`` is not given.
     """
     _check_folder(out, force=force)
+    place = resolve_device(device)
     task = resolve_task(TASK)
     store = prepared_store(task.dataset)
     terminal.note(f"1/5 data: {store.path}")
     runs = [_pretrain(task, store, out / f"run-seed{seed}", seed, steps, device, force=force) for seed in seeds]
     terminal.note("3/5 probe: every context length and environment, the paper's probes")
-    report = probe_runs(runs, resolve_device(device))
+    report = probe_runs(runs, place)
     paths = write_probe(report, out)
     terminal.note("4/5 contexts and adaptation")
     contexts = {action.name: context_from_run(runs[0], [action.name], None, seed=0) for action in task.actions}
@@ -98,14 +99,14 @@ def _retrieval(run: Run, task: Task, store: Store, contexts: dict[str, Context],
 def _write_report(report: ProbeReport, adaptations: Sequence[Adaptation], out: Path) -> Path:
     parts = [
         "# contextssl demo",
-        f"One encoder, no weight changed, {len(report.gaps)} run(s) of `{report.task}`. Under each context the "
-        "embedding follows the action type that the context shows, and ignores the other.",
+        f"{len(report.gaps)} run(s) of `{report.task}`; no weight changes between contexts. Where adaptation has appeared, "
+        "the embedding follows the action type that the context shows (R2 near 1) and ignores the other (R2 near 0).",
         gap_sentence(report) + ".",
         f"![R2 by context length]({FIGURE}.png)",
         "![Nearest neighbours under each context](retrieval.png)",
-        "The second column is the source after an action that changes both types. Under the rotation context the "
-        "neighbours of the predicted embedding share its angle, whatever their colour; under the colour context its "
-        "colours, whatever their angle.",
+        "The second column is the source after an action that changes both types. The neighbours are those of the "
+        "embedding predicted for it: under the rotation context they should share its angle, whatever their colour; under "
+        "the colour context its colours, whatever their angle.",
         *(f"## {table.title}\n\n{table.markdown()}" for table in [*probe_tables(report), *map(_profile, adaptations)]),
         "Protocol, seeds and versions: `results.json`. The same as a table: `results.csv`.",
     ]

@@ -29,7 +29,7 @@ class Digits(Dataset):
         "model": {"encoder": "convnet", "feature_dim": 64, "encoder_width": 64, "width": 64, "aux_hidden": 256},
     }
 
-    probing: ClassVar[dict[str, Any]] = {"views": 4, "label_batch_size": 64}
+    probing: ClassVar[dict[str, Any]] = {"views": 4, "action_batch_size": 512, "label_batch_size": 64}
 
     def prepare(self, source: Path | None) -> Prepared:
         """Read the digits from scikit-learn and split them, with equal shares of every class."""
