@@ -99,14 +99,15 @@ def _retrieval(run: Run, task: Task, store: Store, contexts: dict[str, Context],
 def _write_report(report: ProbeReport, adaptations: Sequence[Adaptation], out: Path) -> Path:
     parts = [
         "# contextssl demo",
-        f"{len(report.gaps)} run(s) of `{report.task}`; no weight changes between contexts. Where adaptation has appeared, "
-        "the embedding follows the action type that the context shows (R2 near 1) and ignores the other (R2 near 0).",
+        f"{len(report.gaps)} run(s) of `{report.task}`; no weight changes between contexts. Where adaptation has "
+        "appeared, the embedding follows the action type that the context shows (R2 near 1) and ignores the other (R2 "
+        "near 0).",
         gap_sentence(report) + ".",
         f"![R2 by context length]({FIGURE}.png)",
         "![Nearest neighbours under each context](retrieval.png)",
         "The second column is the source after an action that changes both types. The neighbours are those of the "
-        "embedding predicted for it: under the rotation context they should share its angle, whatever their colour; under "
-        "the colour context its colours, whatever their angle.",
+        "embedding predicted for it: under the rotation context they should share its angle, whatever their colour; "
+        "under the colour context its colours, whatever their angle.",
         *(f"## {table.title}\n\n{table.markdown()}" for table in [*probe_tables(report), *map(_profile, adaptations)]),
         "Protocol, seeds and versions: `results.json`. The same as a table: `results.csv`.",
     ]

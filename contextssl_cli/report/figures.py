@@ -46,7 +46,7 @@ def retrieval_figure(retrieval: Retrieval, path: Path) -> None:
             for block, name in enumerate(retrieval.contexts):
                 for rank in range(neighbours):
                     axes = figure.add_subplot(grid[row, 3 + block * (neighbours + 1) + rank])
-                    title = f"under the {name} context" if row == 0 and rank == neighbours // 2 else ""
+                    title = f"nearest, context: {name}" if row == 0 and rank == neighbours // 2 else ""
                     _picture(axes, retrieval.neighbours[row, block, rank], title)
         save(figure, path)
 
@@ -67,7 +67,7 @@ def _draw_panel(panel: Axes, report: ProbeReport, environment: str) -> None:
         panel.fill_between(ticks, mean - std, mean + std, color=colour, alpha=0.2, linewidth=0)
     panel.set_xticks(list(ticks), [str(length) for length in report.lengths])
     panel.set_xlabel("context length in tokens")
-    panel.set_title(f"{environment} context")
+    panel.set_title(f"context: {environment}")
     panel.axhline(0, color="0.8", linewidth=0.8, zorder=0)
 
 
