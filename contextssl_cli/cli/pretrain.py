@@ -73,7 +73,9 @@ def _start(
     from contextssl_cli.data.prepare import prepared_store
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.pretrain import start_run
+    from contextssl_cli.training.trainer import resolve_device
 
+    resolve_device(device)  # before an older run is replaced
     if dry_run:
         terminal.json({"task": task.name, "out": str(out) if out else None, "config": config.model_dump(mode="json")})
         return

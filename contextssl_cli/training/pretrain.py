@@ -7,13 +7,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from contextssl_cli.data.action_space import ActionSpace
 from contextssl_cli.errors import CorruptFileError, UsageError
+from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.config import TrainConfig, changed_settings
 from contextssl_cli.training.run import Run, RunRecord, new_run_folder, versions
-from contextssl_cli.training.trainer import Progress, Trainer, resolve_device
+from contextssl_cli.training.trainer import Progress, Trainer, held_out_count, resolve_device
 
 
 def start_run(task: Task, store: Store, config: TrainConfig, out: Path | None = None, *, force: bool = False) -> Run:
@@ -27,12 +31,14 @@ def start_run(task: Task, store: Store, config: TrainConfig, out: Path | None = 
         force: replace a run that stands there.
 
     Raises:
-        UsageError: if ``out`` is taken, or the action types do not fit the data.
+        UsageError: if ``out`` is taken, or the configuration or the action types do not fit the data.
     """
+    space = ActionSpace.of(task, store.schema)
+    _check_fit(config, space, store)
     record = RunRecord(
         task=task.name,
         config=config,
-        space=ActionSpace.of(task, store.schema),
+        space=space,
         schema_=store.schema,
         store=str(store.path.resolve()),
         store_hash=store.content_hash,
@@ -40,6 +46,13 @@ def start_run(task: Task, store: Store, config: TrainConfig, out: Path | None = 
         versions=versions(),
     )
     return Run.create(out or new_run_folder(task.name, config.seed), record, force=force)
+
+
+def _check_fit(config: TrainConfig, space: ActionSpace, store: Store) -> None:
+    """Refuse what the trainer would refuse, while no folder has been made and no older run replaced."""
+    with torch.device("meta"):
+        ContextSSL(config.model, store.schema, space)
+    held_out_count(len(np.unique(store.train.objects())), config)
 
 
 def resume_run(folder: Path, task: str | None, asked: Callable[[Task], Mapping[str, Any]]) -> tuple[Run, Task, Store]:

@@ -89,6 +89,7 @@ class Run:
             UsageError: if the folder holds a run, or anything else, and ``force`` is not given.
         """
         folder = Path(folder)
+        paths.make_folder(paths.home())  # of the index; before anything is replaced
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             is_run = (folder / RUN_FILE).is_file()
             if not is_run:

@@ -222,15 +222,25 @@ def _precision(config: TrainConfig, device: torch.device) -> torch.dtype:
 def _split(source: PairSource, config: TrainConfig) -> tuple[PairSource, PairSource]:
     """Hold out a fraction of the *objects*, so that no view of a held-out object is trained on."""
     objects = source.objects.unique()
-    count = round(len(objects) * config.holdout)
-    if count < 2 or len(objects) - count < config.model.block_size // 2:
-        raise UsageError(
-            f"the training split has {len(objects)} objects: too few to hold out a fraction of "
-            f"{config.holdout:g} and leave a sequence of {config.model.block_size // 2} pairs"
-        )
+    count = held_out_count(len(objects), config)
     order = objects[torch.randperm(len(objects), generator=seeded(config.seed, _SPLIT))]
     held_out = torch.isin(source.objects, order[:count])
     return source.subset((~held_out).nonzero()[:, 0]), source.subset(held_out.nonzero()[:, 0])
+
+
+def held_out_count(objects: int, config: TrainConfig) -> int:
+    """How many of the training split's objects are held out.
+
+    Raises:
+        UsageError: if there are too few of them.
+    """
+    count = round(objects * config.holdout)
+    if count < 2 or objects - count < config.model.block_size // 2:
+        raise UsageError(
+            f"the training split has {objects} objects: too few to hold out a fraction of "
+            f"{config.holdout:g} and leave a sequence of {config.model.block_size // 2} pairs"
+        )
+    return count
 
 
 def _optimizer(model: ContextSSL, config: TrainConfig) -> torch.optim.Optimizer:
