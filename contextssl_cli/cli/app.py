@@ -57,7 +57,7 @@ def run(arguments: list[str]) -> int:
     """Run one command; return its exit code."""
     from contextssl_cli.report.terminal import terminal
 
-    terminal.show_warnings()
+    terminal.listen()
     try:
         code = app(arguments, standalone_mode=False)
     except typer.TyperException as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from contextssl_cli.evaluation.config import ProbeConfig
 from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.store.dataset import Split
 
+_log = logging.getLogger(__name__)
 _PURPOSE = 31
 _BATCH = 1024
 
@@ -103,6 +105,7 @@ def _features(model: ContextSSL, batch: PairBatch) -> dict[str, Tensor]:
 
 def _cached(path: Path, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
     if not path.is_file():
+        _log.info("encoding %s", path.stem.partition("-")[0])
         tensors = compute()
         with files.atomic(path) as temporary:
             save_file(tensors, temporary)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ from contextssl_cli.store.dataset import Split
 from contextssl_cli.training.metrics import pooled_r2
 from contextssl_cli.training.pretrain import run_store
 from contextssl_cli.training.run import Run
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ class Evaluator:
         found: list[Values] = [{} for _ in conditions]
         for action in self.task.actions:
             targets = train.actions[action.name][first].to(self.device)
+            _log.info("reading %s from %d embeddings of %d pairs each", action.name, len(fit), fit.shape[1])
             outputs = probes.regress(fit, targets, judge, action.probe, self.config)
             name = probes.action_probe_name(action.probe, self.config)
             for values, output in zip(found, outputs, strict=True):
@@ -139,6 +143,7 @@ class Evaluator:
         for target, classes in (self.store.schema.tasks | self.store.schema.attributes).items():
             labels, truth = self.train.classes(target).to(self.device), self.test.classes(target)
             asked = truth >= 0
+            _log.info("reading %s from %d embeddings of %d samples each", target, len(fit), fit.shape[1])
             for probe, predictions in self._predict(fit, labels, judge, near, len(classes)).items():
                 for values, predicted in zip(found, predictions, strict=True):
                     values.update(self._judge(target, probe, truth[asked], predicted.cpu()[asked], asked))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import traceback
 import warnings
@@ -59,8 +60,11 @@ class Terminal:
         self.out.print(title, markup=False, style="bold")
         self.out.print(table, markup=False, soft_wrap=False)
 
-    def show_warnings(self) -> None:
-        """Print Python warnings as notes of one line."""
+    def listen(self) -> None:
+        """Print the package's log messages and Python warnings as notes of one line."""
+        logger = logging.getLogger("contextssl_cli")
+        logger.setLevel(logging.INFO)
+        logger.handlers = [_NoteHandler(self)]
 
         def show(
             message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None,
@@ -69,6 +73,15 @@ class Terminal:
             self.note(f"warning: {message}")
 
         warnings.showwarning = show
+
+
+class _NoteHandler(logging.Handler):
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__()
+        self._terminal = terminal
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._terminal.note(record.getMessage())
 
 
 terminal = Terminal()

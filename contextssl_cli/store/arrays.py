@@ -45,7 +45,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 def _read_hdf5(path: Path) -> dict[str, NDArray[Any]]:
     found: dict[str, NDArray[Any]] = {}
-    with hdf5.open_plain(path) as file:
+    with hdf5.open_plain(path) as file, hdf5.reading(path):
         for name, item in file.items():
             if isinstance(item, hdf5.Group):
                 found |= {f"{name}/{key}": array for key, array in hdf5.read_group(file, name, path).items()}

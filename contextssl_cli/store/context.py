@@ -93,7 +93,7 @@ class Context:
             CorruptFileError: if it is damaged, foreign, too new, or its pairs are not valid.
         """
         path = Path(path)
-        with hdf5.open_kind(path, KIND, VERSION) as file:
+        with hdf5.open_kind(path, KIND, VERSION) as file, hdf5.reading(path):
             parts = hdf5.read(file, "x", path), hdf5.read(file, "y", path), hdf5.read_group(file, "actions", path)
             origin = str(file.attrs.get("fingerprint", "")), str(file.attrs.get("run", ""))
         return _named(path, *parts, *origin)

@@ -146,7 +146,8 @@ class Split:
         self.name = name
 
     def __len__(self) -> int:
-        return len(self._group["inputs"])
+        with hdf5.reading(self.path):
+            return len(self._group["inputs"])
 
     @property
     def schema(self) -> Schema:
@@ -176,14 +177,16 @@ class Split:
 
     def objects(self) -> Array:
         """Object ids, (N,): the sample's own number where the data set has one view per object."""
-        return self._read("objects") if "objects" in self._group else np.arange(len(self))
+        with hdf5.reading(self.path):
+            return self._read("objects") if "objects" in self._group else np.arange(len(self))
 
     @property
     def _group(self) -> hdf5.Group:
         return self._store.file[self.name]
 
     def _read(self, name: str) -> Array:
-        return hdf5.read(self._group, name, self._store.path)
+        with hdf5.reading(self.path):
+            return hdf5.read(self._group, name, self.path)
 
 
 class Store:
@@ -200,7 +203,7 @@ class Store:
         self.path = Path(path)
         self._handle: hdf5.File | None = None
         self._pid = -1
-        with hdf5.open_kind(self.path, KIND, VERSION) as file:
+        with hdf5.open_kind(self.path, KIND, VERSION) as file, hdf5.reading(self.path):
             try:
                 self.schema = Schema.model_validate_json(file.attrs["schema"])
                 self.provenance: dict[str, Any] = json.loads(file.attrs["provenance"])

@@ -54,7 +54,7 @@ class Embeddings:
             CorruptFileError: if it is damaged, foreign or too new.
         """
         path = Path(path)
-        with hdf5.open_kind(path, KIND, VERSION) as file:
+        with hdf5.open_kind(path, KIND, VERSION) as file, hdf5.reading(path):
             names = tuple(name.decode() for name in hdf5.read(file, "names", path)) if "names" in file else ()
             return cls(
                 values=hdf5.read(file, "embeddings", path),

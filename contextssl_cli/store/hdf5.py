@@ -113,7 +113,8 @@ def open_kind(path: Path, kind: str, version: int) -> h5py.File:
     """
     file = open_plain(path)
     try:
-        _check_header(path, file, kind, version)
+        with reading(path):
+            _check_header(path, file, kind, version)
     except BaseException:
         file.close()
         raise
@@ -122,8 +123,21 @@ def open_kind(path: Path, kind: str, version: int) -> h5py.File:
 
 def kind_of(path: Path) -> str:
     """The ``format`` attribute of an HDF5 file, or an empty string if it has none."""
-    with open_plain(path) as file:
+    with open_plain(path) as file, reading(path):
         return str(file.attrs.get("format", ""))
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Answer whatever h5py raises on damaged contents with one error.
+
+    Raises:
+        CorruptFileError: in place of the many others.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise CorruptFileError(f"{path} is damaged ({error}); write it again") from error
 
 
 def _check_header(path: Path, file: h5py.File, kind: str, version: int) -> None:
@@ -148,23 +162,22 @@ def read(parent: h5py.Group, name: str, path: Path) -> NDArray[Any]:
     Raises:
         CorruptFileError: if it is missing, a group, or its chunks are damaged.
     """
-    item = parent.get(name)
-    if not isinstance(item, h5py.Dataset):
-        raise CorruptFileError(f"{path} has no dataset {parent.name.rstrip('/')}/{name}; see docs/formats.md")
-    try:
+    with reading(path):
+        item = parent.get(name)
+        if not isinstance(item, h5py.Dataset):
+            raise CorruptFileError(f"{path} has no dataset {parent.name.rstrip('/')}/{name}; see docs/formats.md")
         return np.asarray(item[...])
-    except OSError as error:
-        raise CorruptFileError(f"{path}: the dataset {item.name} is damaged ({error}); write the file again") from error
 
 
 def read_group(parent: h5py.Group, name: str, path: Path) -> dict[str, NDArray[Any]]:
     """Read every dataset of a group, none if the group is missing."""
-    group = parent.get(name)
-    if group is None:
-        return {}
-    if not isinstance(group, h5py.Group):
-        raise CorruptFileError(f"{path}: {name!r} is a dataset, expected a group; see docs/formats.md")
-    return {key: read(group, key, path) for key in group}
+    with reading(path):
+        group = parent.get(name)
+        if group is None:
+            return {}
+        if not isinstance(group, h5py.Group):
+            raise CorruptFileError(f"{path}: {name!r} is a dataset, expected a group; see docs/formats.md")
+        return {key: read(group, key, path) for key in group}
 
 
 def write_group(parent: h5py.Group, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
