@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import signal
@@ -165,7 +166,7 @@ class Trainer:
         places = torch.arange(self.step * size, (self.step + 1) * size)
         parts = []
         for epoch in range(int(places[0]) // count, int(places[-1]) // count + 1):
-            order = torch.randperm(count, generator=seeded(self.config.seed, _ORDER, epoch))
+            order = _epoch_order(self.config.seed, epoch, count)
             parts.append(order[places[places // count == epoch] % count])
         return torch.cat(parts)
 
@@ -211,6 +212,11 @@ class Trainer:
 
     def _save(self) -> None:
         checkpoints.save_checkpoint(self.run.checkpoint_folder, self.model, self.optimizer, self.step)
+
+
+@functools.lru_cache(maxsize=2)
+def _epoch_order(seed: int, epoch: int, count: int) -> Tensor:
+    return torch.randperm(count, generator=seeded(seed, _ORDER, epoch))
 
 
 def _precision(config: TrainConfig, device: torch.device) -> torch.dtype:
