@@ -98,8 +98,9 @@ def fails(cli: Command, cli_home: Path, workplace: Path) -> Command:
 
 
 def listing(folder: Path) -> dict[str, int]:
-    """Every path below a folder, and when it was changed."""
-    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in sorted(folder.rglob("*"))}
+    """Every file below a folder, and when it was changed."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in files}
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,7 @@ def test_prepare_force_writes_the_same_content_again(cli: Command, made: Made) -
     assert facts[0]["content hash"] == facts[1]["content hash"]
 
 
-def test_pretrain_prepares_what_needs_no_source(
-    cli: Command, workplace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pretrain_prepares_what_needs_no_source(cli: Command, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONTEXTSSL_HOME", str(workplace / "home"))
     outcome = cli("pretrain", "--plugin", "digits-rotation-color", *TINY)
     assert outcome.code == 0
