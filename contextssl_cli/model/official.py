@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 from pathlib import Path
 
 import torch
@@ -42,7 +43,9 @@ def read_official(path: Path) -> tuple[dict[str, Tensor], list[str]]:
     if not path.is_file():
         raise DataMissingError(f"there is no file {path}")
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a pickle, which is refused below
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
         raise CorruptFileError(
             f"{path} is not a PyTorch state_dict of tensors alone; pickled objects are refused"
