@@ -1,0 +1,69 @@
+"""Sphinx configuration: ``sphinx-build -W docs docs/_build``."""
+
+from __future__ import annotations
+
+import re
+from importlib import metadata
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.ext.napoleon import GoogleDocstring
+
+project = "contextssl"
+author = "The contextssl developers"
+copyright = "2026, The contextssl developers"  # noqa: A001 - Sphinx's name
+release = version = metadata.version("contextssl")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+exclude_patterns = ["_build", "example_plugin"]
+nitpicky = True
+# Names of other packages, and aliases that autodoc cannot tell from classes: no inventory is fetched, so that the docs
+# build without a network.
+nitpick_ignore_regex = [
+    (
+        r"py:.*",
+        r"(torch|numpy|np|nn|h5py|pydantic|sklearn|typer|rich|matplotlib|pluggy|polars|importlib|pathlib|collections|typing|abc|argparse)\..*",
+    ),
+    (
+        r"py:.*",
+        r"(Tensor|Generator|Path|Any|NDArray|Array|Axes|Figure|Environment|Normalisation|EncoderName|Values|TextIO|FrameType|Iterator|Self|types\..*)",
+    ),
+    (r"py:.*", r"[A-Z]|[0-9.]+"),  # the letters of shapes, as in (N, D)
+    (r"py:.*", r"(annotated_types|FieldInfo|ConfigDict|dict|tuple|list|optional).*"),
+]
+
+html_theme = "furo"
+html_title = "contextssl"
+html_static_path: list[str] = []
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_default_options = {
+    "members": True,
+    "undoc-members": False,
+    "show-inheritance": True,
+    "ignore-module-all": True,
+    "exclude-members": "model_config, model_post_init",
+}
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # an attribute that a class lists and annotates is described once
+
+
+def _plain_attribute(docstring: GoogleDocstring) -> list[str]:
+    """Keep the sentence below a field as it is: napoleon would take what stands before a colon for a type."""
+    return list(docstring._consume_to_end())
+
+
+def _escape_shapes(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Escape the star of ``(N, *shape)``, which is no emphasis."""
+    lines[:] = [re.sub(r"(?<=, )\*(?=[a-z])", r"\\*", line) for line in lines]
+
+
+def setup(app: Sphinx) -> None:
+    """Sphinx calls this."""
+    GoogleDocstring._parse_attribute_docstring = _plain_attribute  # type: ignore[method-assign]
+    app.connect("autodoc-process-docstring", _escape_shapes)

@@ -1,0 +1,19 @@
+"""An example plugin: the data set ``waves`` with its recorded ``loudness``, and the applied action type ``shift``."""
+
+from __future__ import annotations
+
+from contextssl_cli.plugin import ActionType, Dataset, hookimpl
+from contextssl_waves.shift import Shift
+from contextssl_waves.waves import Waves
+
+
+@hookimpl
+def contextssl_datasets() -> list[Dataset]:
+    """Bring the waves."""
+    return [Waves()]
+
+
+@hookimpl
+def contextssl_action_types() -> list[ActionType]:
+    """Bring the shift, for every data set of signals."""
+    return [Shift()]

@@ -1,0 +1,370 @@
+"""Write the pages that come from the code: ``commands.md``, ``configuration.md`` and ``api/*.md``.
+
+    python docs/generate.py            # write them
+    python docs/generate.py --check    # say which are stale; exit code 1 if any is
+
+The command line's Typer application, the pydantic models of the configuration, and the modules of the package are the
+only sources, so no page can promise what the code does not do.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from typer.models import ArgumentInfo, OptionInfo
+
+DOCS = Path(__file__).parent
+NOTE = "<!-- Written by docs/generate.py from the code; do not edit. -->"
+LAYERS = ("store", "plugin", "data", "model", "training", "evaluation", "adaptation", "report", "cli")
+"""The folders of the package, in the order of the data's way."""
+
+
+# --- the command line ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An argument or option of a command."""
+
+    names: tuple[str, ...]
+    kind: str
+    default: str
+    help: str
+    argument: bool
+    takes_value: bool
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of the application, as ``context create``."""
+
+    name: str
+    summary: str
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def options(self) -> dict[str, bool]:
+        """Every spelling of every option, and whether a value follows it."""
+        known = {name: p.takes_value for p in self.parameters if not p.argument for name in p.names}
+        return known | {"--help": False}
+
+
+def commands() -> list[Command]:
+    """All commands, in the order of ``contextssl --help``, with the commands of groups last."""
+    from contextssl_cli.cli.app import app
+
+    return list(_commands(app, ""))
+
+
+def _commands(application: typer.Typer, prefix: str) -> Iterator[Command]:
+    for info in application.registered_commands:
+        signature = inspect.signature(info.callback, eval_str=True)
+        summary = inspect.getdoc(info.callback) or ""
+        yield Command(f"{prefix}{info.name}", summary, tuple(map(_parameter, signature.parameters.values())))
+    for group in application.registered_groups:
+        yield from _commands(group.typer_instance, f"{prefix}{group.name} ")
+
+
+def _parameter(parameter: inspect.Parameter) -> Parameter:
+    kind, *details = get_args(parameter.annotation)
+    info = next(item for item in details if isinstance(item, ArgumentInfo | OptionInfo))
+    argument = isinstance(info, ArgumentInfo)
+    # In Annotated[..., Option("--out", "-o")] the first spelling lands in the field of the default.
+    spelt = [name for name in (info.default, *(info.param_decls or [])) if isinstance(name, str)]
+    names = (parameter.name.upper(),) if argument else tuple(spelt)
+    flag = kind is bool or bool(getattr(info, "count", False))
+    return Parameter(
+        names, "" if flag else _kind(kind, info), _default(parameter, info, flag), info.help or "", argument, not flag
+    )
+
+
+def _kind(annotation: Any, info: ArgumentInfo | OptionInfo) -> str:
+    chosen = [part for part in _parts(annotation) if part is not NoneType]
+    if get_origin(chosen[0]) is list:
+        return f"{_kind(get_args(chosen[0])[0], info)}, repeatable"
+    name = {Path: "path", str: "text", int: "integer", float: "number"}[chosen[0]]
+    return f"{name} ≥ {info.min}" if info.min is not None else name
+
+
+def _default(parameter: inspect.Parameter, info: ArgumentInfo | OptionInfo, flag: bool) -> str:
+    if parameter.default is inspect.Parameter.empty:
+        return "required"
+    variable = f"`{info.envvar}`, else " if info.envvar else ""
+    return variable + ("" if flag or parameter.default is None else f"`{parameter.default}`")
+
+
+COMMANDS_HEAD = f"""{NOTE}
+
+# Commands
+
+Results go to stdout, progress and messages to stderr. `--json` prints one JSON object. `NO_COLOR` is honoured. Every command
+names the path it wrote.
+
+| exit code | meaning |
+| --- | --- |
+| 0 | done |
+| 1 | failure, such as a full disk |
+| 2 | a name, option or value is wrong |
+| 3 | data is missing, or may not be read or written |
+| 4 | a file is damaged, foreign, too new, or does not fit the others |
+| 5 | a plugin failed |
+| 130 | interrupted, after the state was saved |
+
+An error is one message that names the file or the value, what was expected and what to do. `-vv` adds where it came from.
+
+| variable | meaning |
+| --- | --- |
+| `CONTEXTSSL_HOME` | folder of stores, runs and the download cache; by default the platform's data and cache folders |
+| `CONTEXTSSL_DEVICE` | default of `--device` |
+| `CONTEXTSSL_<KEY>` | a key of the [configuration](configuration.md), such as `CONTEXTSSL_SEED` or `CONTEXTSSL_MODEL_WIDTH` |
+| `NO_COLOR` | no colours |
+"""
+
+
+def commands_page() -> str:
+    """The command reference."""
+    parts = [COMMANDS_HEAD]
+    for command in commands():
+        usage = " ".join(p.names[0] for p in command.parameters if p.argument)
+        parts.append(f"## contextssl {command.name}\n\n{command.summary}\n")
+        parts.append(f"```text\ncontextssl {' '.join(filter(None, [command.name, usage, '[OPTIONS]']))}\n```\n")
+        parts.append(_table(["name", "value", "default", "meaning"], [_line(p) for p in command.parameters]))
+    return "\n".join(parts)
+
+
+def _line(parameter: Parameter) -> list[str]:
+    names = ", ".join(f"`{name}`" for name in parameter.names)
+    return [names, parameter.kind, parameter.default, _escape(parameter.help)]
+
+
+# --- the configuration --------------------------------------------------------------------------------------------
+
+CONFIGURATION_HEAD = f"""{NOTE}
+
+# Configuration
+
+What decides the weights of a run is its data and its configuration. Each value comes from the first of these places that
+names it:
+
+1. a flag of `contextssl pretrain`: `--steps`, `--batch-size`, `--lr`, `--seed`, or `--set key=value` for any other key,
+2. an environment variable: `CONTEXTSSL_` and the key in capitals, with `MODEL_` before the keys of the model,
+3. the TOML file given with `--config`,
+4. the preset given with `--preset`,
+5. the data set's own defaults,
+6. the default in the tables below.
+
+An unknown key is an error in every one of them. `contextssl pretrain --plugin digits-rotation-color --dry-run` prints the
+resolved configuration; the run's `run.json` keeps it.
+
+```toml
+# settings.toml, for contextssl pretrain --plugin digits-rotation-color --config settings.toml
+steps = 2000
+temperature = 0.2
+
+[model]
+width = 64
+layers = 3
+```
+
+The same as flags, where keys of the model take the prefix `model.`; `none` unsets a value:
+
+```console
+$ contextssl pretrain --plugin digits-rotation-color --steps 2000 --set temperature=0.2 --set model.width=64 --set grad_clip=none
+```
+"""
+
+
+def configuration_page() -> str:
+    """The tables of every setting, from the models and the docstrings below their fields."""
+    from contextssl_cli.evaluation.config import ProbeConfig
+    from contextssl_cli.model.config import ModelConfig
+    from contextssl_cli.training.config import PAPER, TrainConfig
+
+    sets = {dataset.name: dataset for dataset in _own_datasets()}
+    layers = {f"`{name}`": _flat(dataset.training) for name, dataset in sets.items()}
+    layers["`--preset paper`"] = _flat(PAPER) | {
+        "model.encoder": "resnet18 (images)",
+        "model.feature_dim": "512 (images)",
+    }
+    probing = {f"`{name}`": _flat(dataset.probing) for name, dataset in sets.items() if dataset.probing}
+    return "\n".join([
+        CONFIGURATION_HEAD,
+        "## Training\n",
+        _fields(TrainConfig, skip=("model",)),
+        "## Model\n\nThe table `[model]` of a TOML file.\n",
+        _fields(ModelConfig),
+        "## What data sets and the paper's preset change\n\nA data set's defaults stand in its plugin "
+        "(`Dataset.training`). An empty cell leaves the default.\n",
+        _overrides(layers),
+        "## Probes\n\nThe settings of the evaluation protocol. `contextssl probe --seed` sets the seed; the others are a "
+        "data set's to choose (`Dataset.probing`), so that two people who probe one data set report the same thing. Every "
+        "result file keeps all of them.\n",
+        _fields(ProbeConfig),
+        _overrides(probing),
+    ])  # fmt: skip
+
+
+def _own_datasets() -> list[Any]:
+    from contextssl_cli.plugin.registry import registry
+
+    return [dataset for row in registry().rows if row.owner == "contextssl" for dataset in row.datasets]
+
+
+def _fields(model: type[BaseModel], skip: tuple[str, ...] = ()) -> str:
+    notes = _docstrings(model)
+    rows = [
+        [f"`{name}`", _type(field), f"`{_show(field.default)}`", _escape(notes.get(name, ""))]
+        for name, field in model.model_fields.items()
+        if name not in skip
+    ]
+    return _table(["key", "type", "default", "meaning"], rows)
+
+
+def _docstrings(model: type[BaseModel]) -> dict[str, str]:
+    """The string below each field of a class."""
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
+    assert isinstance(definition, ast.ClassDef)
+    found = {}
+    for field, below in zip(definition.body, definition.body[1:], strict=False):
+        match field, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                found[name] = " ".join(text.split())
+    return found
+
+
+def _type(field: FieldInfo) -> str:
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "multiple_of": "a multiple of"}
+    bounds = [f"{sign} {getattr(m, key)}" for m in field.metadata for key, sign in signs.items() if hasattr(m, key)]
+    return _escape(", ".join([_name(field.annotation), *bounds]))
+
+
+def _name(annotation: Any) -> str:
+    if get_origin(annotation) is Annotated:
+        return _name(get_args(annotation)[0])
+    if get_origin(annotation) is Literal:
+        return " or ".join(f"`{value}`" for value in get_args(annotation))
+    if get_origin(annotation) is tuple:
+        return f"list of {_name(get_args(annotation)[0])}"
+    plain = {int: "integer", float: "number", bool: "`true` or `false`", str: "text", NoneType: "`none`"}
+    return " or ".join(plain[p] if p in plain else _name(p) for p in _parts(annotation))
+
+
+def _parts(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+
+
+def _overrides(layers: dict[str, dict[str, Any]]) -> str:
+    keys = list(dict.fromkeys(key for values in layers.values() for key in values))
+    rows = [[f"`{key}`", *(f"`{_show(v[key])}`" if key in v else "" for v in layers.values())] for key in keys]
+    return _table(["key", *layers], rows)
+
+
+def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, bool | NoneType):
+        return str(value).lower()
+    return f"[{', '.join(map(_show, value))}]" if isinstance(value, tuple) else str(value)
+
+
+# --- the modules --------------------------------------------------------------------------------------------------
+
+API_PAGES = {
+    "package": (
+        "The package",
+        ("contextssl_cli", "contextssl_cli.errors", "contextssl_cli.files", "contextssl_cli.paths"),
+    ),
+    "testing": ("The contract of plugins", ("contextssl_cli.testing",)),
+}
+
+
+def modules() -> list[str]:
+    """Every module of the package that does not begin with an underscore."""
+    import contextssl_cli
+
+    found = pkgutil.walk_packages(contextssl_cli.__path__, "contextssl_cli.")
+    names = ["contextssl_cli", *(module.name for module in found)]
+    return [name for name in names if not any(part.startswith("_") for part in name.split("."))]
+
+
+def api_pages() -> dict[str, str]:
+    """One page per layer, with every module of it."""
+    pages = {}
+    for name, (title, members) in API_PAGES.items():
+        present = [module for module in members if module in modules()]
+        if present:
+            pages[name] = _api_page(title, present)
+    for layer in LAYERS:
+        package = f"contextssl_cli.{layer}"
+        title = (importlib.import_module(package).__doc__ or "").split("\n")[0].rstrip(".")
+        members = [module for module in modules() if module == package or module.startswith(f"{package}.")]
+        pages[layer] = _api_page(f"`{layer}/`: {title[0].lower()}{title[1:]}", members)
+    return pages
+
+
+def _api_page(title: str, members: list[str]) -> str:
+    parts = [f"{NOTE}\n\n# {title}\n"]
+    parts += [f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n```\n" for name in members]
+    return "\n".join(parts)
+
+
+# --- writing ------------------------------------------------------------------------------------------------------
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page by its path below ``docs/``."""
+    generated = {Path("commands.md"): commands_page(), Path("configuration.md"): configuration_page()}
+    return generated | {Path("api") / f"{name}.md": text for name, text in api_pages().items()}
+
+
+def stale() -> list[Path]:
+    """The generated pages that differ from what stands in ``docs/``, and pages in ``api/`` that nothing generates."""
+    generated = pages()
+    differing = [path for path, text in generated.items() if _read(DOCS / path) != text]
+    left = [path.relative_to(DOCS) for path in (DOCS / "api").glob("*.md") if path.relative_to(DOCS) not in generated]
+    return differing + [path for path in left if path.name != "index.md"]
+
+
+def write() -> None:
+    """Write every generated page."""
+    for path, text in pages().items():
+        (DOCS / path).parent.mkdir(exist_ok=True)
+        (DOCS / path).write_text(text, encoding="utf-8")
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _escape(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+if __name__ == "__main__":
+    if "--check" in sys.argv[1:]:
+        found = stale()
+        sys.exit(f"stale: {', '.join(map(str, found))}; run python docs/generate.py" if found else 0)
+    write()
