@@ -17,9 +17,9 @@ from contextssl_cli.plugin.task import environment_name, resolve_task
 from contextssl_cli.store import hdf5
 from contextssl_cli.store.context import Context
 from contextssl_cli.store.embeddings import KIND, Embeddings
+from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.pretrain import run_store
 from contextssl_cli.training.run import Run
-from contextssl_cli.training.trainer import resolve_device
 
 
 @dataclass(frozen=True)

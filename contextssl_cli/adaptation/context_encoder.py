@@ -15,8 +15,8 @@ from contextssl_cli.evaluation.contexts import read_context
 from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.model.world_model import Cache
 from contextssl_cli.store.context import Context
+from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.run import Run
-from contextssl_cli.training.trainer import resolve_device
 
 
 class ContextEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]

@@ -72,8 +72,8 @@ def _start(
 ) -> None:
     from contextssl_cli.data.prepare import prepared_store
     from contextssl_cli.report.terminal import terminal
+    from contextssl_cli.training.device import resolve_device
     from contextssl_cli.training.pretrain import start_run
-    from contextssl_cli.training.trainer import resolve_device
 
     resolve_device(device)  # before an older run is replaced
     if dry_run:

@@ -29,8 +29,8 @@ def probe(
     from contextssl_cli.report.folder import write_probe
     from contextssl_cli.report.summary import print_probe
     from contextssl_cli.report.terminal import terminal
+    from contextssl_cli.training.device import resolve_device
     from contextssl_cli.training.run import Run
-    from contextssl_cli.training.trainer import resolve_device
 
     runs = [Run(folder) for folder in run] if run else [latest_run()]
     folder = out or runs[0].folder / ("probe" if len(runs) == 1 else f"probe-{len(runs)}-runs")

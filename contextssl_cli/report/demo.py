@@ -24,9 +24,9 @@ from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.context import Context
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.config import resolve_config
+from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.pretrain import start_run, train
 from contextssl_cli.training.run import RUN_FILE, Run
-from contextssl_cli.training.trainer import resolve_device
 
 TASK = "digits-rotation-color"
 REPORT = "report.md"

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from contextssl_cli.report.terminal import terminal
-from contextssl_cli.training.trainer import Progress
+from contextssl_cli.training.progress import Progress
 
 _LINES = 20  # of a run whose stderr is not a terminal
 

@@ -16,8 +16,10 @@ from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.config import TrainConfig, changed_settings
+from contextssl_cli.training.device import resolve_device
+from contextssl_cli.training.progress import Progress
 from contextssl_cli.training.run import Run, RunRecord, new_run_folder, versions
-from contextssl_cli.training.trainer import Progress, Trainer, held_out_count, resolve_device
+from contextssl_cli.training.trainer import Trainer, held_out_count
 
 
 def start_run(task: Task, store: Store, config: TrainConfig, out: Path | None = None, *, force: bool = False) -> Run:

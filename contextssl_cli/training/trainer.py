@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from types import FrameType
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -25,49 +20,14 @@ from contextssl_cli.training import checkpoint as checkpoints
 from contextssl_cli.training.config import TrainConfig
 from contextssl_cli.training.monitor import Monitor
 from contextssl_cli.training.objective import StepLoss, step_loss
+from contextssl_cli.training.progress import Progress
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.signals import deferred_signals
 
 # Purposes of random draws, so that no two share a stream.
 _SPLIT, _ORDER, _VIEWS, _MASKS, _ENVIRONMENT, _WEIGHTS, _SCALES, _MONITOR = range(8)
 _SCALE_SAMPLES = 4096
 _LOG_EVERY = 10
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a progress display needs after a step.
-
-    Attributes:
-        step: steps done.
-        steps: steps in all.
-        loss: of this step, by environment; empty between the steps that are logged.
-        pairs_per_second: in this process, so far.
-        remaining: seconds.
-        gap: the last measured adaptation gap on held-out training samples, None before the first.
-    """
-
-    step: int
-    steps: int
-    loss: dict[str, float] = field(default_factory=dict)
-    pairs_per_second: float = 0.0
-    remaining: float = 0.0
-    gap: float | None = None
-
-
-def resolve_device(name: str) -> torch.device:
-    """``auto`` takes CUDA, then MPS, then the CPU.
-
-    Raises:
-        UsageError: if the device is unknown or not present.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name not in present:
-        raise UsageError(f"--device {name}: expected auto, cpu, cuda or mps")
-    if not present[name]:
-        raise UsageError(f"--device {name}: this machine has none; use --device auto")
-    return torch.device(name)
 
 
 class Trainer:
@@ -124,7 +84,7 @@ class Trainer:
         """
         self.model.train()
         began, first = time.perf_counter(), self.step
-        with _deferred_signals() as stop:
+        with deferred_signals() as stop:
             while self.step < self.steps:
                 loss = self._train_step()
                 self.step += 1
@@ -260,32 +220,3 @@ def _schedule(step: int, steps: int, warmup: float) -> float:
     if step < rising:
         return (step + 1) / (rising + 1)
     return 0.5 * (1 + math.cos(math.pi * (step - rising) / (steps - rising)))
-
-
-@contextmanager
-def _deferred_signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of stopping in the middle of a step; a second one stops at once."""
-    received: list[int] = []
-
-    def receive(number: int, frame: FrameType | None) -> None:
-        if received:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    try:
-        previous = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread: the caller's business
-        yield received
-        return
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def read_metrics(run: Run) -> list[dict[str, Any]]:
-    """Every line of a run's metrics."""
-    if not run.metrics.is_file():
-        return []
-    return [json.loads(line) for line in run.metrics.read_text(encoding="utf-8").splitlines()]

@@ -1,0 +1,26 @@
+"""What a training run tells after every step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a progress display needs after a step.
+
+    Attributes:
+        step: steps done.
+        steps: steps in all.
+        loss: of this step, by environment; empty between the steps that are logged.
+        pairs_per_second: in this process, so far.
+        remaining: seconds.
+        gap: the last measured adaptation gap on held-out training samples, None before the first.
+    """
+
+    step: int
+    steps: int
+    loss: dict[str, float] = field(default_factory=dict)
+    pairs_per_second: float = 0.0
+    remaining: float = 0.0
+    gap: float | None = None
