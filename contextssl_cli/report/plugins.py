@@ -19,7 +19,9 @@ def print_plugins(registry: Registry, *, as_json: bool) -> None:
 
 def _lines(row: PluginRow) -> list[list[str]]:
     lines = [["data set", d.name, d.modality, row.name, row.owner, d.summary] for d in row.datasets]
-    lines += [["action type", a.name, a.modality, row.name, row.owner, a.summary] for a in row.actions]
+    own = [(action, f"{action.summary} (only for {d.name})") for d in row.datasets for action in d.actions]
+    shared = [(action, action.summary) for action in row.actions]
+    lines += [["action type", a.name, a.modality, row.name, row.owner, what] for a, what in own + shared]
     if row.error:
         lines.append(["failed", "", "", row.name, row.owner, row.error])
     return lines
