@@ -11,7 +11,7 @@ from sphinx.ext.napoleon import GoogleDocstring
 
 project = "contextssl"
 author = "The contextssl developers"
-copyright = "2026, The contextssl developers"  # noqa: A001 - Sphinx's name
+copyright = "2026, The contextssl developers"
 release = version = metadata.version("contextssl")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]

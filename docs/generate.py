@@ -17,6 +17,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -110,8 +111,8 @@ COMMANDS_HEAD = f"""{NOTE}
 
 # Commands
 
-Results go to stdout, progress and messages to stderr. `--json` prints one JSON object. `NO_COLOR` is honoured. Every command
-names the path it wrote.
+Results go to stdout, progress and messages to stderr. `--json` prints one JSON object. `NO_COLOR` is honoured. Every
+command names the path it wrote.
 
 | exit code | meaning |
 | --- | --- |
@@ -123,13 +124,14 @@ names the path it wrote.
 | 5 | a plugin failed |
 | 130 | interrupted, after the state was saved |
 
-An error is one message that names the file or the value, what was expected and what to do. `-vv` adds where it came from.
+An error is one message that names the file or the value, what was expected and what to do. `-vv` adds where it came
+from.
 
 | variable | meaning |
 | --- | --- |
 | `CONTEXTSSL_HOME` | folder of stores, runs and the download cache; by default the platform's data and cache folders |
 | `CONTEXTSSL_DEVICE` | default of `--device` |
-| `CONTEXTSSL_<KEY>` | a key of the [configuration](configuration.md), such as `CONTEXTSSL_SEED` or `CONTEXTSSL_MODEL_WIDTH` |
+| `CONTEXTSSL_<KEY>` | a key of the [configuration](configuration.md), as `CONTEXTSSL_SEED`, `CONTEXTSSL_MODEL_WIDTH` |
 | `NO_COLOR` | no colours |
 """
 
@@ -156,8 +158,8 @@ CONFIGURATION_HEAD = f"""{NOTE}
 
 # Configuration
 
-What decides the weights of a run is its data and its configuration. Each value comes from the first of these places that
-names it:
+What decides the weights of a run is its data and its configuration. Each value comes from the first of these places
+that names it:
 
 1. a flag of `contextssl pretrain`: `--steps`, `--batch-size`, `--lr`, `--seed`, or `--set key=value` for any other key,
 2. an environment variable: `CONTEXTSSL_` and the key in capitals, with `MODEL_` before the keys of the model,
@@ -166,8 +168,8 @@ names it:
 5. the data set's own defaults,
 6. the default in the tables below.
 
-An unknown key is an error in every one of them. `contextssl pretrain --plugin digits-rotation-color --dry-run` prints the
-resolved configuration; the run's `run.json` keeps it.
+An unknown key is an error in every one of them. `contextssl pretrain --plugin digits-rotation-color --dry-run` prints
+the resolved configuration; the run's `run.json` keeps it.
 
 ```toml
 # settings.toml, for contextssl pretrain --plugin digits-rotation-color --config settings.toml
@@ -182,8 +184,15 @@ layers = 3
 The same as flags, where keys of the model take the prefix `model.`; `none` unsets a value:
 
 ```console
-$ contextssl pretrain --plugin digits-rotation-color --steps 2000 --set temperature=0.2 --set model.width=64 --set grad_clip=none
+$ contextssl pretrain --plugin digits-rotation-color --steps 2000 --set model.width=64 --set grad_clip=none
 ```
+"""
+
+
+PROBES_HEAD = """## Probes
+
+The settings of the evaluation protocol. `contextssl probe --seed` sets the seed; the others are a data set's to choose
+(`Dataset.probing`), so that two people who probe one data set report the same thing. Result files keep all of them.
 """
 
 
@@ -209,9 +218,7 @@ def configuration_page() -> str:
         "## What data sets and the paper's preset change\n\nA data set's defaults stand in its plugin "
         "(`Dataset.training`). An empty cell leaves the default.\n",
         _overrides(layers),
-        "## Probes\n\nThe settings of the evaluation protocol. `contextssl probe --seed` sets the seed; the others are a "
-        "data set's to choose (`Dataset.probing`), so that two people who probe one data set report the same thing. Every "
-        "result file keeps all of them.\n",
+        PROBES_HEAD,
         _fields(ProbeConfig),
         _overrides(probing),
     ])  # fmt: skip
@@ -236,9 +243,9 @@ def _fields(model: type[BaseModel], skip: tuple[str, ...] = ()) -> str:
 def _docstrings(model: type[BaseModel]) -> dict[str, str]:
     """The string below each field of a class."""
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
-    assert isinstance(definition, ast.ClassDef)
+    body = definition.body if isinstance(definition, ast.ClassDef) else []
     found = {}
-    for field, below in zip(definition.body, definition.body[1:], strict=False):
+    for field, below in pairwise(body):
         match field, below:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
                 found[name] = " ".join(text.split())

@@ -1,0 +1,73 @@
+"""Every command that the documentation writes down exists, with its options, data sets, tasks and settings."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from contextssl_cli.model.config import ModelConfig
+from contextssl_cli.plugin.registry import registry
+from contextssl_cli.plugin.task import resolve_task
+from contextssl_cli.training.config import TrainConfig
+from tests.docs.conftest import PAGES, ROOT, blocks
+
+
+def written(page: Path) -> Iterator[str]:
+    """The commands of a page: lines of console blocks, and code between single backticks."""
+    for block in blocks(page, "console"):
+        for line in block.splitlines():
+            yield from (part.strip().removeprefix("$ ") for part in line.split("&&"))
+    prose = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    yield from re.findall(r"`(contextssl [^`]*)`", prose)
+
+
+def found() -> list[Any]:
+    lines = [(page, line) for page in PAGES for line in written(page) if line.startswith("contextssl ")]
+    return [pytest.param(line, id=f"{page.relative_to(ROOT)}: {line[:60]}") for page, line in lines]
+
+
+@pytest.mark.parametrize("line", found())
+def test_a_written_command_exists(line: str, generate: ModuleType) -> None:
+    words = shlex.split(line, comments=True)[1:]
+    if words == ["--help"] or words == ["--version"]:
+        return
+    known = {tuple(command.name.split()): command for command in generate.commands()}
+    name = next((name for name in (tuple(words[:2]), tuple(words[:1])) if name in known), None)
+    assert name is not None, f"there is no command {words[0]!r}"
+    rest = iter(words[len(name) :])
+    plain = []
+    for word in rest:
+        if not word.startswith("-"):
+            plain.append(word)
+            continue
+        assert word in known[name].options, f"contextssl {' '.join(name)} has no option {word}"
+        if known[name].options[word]:
+            check_value(word, next(rest, None))
+    arguments = [p for p in known[name].parameters if p.argument]
+    prose = line == f"contextssl {' '.join(name)}" or not plain
+    assert len(plain) == len(arguments) or (prose and not plain), f"arguments: {plain}"
+    if name == ("prepare",) and plain:
+        registry().dataset(plain[0])
+
+
+def check_value(option: str, value: str | None) -> None:
+    """The value of an option names something that exists."""
+    if value is None or value.startswith("<"):  # in prose: the option alone, or a placeholder
+        return
+    if option == "--plugin":
+        resolve_task(value)
+    if option == "--set":
+        key, _, name = value.partition("=")[0].partition(".")
+        assert (
+            (name in ModelConfig.model_fields) if key == "model" else (key == "key" or key in TrainConfig.model_fields)
+        )
+
+
+def test_commands_are_found_at_all() -> None:
+    assert len(found()) > 40
