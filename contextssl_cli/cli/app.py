@@ -10,12 +10,14 @@ import typer
 from contextssl_cli.cli import adapt, context, demo, files, pretrain, probe
 from contextssl_cli.cli import prepare as prepare_command
 from contextssl_cli.cli.options import with_verbosity
-from contextssl_cli.errors import ContextSSLError
+from contextssl_cli.errors import ContextSSLError, Interrupted
 
 _HELP = """Contextual self-supervised learning: representations that adapt their symmetries to the task.
 
 A run's embedding becomes equivariant to what a few example pairs show, and invariant to the rest; no weight changes.
 """
+
+INTERRUPTED = Interrupted.exit_code
 
 app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 app.command("demo")(with_verbosity(demo.demo))
@@ -68,13 +70,15 @@ def run(arguments: list[str]) -> int:
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         terminal.error("interrupted")
-        return 130
+        return INTERRUPTED
     except ContextSSLError as error:
         _explain(error)
         return error.exit_code
     except Exception as error:  # a message of one line is owed to the user even for a mistake of ours
         _explain(error, f"{type(error).__name__}: {error} (a mistake in contextssl or a plugin; -vv shows where)")
         return 1
+    if code == INTERRUPTED:  # typer answers Ctrl-C by itself, and says nothing
+        terminal.error("interrupted")
     return code if isinstance(code, int) else 0
 
 
