@@ -32,11 +32,12 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     if path.suffix not in SUFFIXES:
         raise CorruptFileError(f"{path} has the suffix {path.suffix!r}, expected one of {', '.join(SUFFIXES)}")
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"x": loaded}
-        with loaded:
-            return {name: loaded[name] for name in loaded.files}
+        with path.open("rb") as stream:  # NumPy leaves it open where it finds a broken archive
+            loaded = np.load(stream, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return {"x": loaded}
+            with loaded:
+                return {name: loaded[name] for name in loaded.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise CorruptFileError(
             f"{path} cannot be read as NumPy arrays ({error}); pickled objects are refused"

@@ -208,8 +208,10 @@ class Store:
                 self.schema = Schema.model_validate_json(file.attrs["schema"])
                 self.provenance: dict[str, Any] = json.loads(file.attrs["provenance"])
                 self.content_hash = str(file.attrs["content_hash"])
-            except (KeyError, ValueError, ValidationError) as error:
-                raise CorruptFileError(f"{self.path} has a damaged header ({error}); prepare it again") from error
+            except (KeyError, ValueError) as error:
+                reason = error.errors()[0] if isinstance(error, ValidationError) else None
+                detail = f"{reason['loc']}: {reason['msg']}" if reason else str(error)
+                raise CorruptFileError(f"{self.path} has a damaged header ({detail}); prepare it again") from error
             missing = [split for split in SPLITS if split not in file]
             if missing:
                 raise CorruptFileError(f"{self.path} has no split {missing[0]!r}; prepare it again")
