@@ -20,6 +20,8 @@ from safetensors.torch import load_file, save_file
 from contextssl_cli.store.context import Context
 from tests.cli.conftest import TINY, Command, Made
 
+BIAS = "world.read_in.bias"
+
 
 def adapt(context: str | Path, made: Made, *more: str | Path) -> list[str | Path]:
     return ["adapt", "--context", context, "--run", made.run, *more]
@@ -249,8 +251,8 @@ def test_folders_of_images(fails: Command, made: Made) -> None:
 @pytest.mark.parametrize(
     ("words", "change"),
     [
-        ("lacks the tensor 'world.read_in.bias'", lambda t: t.pop("world.read_in.bias")),
-        ("'world.read_in.bias' has the shape (3,), expected (16,)", lambda t: t.update({"world.read_in.bias": torch.ones(3)})),
+        ("lacks the tensor 'world.read_in.bias'", lambda t: t.pop(BIAS)),
+        ("'world.read_in.bias' has the shape (3,), expected (16,)", lambda t: t.update({BIAS: torch.ones(3)})),
         ("unknown tensor 'extra'", lambda t: t.update(extra=torch.ones(3))),
     ],
 )  # fmt: skip

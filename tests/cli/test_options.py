@@ -1,0 +1,187 @@
+"""What means the same in every command: streams, verbosity, dry runs, variables, interruption, quick starts."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contextssl_cli.report import progress
+from tests.cli.conftest import TINY, Command, Made, listing
+
+PRETRAIN = ["pretrain", "--plugin", "digits-rotation-color", *TINY]
+
+
+def python(program: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=os.environ | variables
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "heavy"),
+    [
+        (["--help"], ["torch", "h5py", "numpy", "contextssl_digits"]),
+        (["pretrain", "--help"], ["torch", "h5py", "numpy"]),
+        (["plugins"], ["torch", "sklearn", "matplotlib", "polars"]),
+        (["prepare", "digits", "--dry-run"], ["torch", "matplotlib"]),
+        (["--version"], ["torch", "h5py", "numpy"]),
+    ],
+)
+def test_quick_commands_import_nothing_heavy(arguments: list[str], heavy: list[str]) -> None:
+    done = python(
+        "import sys\nfrom contextssl_cli.cli.app import run\n"
+        f"code = run({arguments!r})\nprint(code, *[name for name in {heavy!r} if name in sys.modules])"
+    )
+    assert done.stdout.splitlines()[-1] == "0", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "result"),
+    [
+        (["prepare", "digits", "--out", "new.h5"], "would prepare digits"),
+        ([*PRETRAIN, "--out", "new"], '"task": "digits-rotation-color"'),
+        (["pretrain", "--resume", "--out", "RUN"], "would go on with"),
+        (["probe", "--run", "RUN"], "would probe"),
+        (["context", "create", "--run", "RUN", "--action", "color"], "would write ctx.h5: 3 pairs"),
+        (["adapt", "--context", "CONTEXT"], "would embed the test split"),
+        (["demo"], "would train digits-rotation-color"),
+    ],
+)
+def test_a_dry_run_writes_nothing(
+    cli: Command, made: Made, cli_home: Path, command: list[str], result: str, workplace: Path
+) -> None:
+    names = {"RUN": str(made.run), "CONTEXT": str(made.context)}
+    before = [listing(folder) for folder in (workplace, cli_home, made.run)]
+    outcome = cli(*(names.get(part, part) for part in command), "--dry-run")
+    assert outcome.code == 0, outcome.err
+    assert result in outcome.out
+    assert [listing(folder) for folder in (workplace, cli_home, made.run)] == before
+
+
+def test_quiet_says_nothing_but_the_result(cli: Command, made: Made) -> None:
+    outcome = cli(*PRETRAIN, "--out", "run", "-q")
+    assert outcome.err == ""
+    assert outcome.out.startswith("run: 3 steps")
+    failed = cli("prepare", "digts", "-q")
+    assert failed.err.startswith("error: ")
+
+
+def test_progress_tells_step_loss_speed_time_and_gap(cli: Command) -> None:
+    outcome = cli(*PRETRAIN, "--out", "run")
+    last = next(line for line in outcome.err.splitlines() if "step 3/3" in line)
+    assert all(part in last for part in ("loss rotation", "loss color", "pairs/s", "held-out gap", "s remain"))
+
+
+@pytest.mark.parametrize(("flags", "shown"), [([], False), (["-v"], False), (["-vv"], True), (["-v", "-v"], True)])
+def test_a_traceback_is_shown_with_vv_alone(cli: Command, flags: list[str], shown: bool) -> None:
+    outcome = cli("prepare", "digts", *flags)
+    assert outcome.code == 2
+    assert ("Traceback" in outcome.err) is shown
+
+
+def test_a_mistake_of_ours_is_one_line(cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("contextssl_cli.data.prepare.prepare", lambda *_, **__: 1 / 0)
+    outcome = cli("prepare", "digits", "--out", "new.h5")
+    assert outcome.code == 1
+    assert outcome.message.startswith("error: ZeroDivisionError")
+    assert len(outcome.err.splitlines()) == 1
+
+
+def test_an_interruption_is_130(cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("contextssl_cli.data.prepare.prepare", stopped)
+    outcome = cli("prepare", "digits", "--out", "new.h5")
+    assert outcome.code == 130
+    assert outcome.message == "error: interrupted"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_is_saved_and_goes_on(
+    cli: Command, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    @contextmanager
+    def interrupting(label: str) -> Iterator[Callable[[Any], None]]:
+        yield lambda state: os.kill(os.getpid(), number) if state.step == 2 else None
+
+    with monkeypatch.context() as patch:
+        patch.setattr(progress, "training_progress", interrupting)
+        outcome = cli(*PRETRAIN, "--out", "run")
+    assert outcome.code == 130
+    assert "saved in run" in outcome.message
+    assert "contextssl pretrain --resume --out run" in outcome.message
+    steps = cli("info", "run", "--json").json["step"]
+    assert steps in (2, 3)
+    assert cli("pretrain", "--resume", "--out", "run").code == 0
+    assert cli("info", "run", "--json").json["step"] == 3
+
+
+def test_variables_stand_over_the_file_and_under_the_flags(cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("run.toml").write_text("steps = 5\nseed = 5\nlr = 0.5\n[model]\nwidth = 8\nheads = 1\n")
+    monkeypatch.setenv("CONTEXTSSL_SEED", "7")
+    monkeypatch.setenv("CONTEXTSSL_STEPS", "4")
+    monkeypatch.setenv("CONTEXTSSL_MODEL_LAYERS", "2")
+    outcome = cli("pretrain", "--plugin", "digits-color", "--config", "run.toml", "--steps", "2", "--dry-run")
+    config = outcome.json["config"]
+    assert [config[key] for key in ("steps", "seed", "lr")] == [2, 7, 0.5]
+    assert [config["model"][key] for key in ("width", "layers", "encoder")] == [8, 2, "convnet"]
+
+
+def test_a_seed_and_steps_from_variables_reach_the_run(cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTEXTSSL_SEED", "7")
+    monkeypatch.setenv("CONTEXTSSL_STEPS", "2")
+    monkeypatch.setenv("CONTEXTSSL_DEVICE", "cpu")
+    assert cli("pretrain", "--plugin", "digits-color", *TINY[2:], "--out", "run").code == 0
+    facts = cli("info", "run", "--json").json
+    assert (facts["seed"], facts["step"]) == (7, 2)
+    assert json.loads(Path("run/run.json").read_text())["versions"].keys() >= {"torch", "contextssl", "python"}
+
+
+def test_the_paper_preset_is_the_papers(cli: Command) -> None:
+    config = cli("pretrain", "--plugin", "digits-rotation-color", "--preset", "paper", "--dry-run").json["config"]
+    found = [config[key] for key in ("temperature", "aux_weight", "epochs", "batch_size", "environments_per_step")]
+    assert found == [0.1, 5.0, 1000, 512, "one"]
+    assert [config["model"][key] for key in ("encoder", "width")] == ["resnet18", 2048]
+
+
+@pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_no_color_is_honoured(variables: dict[str, str], coloured: bool) -> None:
+    done = python(
+        "from contextssl_cli.cli.app import main; main(['prepare', 'digts'])",
+        FORCE_COLOR="1", TERM="xterm-256color", **variables,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert ("\x1b[31m" in done.stderr) is coloured
+
+
+def test_results_go_to_stdout_and_the_way_to_stderr(cli: Command, made: Made) -> None:
+    outcome = cli("adapt", "--context", made.context, "--json")
+    assert json.loads(outcome.out)["out"] == "embeddings.h5"
+    assert str(made.run) in outcome.err
+
+
+def test_no_command_shows_the_help(cli: Command) -> None:
+    outcome = cli()
+    assert outcome.code == 2
+    assert "pretrain" in outcome.out + outcome.err
+
+
+def test_plugins_as_json(cli: Command) -> None:
+    rows = cli("plugins", "--json").json
+    assert {(row["kind"], row["name"]) for row in rows} >= {
+        ("data set", "digits"), ("data set", "adult"), ("action type", "rotation"), ("action type", "color"),
+        ("action type", "gender"),
+    }  # fmt: skip
+    assert {row["owner"] for row in rows if row["name"] in ("digits", "rotation")} == {"contextssl"}
+    assert not [row for row in rows if row["kind"] == "failed"]
