@@ -52,3 +52,9 @@ def test_it_trains_and_adapts(environment: dict[str, str], tmp_path: Path) -> No
     contextssl(environment, tmp_path, "pretrain", "--plugin", "waves-shift-loudness", "--out", "RUN", *small)
     contextssl(environment, tmp_path, "context", "create", "--run", "RUN", "--action", "loudness", "--out", "ctx.h5")
     assert "loudness" in contextssl(environment, tmp_path, "info", "ctx.h5")
+
+
+def test_its_own_tests_pass(environment: dict[str, str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(EXAMPLE), str(EXAMPLE)]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
