@@ -97,7 +97,7 @@ class Registry:
             module = point.load()
             self._register(module, point.name)
             self._collect(module, row)
-        except Exception as error:  # a stranger's code may raise anything; the row tells
+        except (Exception, SystemExit) as error:  # a stranger's code may raise anything; the row tells
             row.error = _reason(error)
 
     def _register(self, module: Any, name: str) -> None:
@@ -167,5 +167,6 @@ def _owner(point: metadata.EntryPoint) -> str:
     return point.dist.name if point.dist else "unknown"
 
 
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+def _reason(error: BaseException) -> str:
+    text = " ".join(str(error).split())  # pluggy and strangers write several lines
+    return text if isinstance(error, PluginError) else f"{type(error).__name__}: {text}"
