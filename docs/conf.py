@@ -6,6 +6,7 @@ import re
 from importlib import metadata
 from typing import Any
 
+from pydantic import BaseModel
 from sphinx.application import Sphinx
 from sphinx.ext.napoleon import GoogleDocstring
 
@@ -63,7 +64,16 @@ def _escape_shapes(app: Sphinx, what: str, name: str, obj: Any, options: Any, li
     lines[:] = [re.sub(r"(?<=, )\*(?=[a-z])", r"\\*", line) for line in lines]
 
 
+def _short_signature(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returned: str | None
+) -> tuple[str | None, str | None]:
+    """Leave out the signature of a pydantic model: it repeats every field, which are listed below it."""
+    model = isinstance(obj, type) and issubclass(obj, BaseModel)
+    return ("()" if model else signature), returned
+
+
 def setup(app: Sphinx) -> None:
     """Sphinx calls this."""
     GoogleDocstring._parse_attribute_docstring = _plain_attribute  # type: ignore[method-assign]
     app.connect("autodoc-process-docstring", _escape_shapes)
+    app.connect("autodoc-process-signature", _short_signature)

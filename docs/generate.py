@@ -323,7 +323,7 @@ def api_pages() -> dict[str, str]:
         package = f"contextssl_cli.{layer}"
         title = (importlib.import_module(package).__doc__ or "").split("\n")[0].rstrip(".")
         members = [module for module in modules() if module == package or module.startswith(f"{package}.")]
-        pages[layer] = _api_page(f"`{layer}/`: {title[0].lower()}{title[1:]}", members)
+        pages[layer] = _api_page(f"{title} (`{layer}/`)", members)
     return pages
 
 
