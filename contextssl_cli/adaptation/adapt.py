@@ -13,12 +13,12 @@ from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.contexts import fit_length
 from contextssl_cli.evaluation.evaluator import Evaluator
 from contextssl_cli.evaluation.protocol import probe_config
-from contextssl_cli.plugin.task import environment_name, resolve_task
+from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.store import hdf5
 from contextssl_cli.store.context import Context
 from contextssl_cli.store.embeddings import KIND, Embeddings
 from contextssl_cli.training.device import resolve_device
-from contextssl_cli.training.pretrain import run_store
+from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run
 
 
@@ -91,5 +91,5 @@ def _profile(run: Run, context: Context, device: str, seed: int) -> list[Profile
     """Measured on the run's own data set, whatever the input; an imported run has none."""
     if not run.record.task:
         return []
-    config = probe_config(resolve_task(run.record.task).dataset, seed=seed)
+    config = probe_config(run_task(run).dataset, seed=seed)
     return symmetry_profile(Evaluator(run, config, resolve_device(device)), context)

@@ -10,9 +10,8 @@ from contextssl_cli.adaptation.find_run import check_context
 from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.errors import UsageError, suggestion
 from contextssl_cli.evaluation.contexts import draw_context, fit_length
-from contextssl_cli.plugin.task import resolve_task
 from contextssl_cli.store.context import Context
-from contextssl_cli.training.pretrain import run_store
+from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run
 
 NONE = "none"
@@ -31,7 +30,7 @@ def context_from_run(run: Run, actions: Sequence[str], pairs: int | None, seed: 
         UsageError: if an action type is not the run's, or there are not so many samples.
     """
     environment = parse_environment(run, actions)
-    task, store = resolve_task(run.record.task), run_store(run)
+    task, store = run_task(run), run_store(run)
     source = PairSource.of(task, store.schema, store.train)
     longest = min(run.record.config.model.max_context // 2, len(source))
     context = draw_context(source, environment, longest if pairs is None else pairs, seed)

@@ -21,11 +21,11 @@ from contextssl_cli.evaluation.contexts import context_hash, read_context
 from contextssl_cli.evaluation.encoded import EncodedSplit, encode_split
 from contextssl_cli.evaluation.fairness import fairness_differences
 from contextssl_cli.evaluation.results import ENCODER, Key
-from contextssl_cli.plugin.task import Task, resolve_task
+from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.context import Context
 from contextssl_cli.store.dataset import Split
 from contextssl_cli.training.metrics import pooled_r2
-from contextssl_cli.training.pretrain import run_store
+from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run
 
 _log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Evaluator:
         self.run = run
         self.config = config
         self.device = device
-        self.task: Task = resolve_task(run.record.task)
+        self.task: Task = run_task(run)
         self.store = run_store(run)
         self.model = run.load_model(device)
         self._fingerprint = f"{run.fingerprint()} {self.store.content_hash}"

@@ -72,13 +72,26 @@ def resume_run(folder: Path, task: str | None, asked: Callable[[Task], Mapping[s
     run = Run(folder)
     if task is not None and task != run.record.task:
         raise UsageError(f"{folder} trains {run.record.task}, not {task}; drop --plugin or choose another --out")
-    resolved = resolve_task(run.record.task)
+    resolved = run_task(run)
     for key, (old, new) in changed_settings(run.record.config, asked(resolved)).items():
         raise UsageError(
             f"--resume with a changed configuration: {key} was {old}, is now {new}; drop the change, or start another "
             "run with another --out"
         )
     return run, resolved, run_store(run)
+
+
+def run_task(run: Run) -> Task:
+    """The task that a run was trained on.
+
+    Raises:
+        UsageError: if the run was imported and so has no data set.
+    """
+    if not run.record.task:
+        raise UsageError(
+            f"{run.folder} was imported and has no data set: it takes adapt --input and context create --from-pairs"
+        )
+    return resolve_task(run.record.task)
 
 
 def run_store(run: Run) -> Store:
