@@ -91,6 +91,12 @@ def load_optimizer(checkpoint: Path, optimizer: torch.optim.Optimizer) -> None:
     missing = [number for number in range(len(parameters)) if set(state[number]) != {"step", "exp_avg", "exp_avg_sq"}]
     if missing or len(state) != len(parameters):
         raise CorruptFileError(f"{path} does not hold the state of this model's {len(parameters)} parameters")
+    for parameter, entry in zip(parameters, state.values(), strict=True):
+        for key in ("exp_avg", "exp_avg_sq"):
+            if entry[key].shape != parameter.shape:
+                raise CorruptFileError(f"{path} does not hold the state of this model: a shape differs")
+            # A file is contiguous, a parameter may be channels-last: the fused optimiser goes by places in memory.
+            entry[key] = torch.empty_like(parameter, requires_grad=False).copy_(entry[key])
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
