@@ -56,9 +56,9 @@ class ContextSSL(nn.Module):
 
     def standardise(self, actions: Tensor, latents: Tensor) -> None:
         """Take the units of actions and latents, each (N, A), from a sample of training pairs."""
-        self.action_std.copy_(actions.std(dim=0))
+        self.action_std.copy_(_spread(actions))
         self.latent_mean.copy_(latents.mean(dim=0))
-        self.latent_std.copy_(latents.std(dim=0))
+        self.latent_std.copy_(_spread(latents))
 
     def encode(self, inputs: Tensor) -> Tensor:
         """Features z (N, D) of model inputs."""
@@ -150,3 +150,9 @@ class ContextSSL(nn.Module):
     def _interleave(first: Tensor, second: Tensor) -> Tensor:
         """(..., P, K) twice -> (..., 2 P, K): first, second, first, second."""
         return torch.stack([first, second], dim=-2).flatten(-3, -2)
+
+
+def _spread(columns: Tensor) -> Tensor:
+    """Standard deviations, (A,) of (N, A); 1 for a column that does not vary."""
+    std = columns.std(dim=0)
+    return torch.where(std > 1e-6 * columns.abs().amax(dim=0), std, torch.ones_like(std))
