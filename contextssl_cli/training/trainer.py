@@ -90,6 +90,7 @@ class Trainer:
                 self.step += 1
                 self._after_step(loss, first, time.perf_counter() - began, report)
                 if stop:
+                    self._check_finite(loss)
                     self._save()
                     raise Interrupted(
                         f"interrupted after step {self.step} of {self.steps}; saved in {self.run.folder}. Go on "
@@ -139,12 +140,15 @@ class Trainer:
 
     def _after_step(self, loss: StepLoss, first: int, elapsed: float, report: Callable[[Progress], None]) -> None:
         last = self.step == self.steps
+        saving = last or self.step % self.config.checkpoint_every == 0
+        logging = last or self.step % _LOG_EVERY == 0 or self.step == 1
+        if saving or logging:  # asking costs a wait for the device
+            self._check_finite(loss)
         losses: dict[str, float] = {}
         line: dict[str, Any] = {}
-        if self.step % _LOG_EVERY == 0 or last or self.step == 1:
+        if logging:
             losses = {name: value.item() for name, value in loss.contrastive.items()}
             auxiliary = {name: value.item() for name, value in loss.auxiliary.items()}
-            self._check_finite(loss)
             readout = {name: value.item() for name, value in loss.readout.items()}
             line = {
                 "loss": losses,
@@ -158,7 +162,7 @@ class Trainer:
         rate = (self.step - first) / elapsed
         if line:
             self.run.log({"step": self.step, **line, "pairs_per_second": round(rate * self.config.batch_size, 1)})
-        if self.step % self.config.checkpoint_every == 0 or last:
+        if saving:
             self._save()
         report(Progress(self.step, self.steps, losses, rate * self.config.batch_size,
                         (self.steps - self.step) / rate, self.gap))  # fmt: skip
