@@ -95,6 +95,8 @@ def open_plain(path: Path) -> h5py.File:
     path = Path(path)
     if path.is_dir():
         raise CorruptFileError(f"{path} is a folder, expected an HDF5 file")
+    if not path.exists():
+        raise DataMissingError(f"there is no file {path}")
     try:
         return h5py.File(path, "r")
     except (FileNotFoundError, PermissionError) as error:
