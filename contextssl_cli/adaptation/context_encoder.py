@@ -66,7 +66,7 @@ class ContextEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any = None, y: Any = None) -> Self:
         """Load the weights and read the context. Nothing is learnt from ``X`` or ``y``."""
-        if not hasattr(self, "model_"):
+        if not hasattr(self, "model_") or self._loaded != (self.run, self.device):
             run = Run(Path(str(self.run)))
             self._adopt(run, run.load_model(resolve_device(self.device)))
         context = self.context if isinstance(self.context, Context | None) else Context.load(Path(self.context))
@@ -104,3 +104,4 @@ class ContextEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _adopt(self, run: Run, model: ContextSSL) -> None:
         self.run_ = run
         self.model_ = model
+        self._loaded = (self.run, self.device)
