@@ -1,0 +1,116 @@
+"""Probes side by side, neighbours, and that no image is encoded twice."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from contextssl_cli.data.pairs import seeded
+from contextssl_cli.evaluation import probes
+from contextssl_cli.evaluation.config import ProbeConfig
+from contextssl_cli.evaluation.protocol import probe_runs
+from contextssl_cli.model.context_ssl import ContextSSL
+from contextssl_cli.training.run import Run
+
+FEW = ProbeConfig(action_epochs=3, label_epochs=3, action_batch_size=8, label_batch_size=8, hidden=16)
+CPU = torch.device("cpu")
+
+
+def data(kinds: int = 3, samples: int = 30) -> tuple[Tensor, Tensor]:
+    """(K, N, D) embeddings of the same samples, and (K, M, D) to judge on."""
+    generator = seeded(4)
+    return torch.randn(kinds, samples, 6, generator=generator), torch.randn(kinds, 9, 6, generator=generator)
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+def test_action_probes_side_by_side_equal_probes_one_by_one(kind: str) -> None:
+    train, test = data()
+    targets = torch.randn(30, 2, generator=seeded(1))
+    together = probes.regress(train, targets, test, kind, FEW)  # type: ignore[arg-type]
+    for number in range(3):
+        one = slice(number, number + 1)
+        alone = probes.regress(train[one], targets, test[one], kind, FEW)  # type: ignore[arg-type]
+        torch.testing.assert_close(together[one], alone, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(together[0], together[1])
+
+
+def test_label_probes_side_by_side_equal_probes_one_by_one() -> None:
+    train, test = data()
+    labels = torch.randint(4, (30,), generator=seeded(1))
+    together = probes.classify(train, labels, test, 4, FEW)
+    for number in range(3):
+        one = slice(number, number + 1)
+        assert torch.equal(together[one], probes.classify(train[one], labels, test[one], 4, FEW))
+
+
+def test_a_probe_reads_a_linear_function() -> None:
+    train, test = data(1, samples=400)
+    mix = torch.randn(6, 2, generator=seeded(2))
+    config = FEW.model_copy(update={"action_epochs": 100, "lr": 1e-2})
+    read = probes.regress(train, train[0] @ mix, test, "linear", config)
+    torch.testing.assert_close(read[0], test[0] @ mix, rtol=0, atol=0.05)
+
+
+def by_hand(train: Tensor, labels: Tensor, query: Tensor, k: int, classes: int) -> int:
+    """The winner of the vote of the k most similar, in plain Python."""
+
+    def cosine(row: Tensor) -> float:
+        return float(row @ query) / (math.hypot(*row.tolist()) * math.hypot(*query.tolist()))
+
+    nearest = sorted(((cosine(row), int(label)) for row, label in zip(train, labels, strict=True)), reverse=True)[:k]
+    votes = [sum(math.exp(s / 0.1) for s, label in nearest if label == kind) for kind in range(classes)]
+    return votes.index(max(votes))
+
+
+@pytest.mark.parametrize("k", [1, 5, 30, 200])
+def test_nearest_neighbours_vote_as_by_hand(k: int) -> None:
+    train, test = data(1)
+    labels = torch.randint(3, (30,), generator=seeded(3))
+    config = FEW.model_copy(update={"knn_neighbours": k})
+    found = probes.nearest_neighbours(train[0], test[0], config).classify(labels, 3)
+    assert found.tolist() == [by_hand(train[0], labels, query, k, 3) for query in test[0]]
+
+
+def test_a_sample_without_label_has_no_vote() -> None:
+    train, test = data(1)
+    labels = torch.randint(3, (30,), generator=seeded(3))
+    labels[::2] = -1
+    config = FEW.model_copy(update={"knn_neighbours": 30})
+    found = probes.nearest_neighbours(train[0], test[0], config).classify(labels, 3)
+    assert found.tolist() == [by_hand(train[0], labels, query, 30, 3) for query in test[0]]
+
+
+@pytest.fixture
+def encoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """How many inputs each call of an encoder took."""
+    calls: list[int] = []
+    true_encode = ContextSSL.encode
+
+    def counting(self: ContextSSL, inputs: Tensor) -> Tensor:
+        calls.append(len(inputs))
+        return true_encode(self, inputs)
+
+    monkeypatch.setattr(ContextSSL, "encode", counting)
+    return calls
+
+
+def test_a_probe_encodes_each_view_once_and_a_second_probe_nothing(
+    digits_run: Run, encoded: list[int], tmp_path: Path
+) -> None:
+    run = Run(shutil.copytree(digits_run.folder, tmp_path / "run"))
+    few = {"action_epochs": 1, "label_epochs": 1, "views": 1, "context_lengths": (0, 2), "hidden": 8}
+    first = probe_runs([run], CPU, **few)
+    views = 2 * 1797  # both views of every sample of both splits
+    of_contexts = sum(count for count in encoded if count < 300)
+    assert sum(encoded) - of_contexts == views
+    assert of_contexts < 30
+    encoded.clear()
+    second = probe_runs([run], CPU, **few)
+    assert not encoded
+    assert second.as_dict()["results"] == first.as_dict()["results"]
