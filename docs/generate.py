@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import json
 import pkgutil
 import sys
 import textwrap
@@ -336,9 +337,36 @@ def _api_page(title: str, members: list[str]) -> str:
 # --- writing ------------------------------------------------------------------------------------------------------
 
 
+# --- results ------------------------------------------------------------------------------------------------------
+
+
+def results_pages() -> dict[str, str]:
+    """The pages of results: prose from ``results/NAME.txt``, figures from the ``results/NAME.json`` of the command."""
+    found = sorted((DOCS / "results").glob("*.json"))
+    return {path.stem: _results_page(path) for path in found}
+
+
+def _results_page(path: Path) -> str:
+    from contextssl_cli.evaluation.protocol import ProbeReport
+    from contextssl_cli.report.summary import gap_sentence
+    from contextssl_cli.report.tables import probe_tables
+
+    report = ProbeReport.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    versions = report.protocol["versions"]
+    tables = "\n\n".join(f"## {table.title}\n\n{table.markdown()}" for table in probe_tables(report))
+    return path.with_suffix(".txt").read_text(encoding="utf-8").format(
+        note=NOTE,
+        gap=f"{gap_sentence(report)}.",
+        gaps=", ".join(f"{gap:.3f}" for gap in report.gaps),
+        tables=tables,
+        versions=", ".join(f"{name} {version}" for name, version in versions.items()),
+    )  # fmt: skip
+
+
 def pages() -> dict[Path, str]:
     """Every generated page by its path below ``docs/``."""
     generated = {Path("commands.md"): commands_page(), Path("configuration.md"): configuration_page()}
+    generated |= {Path("results") / f"{name}.md": text for name, text in results_pages().items()}
     return generated | {Path("api") / f"{name}.md": text for name, text in api_pages().items()}
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from pydantic import ValidationError
@@ -73,9 +73,27 @@ class ProbeReport:
             "adaptation_gap_std": self.gap_std,
             "adaptation_gaps": self.gaps,
             "adaptation_gap_clipped": self.adaptation_gap_clipped,
+            "adaptation_gaps_clipped": self.clipped_gaps,
+            "environments": self.environments,
+            "actions": self.actions,
+            "context_lengths": self.lengths,
             "results": to_dicts(self.rows),
             "protocol": self.protocol,
         }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The report of a ``results.json``."""
+        return cls(
+            task=values["task"],
+            rows=[Row(**row) for row in values["results"]],
+            gaps=values["adaptation_gaps"],
+            clipped_gaps=values["adaptation_gaps_clipped"],
+            environments=values["environments"],
+            actions=values["actions"],
+            lengths=values["context_lengths"],
+            protocol=values["protocol"],
+        )
 
 
 def probe_config(dataset: Dataset, **flags: Any) -> ProbeConfig:
