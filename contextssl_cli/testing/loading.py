@@ -1,0 +1,36 @@
+"""How a plugin loads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from contextssl_cli.errors import PluginError
+from contextssl_cli.testing.rules import require
+
+_HEAVY = ("torch", "sklearn", "polars", "matplotlib", "torchvision")
+_LOADER = """
+import importlib, sys
+module = importlib.import_module({module!r})
+items = [item for hook in ("contextssl_datasets", "contextssl_action_types") for item in getattr(module, hook, list)()]
+heavy = [name for name in {heavy!r} if name in sys.modules]
+print(len(items), *heavy)
+"""
+
+
+def check_plugin(module: str) -> None:
+    """Load a plugin in a fresh process and call its hooks, as ``contextssl plugins`` does.
+
+    Args:
+        module: the import package that the entry point names.
+
+    Raises:
+        PluginError: if it does not load, brings nothing, or imports a heavy package before it is used.
+    """
+    program = _LOADER.format(module=module, heavy=_HEAVY)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise PluginError(f"{module} does not load: {done.stderr.strip().splitlines()[-1]}")
+    count, *heavy = done.stdout.splitlines()[-1].split()
+    require(count != "0", f"{module} brings neither a data set nor an action type: implement a hook with @hookimpl")
+    require(not heavy, f"{module} imports {', '.join(heavy)} when it is loaded: import it inside the methods")
