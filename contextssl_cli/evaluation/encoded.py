@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -104,9 +106,11 @@ def _features(model: ContextSSL, batch: PairBatch) -> dict[str, Tensor]:
 
 
 def _cached(path: Path, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-    if not path.is_file():
-        _log.info("encoding %s", path.stem.partition("-")[0])
-        tensors = compute()
-        with files.atomic(path) as temporary:
-            save_file(tensors, temporary)
-    return load_file(path)
+    """The tensors of a cache file; a file that is not there, or damaged, is made again."""
+    with contextlib.suppress(SafetensorError, OSError):
+        return load_file(path)
+    _log.info("encoding %s", path.stem.partition("-")[0])
+    tensors = compute()
+    with files.atomic(path) as temporary:
+        save_file(tensors, temporary)
+    return tensors
