@@ -1,4 +1,4 @@
-"""Write the pages that come from the code: ``commands.md``, ``configuration.md`` and ``api/*.md``.
+"""Write the pages that come from the code or from results: ``commands.md``, ``configuration.md``, ``api``, ``results``.
 
     python docs/generate.py            # write them
     python docs/generate.py --check    # say which are stale; exit code 1 if any is
@@ -30,7 +30,7 @@ from typer.models import ArgumentInfo, OptionInfo
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py from the code; do not edit. -->"
-LAYERS = ("store", "plugin", "data", "model", "training", "evaluation", "adaptation", "report", "cli")
+LAYERS = ("store", "plugin", "data", "model", "training", "evaluation", "adaptation", "report", "testing", "cli")
 """The folders of the package, in the order of the data's way."""
 
 
@@ -295,13 +295,7 @@ def _show(value: Any) -> str:
 
 # --- the modules --------------------------------------------------------------------------------------------------
 
-API_PAGES = {
-    "package": (
-        "The package",
-        ("contextssl_cli", "contextssl_cli.errors", "contextssl_cli.files", "contextssl_cli.paths"),
-    ),
-    "testing": ("The contract of plugins", ("contextssl_cli.testing",)),
-}
+ROOT_MODULES = ["contextssl_cli", "contextssl_cli.errors", "contextssl_cli.files", "contextssl_cli.paths"]
 
 
 def modules() -> list[str]:
@@ -315,11 +309,7 @@ def modules() -> list[str]:
 
 def api_pages() -> dict[str, str]:
     """One page per layer, with every module of it."""
-    pages = {}
-    for name, (title, members) in API_PAGES.items():
-        present = [module for module in members if module in modules()]
-        if present:
-            pages[name] = _api_page(title, present)
+    pages = {"package": _api_page("The package", ROOT_MODULES)}
     for layer in LAYERS:
         package = f"contextssl_cli.{layer}"
         title = (importlib.import_module(package).__doc__ or "").split("\n")[0].rstrip(".")
@@ -332,9 +322,6 @@ def _api_page(title: str, members: list[str]) -> str:
     parts = [f"{NOTE}\n\n# {title}\n"]
     parts += [f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n```\n" for name in members]
     return "\n".join(parts)
-
-
-# --- writing ------------------------------------------------------------------------------------------------------
 
 
 # --- results ------------------------------------------------------------------------------------------------------
@@ -361,6 +348,9 @@ def _results_page(path: Path) -> str:
         tables=tables,
         versions=", ".join(f"{name} {version}" for name, version in versions.items()),
     )  # fmt: skip
+
+
+# --- writing ------------------------------------------------------------------------------------------------------
 
 
 def pages() -> dict[Path, str]:

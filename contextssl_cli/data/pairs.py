@@ -45,7 +45,7 @@ class PairBatch:
 
 
 def seeded(*numbers: int) -> Generator:
-    """A CPU generator whose stream depends on all the ``numbers``: a seed, a purpose, and as many more as it always has."""
+    """A CPU generator whose stream depends on all the ``numbers``: a seed, a purpose, and what the purpose counts."""
     state = np.random.SeedSequence(numbers).generate_state(2, np.uint32)
     return Generator().manual_seed(int(state[0]) << 31 ^ int(state[1]))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LENGTH = 32
 RECORDINGS = 4
-OBJECTS = {"train": 400, "test": 100}
+OBJECTS = {"train": 200, "test": 100}
 SHAPES = ("sine", "square", "triangle")
 
 
@@ -40,7 +40,7 @@ class Waves(Dataset):
     """Synthetic, so it needs no source."""
 
     name = "waves"
-    summary = "2,000 short waves of three shapes; made on the spot"
+    summary = "1,200 short waves of three shapes; made on the spot"
     modality = "signal"
     licence = "none needed"
     needs_source = False
