@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from contextssl_cli import paths
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
 from contextssl_cli.adaptation.find_run import FoundRun
 from contextssl_cli.adaptation.inputs import Inputs, from_split, read_inputs
@@ -49,6 +50,7 @@ def adapt(
         CorruptFileError: if context or input do not fit the run.
         DataMissingError: if the run has no store and no input is named.
     """
+    paths.make_folder(out.parent)  # before minutes of work that could not be written
     run = found.run
     context = fit_length(context, run.record.config.model.max_context)
     encoder = ContextEncoder.load(run.folder, device).with_context(context)

@@ -26,6 +26,7 @@ def probe(
     """Measure what the embedding knows under each context, by the paper's protocols."""
     from contextssl_cli.adaptation.find_run import latest_run
     from contextssl_cli.evaluation.protocol import probe_runs
+    from contextssl_cli.paths import make_folder
     from contextssl_cli.report.folder import write_probe
     from contextssl_cli.report.summary import print_probe
     from contextssl_cli.report.terminal import terminal
@@ -37,6 +38,7 @@ def probe(
     if dry_run:
         terminal.result(f"would probe {', '.join(str(r.folder) for r in runs)} into {folder}")
         return
+    make_folder(folder)  # before minutes of work that could not be written
     terminal.note(f"probing {', '.join(str(r.folder) for r in runs)}")
     report = probe_runs(runs, resolve_device(device), seed=seed)
     paths = write_probe(report, folder)

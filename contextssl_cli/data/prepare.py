@@ -42,17 +42,23 @@ def prepare(dataset: Dataset, source: Path | None = None, out: Path | None = Non
 
 
 def prepared_store(dataset: Dataset, path: Path | None = None) -> Store:
-    """The store of a data set; a data set that needs no source is prepared on the way.
+    """The store of a data set.
+
+    Args:
+        dataset: the plugin.
+        path: a prepared store; by default the data set's own, which is made now if it needs no source.
 
     Raises:
-        DataMissingError: if it has not been prepared and needs a source.
+        DataMissingError: if it has not been prepared.
+        UsageError: if ``path`` is the store of another data set.
     """
-    path = path or paths.store_path(dataset.name)
-    if not path.exists() and dataset.needs_source:
+    found = path or paths.store_path(dataset.name)
+    if not found.exists() and (path or dataset.needs_source):
+        source = " --source DIR" if dataset.needs_source else ""
         raise DataMissingError(
-            f"{dataset.name} is not prepared ({path} is not there): run contextssl prepare {dataset.name} --source DIR"
+            f"{dataset.name} is not prepared ({found} is not there): run contextssl prepare {dataset.name}{source}"
         )
-    return prepare(dataset, out=path)
+    return prepare(dataset, out=found)
 
 
 def _existing(dataset: Dataset, path: Path) -> Store:
@@ -61,7 +67,5 @@ def _existing(dataset: Dataset, path: Path) -> Store:
     except (CorruptFileError, DataMissingError) as error:
         raise type(error)(f"{error}; contextssl prepare {dataset.name} --force replaces it") from error
     if store.schema.dataset != dataset.name:
-        raise UsageError(
-            f"{path} is the store of {store.schema.dataset}, not of {dataset.name}; choose another --out or add --force"
-        )
+        raise UsageError(f"{path} is the store of {store.schema.dataset}, not of {dataset.name}; name another file")
     return store

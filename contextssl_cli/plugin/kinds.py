@@ -71,7 +71,10 @@ class ActionType(ABC):
 
     @abstractmethod
     def relative(self, first: Tensor, second: Tensor) -> Tensor:
-        """The action that takes the first view to the second: (N, width), zero where they are equal in this type."""
+        """The action that takes the first view to the second, (N, width).
+
+        Where they are equal it is the identity: zero for a difference, (0, 0, 0, 1) for a quaternion.
+        """
 
     def absolute(self, latents: Tensor) -> Tensor:
         """The latents in the action's own representation, (N, width): the target of the auxiliary predictor."""

@@ -57,7 +57,8 @@ class Registry:
         if name not in self.datasets:
             self._raise_failure(name)
             raise UsageError(
-                f"there is no data set {name!r}: {suggestion(name, self.datasets)} (contextssl plugins lists all)"
+                f"there is no data set {name!r}: {suggestion(name, self.datasets)} (contextssl plugins lists all"
+                f"{self._failures()})"
             )
         return self.datasets[name]
 
@@ -142,6 +143,10 @@ class Registry:
                 table[item.name] = item
                 kept.append(item)
         return kept
+
+    def _failures(self) -> str:
+        failed = [row.name for row in self.rows if row.error]
+        return f"; failed: {', '.join(failed)}" if failed else ""
 
     def _raise_failure(self, name: str) -> None:
         for row in self.rows:
