@@ -353,6 +353,39 @@ def _results_page(path: Path) -> str:
 # --- writing ------------------------------------------------------------------------------------------------------
 
 
+def headline() -> str:
+    """The README's table of results, from the same files."""
+    from contextssl_cli.evaluation.probes import LOGISTIC
+    from contextssl_cli.evaluation.protocol import ProbeReport
+
+    digits, adult = (
+        ProbeReport.from_dict(json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8")))
+        for name in ("digits", "adult")
+    )
+
+    def sex(environment: str, *, strong: bool, length: int) -> str:
+        return next(
+            f"{row.mean:.3f} ± {row.std:.3f}"
+            for row in adult.rows
+            if (row.environment, row.context_length, row.metric, row.target)
+            == (environment, length, "accuracy", "gender")
+            and (row.probe == LOGISTIC) is strong
+        )
+
+    longest = adult.lengths[-1]
+    rows = [
+        [
+            "digits: adaptation gap (ceiling 2; negative R2 counted as 0)",
+            f"{digits.adaptation_gap:.2f} ± {digits.gap_std:.2f} ({digits.adaptation_gap_clipped:.2f})",
+        ],
+        ["Adult: sex read under the gender context", sex("gender", strong=False, length=longest)],
+        ["Adult: sex read under the empty context", sex("none", strong=False, length=longest)],
+        ["the same, by a strong probe", sex("none", strong=True, length=longest)],
+        ["the raw columns without sex, by that probe", sex("raw columns without gender", strong=True, length=0)],
+    ]
+    return _table(["mean ± standard deviation over seeds 0, 1, 2", "accuracy or gap"], rows)
+
+
 def pages() -> dict[Path, str]:
     """Every generated page by its path below ``docs/``."""
     generated = {Path("commands.md"): commands_page(), Path("configuration.md"): configuration_page()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from contextssl_cli.adaptation.context_encoder import ContextEncoder
 from contextssl_cli.adaptation.find_run import FoundRun
 from contextssl_cli.adaptation.inputs import Inputs, from_split, read_inputs
 from contextssl_cli.adaptation.profile import ProfileRow, symmetry_profile, to_dicts
-from contextssl_cli.errors import UsageError
+from contextssl_cli.errors import DataMissingError, UsageError
 from contextssl_cli.evaluation.contexts import fit_length
 from contextssl_cli.evaluation.evaluator import Evaluator
 from contextssl_cli.evaluation.protocol import probe_config
@@ -21,6 +22,8 @@ from contextssl_cli.store.embeddings import KIND, Embeddings
 from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def adapt(
     encoder = ContextEncoder.load(run.folder, device).with_context(context)
     inputs = _inputs(run, source)
     values = encoder.transform(inputs.samples)
-    profile = _profile(run, context, device, seed)
+    profile = _profile(run, context, device, seed, needed=source is None)
     about = {
         "run": str(run.folder.resolve()),
         "fingerprint": run.fingerprint(),
@@ -89,9 +92,16 @@ def _inputs(run: Run, source: Path | None) -> Inputs:
     return from_split(run_store(run).test)
 
 
-def _profile(run: Run, context: Context, device: str, seed: int) -> list[ProfileRow]:
+def _profile(run: Run, context: Context, device: str, seed: int, *, needed: bool) -> list[ProfileRow]:
     """Measured on the run's own data set, whatever the input; an imported run has none."""
     if not run.record.task:
         return []
     config = probe_config(run_task(run).dataset, seed=seed)
-    return symmetry_profile(Evaluator(run, config, resolve_device(device)), context)
+    try:
+        evaluator = Evaluator(run, config, resolve_device(device))
+    except DataMissingError as error:
+        if needed:
+            raise
+        _log.warning("no symmetry profile: %s", error)
+        return []
+    return symmetry_profile(evaluator, context)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from contextssl_cli.data.tensors import to_tensor
+from contextssl_cli.errors import CorruptFileError
 from contextssl_cli.evaluation.contexts import read_context
 from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.model.world_model import Cache
@@ -92,6 +93,10 @@ class ContextEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             self.model_.embed(self.model_.encode(part.to(device)), self.cache_).cpu()
             for part in inputs.split(self.batch_size)
         ]
+        if not all(bool(part.isfinite().all()) for part in parts):
+            raise CorruptFileError(
+                f"the embeddings of {self.run_.folder} are not finite; its weights or its normalisation are damaged"
+            )
         return torch.cat(parts).numpy() if parts else np.empty((0, self.model_.config.feature_dim), np.float32)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:

@@ -41,6 +41,7 @@ def _run(run: Run) -> dict[str, Any]:
         "task": record.task or "imported",
         "action blocks": {block.name: block.width for block in record.space.blocks},
         "step": checkpoint_step(checkpoint),
+        "of": record.config.steps or f"{record.config.epochs} epochs",
         "fingerprint": run.fingerprint(),
         "store": record.store,
         "created": record.created,

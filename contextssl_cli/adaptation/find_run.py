@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,8 @@ def find_run(context: Context) -> FoundRun:
     """
     runs = _candidates(context)
     if not runs:
-        raise DataMissingError("there is no run yet: contextssl pretrain makes one, or name it with --run")
+        made_for = f"; the context was made for {context.run}, which is gone" if context.run else ""
+        raise DataMissingError(f"there is no run yet: contextssl pretrain makes one, or name it with --run{made_for}")
     refusals = []
     usable = []
     for run in runs:
@@ -73,12 +75,11 @@ def latest_run() -> Run:
 
 
 def _candidates(context: Context) -> list[Run]:
-    """All known runs, newest first, and the one whose folder the context names, wherever it is."""
+    """The run whose folder the context names, wherever it is, and then all known runs, newest first."""
     runs = known_runs()
     named = Path(context.run) if context.run else None
-    if named and named.is_dir() and named.resolve() not in {run.folder.resolve() for run in runs}:
-        try:
-            runs.append(Run(named))
-        except ContextSSLError:
-            return runs
+    if named is None or not named.is_dir():
+        return runs
+    with contextlib.suppress(ContextSSLError):
+        return [Run(named), *(run for run in runs if run.folder.resolve() != named.resolve())]
     return runs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import math
 from pathlib import Path
 
 import torch
@@ -14,7 +14,7 @@ from contextssl_cli.model.official import official_config, read_official
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.training.checkpoint import check_tensors, save_checkpoint
 from contextssl_cli.training.config import TrainConfig
-from contextssl_cli.training.run import Run, RunRecord, versions
+from contextssl_cli.training.run import Run, RunRecord, now, versions
 
 Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
 
@@ -69,7 +69,7 @@ def import_run(
         schema_=schema,
         store="",
         store_hash="",
-        created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        created=now(),
         versions=versions(),
     )
     run = Run.create(out, record, force=force)
@@ -100,6 +100,6 @@ def parse_numbers(option: str, text: str) -> tuple[float, ...]:
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
         numbers = ()
-    if len(numbers) != 3:
-        raise UsageError(f"{option} {text}: expected three numbers separated by commas")
+    if len(numbers) != 3 or not all(map(math.isfinite, numbers)) or (option == "--std" and min(numbers) <= 0):
+        raise UsageError(f"{option} {text}: expected three numbers separated by commas, those of --std above 0")
     return numbers

@@ -50,7 +50,10 @@ def read_inputs(path: Path, schema: Schema) -> Inputs:
     if path.is_dir():
         return _read_folder(path, schema)
     if path.suffix in (".h5", ".hdf5") and path.is_file() and hdf5.kind_of(path) == STORE_KIND:
-        return from_split(Store(path).test)
+        store = Store(path)
+        if store.schema.columns != schema.columns:
+            raise CorruptFileError(f"{path} has other columns than the data that this run was trained on")
+        return from_split(store.test)
     arrays = read_arrays(path)
     if "x" not in arrays and len(arrays) != 1:
         raise CorruptFileError(f"{path} holds the arrays {sorted(arrays)}; expected one named x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -74,6 +75,12 @@ def run(arguments: list[str]) -> int:
     except ContextSSLError as error:
         _explain(error)
         return error.exit_code
+    except BrokenPipeError:  # the reader of a pipe had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        _explain(error, str(error))
+        return 1
     except Exception as error:  # a message of one line is owed to the user even for a mistake of ours
         _explain(error, f"{type(error).__name__}: {error} (a mistake in contextssl or a plugin; -vv shows where)")
         return 1

@@ -51,6 +51,8 @@ def pretrain(
     flags |= dict(parse_setting(text) for text in settings or [])
     asked: Asked = {"preset": preset, "file": config, "flags": flags}
     if resume:
+        if store or force:
+            raise UsageError("--resume goes on with the run's own store and replaces nothing: drop --store and --force")
         _resume(out, plugin, lambda task: asked_settings(task.dataset, **asked), device, dry_run=dry_run)
         return
     if plugin is None:
@@ -106,6 +108,7 @@ def _train(run: Run, task: Task, data: Store, device: str, *, resume: bool) -> N
     from contextssl_cli.training.pretrain import train
 
     terminal.note(f"run: {run.folder}")
+    terminal.note(f"configuration: {run.record.config.model_dump_json()}", verbosity=1)
     with training_progress(task.name) as report:
         trainer = train(run, task, data, report, device, resume=resume)
     gap = (

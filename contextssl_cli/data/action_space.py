@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from itertools import accumulate
+from typing import Self
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from contextssl_cli.errors import CorruptFileError, suggestion
@@ -20,7 +21,7 @@ class Block(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    width: int
+    width: int = Field(ge=1)
 
 
 class ActionSpace(BaseModel):
@@ -29,6 +30,12 @@ class ActionSpace(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     blocks: tuple[Block, ...]
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        if len(set(self.names)) < len(self.blocks):
+            raise ValueError("an action block is named twice")
+        return self
 
     @classmethod
     def of(cls, task: Task, schema: Schema) -> ActionSpace:

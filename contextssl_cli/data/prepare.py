@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 
 from contextssl_cli import paths
-from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError
+from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, PluginError, UsageError
 from contextssl_cli.plugin.kinds import Dataset
 from contextssl_cli.store.dataset import Store, create_store
 
@@ -27,7 +27,12 @@ def prepare(dataset: Dataset, source: Path | None = None, out: Path | None = Non
     path = out or paths.store_path(dataset.name)
     if path.exists() and not force:
         return _existing(dataset, path)
-    prepared = dataset.prepare(source)
+    try:
+        prepared = dataset.prepare(source)
+    except (ContextSSLError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # a stranger's code may raise anything
+        raise PluginError(f"the data set {dataset.name!r} failed: {type(error).__name__}: {error}") from error
     provenance = {
         "sources": dict(prepared.sources),
         "source": str(source.resolve()) if source else None,
@@ -65,7 +70,7 @@ def _existing(dataset: Dataset, path: Path) -> Store:
     try:
         store = Store(path)
     except (CorruptFileError, DataMissingError) as error:
-        raise type(error)(f"{error}; contextssl prepare {dataset.name} --force replaces it") from error
+        raise type(error)(f"{error}; prepare it again with --force, or name another file") from error
     if store.schema.dataset != dataset.name:
         raise UsageError(f"{path} is the store of {store.schema.dataset}, not of {dataset.name}; name another file")
     return store

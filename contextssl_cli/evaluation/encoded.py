@@ -16,6 +16,7 @@ from torch import Tensor
 
 from contextssl_cli import files
 from contextssl_cli.data.pairs import PairBatch, PairSource, seeded
+from contextssl_cli.errors import ContextSSLError
 from contextssl_cli.evaluation.config import ProbeConfig
 from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.store.dataset import Split
@@ -111,6 +112,6 @@ def _cached(path: Path, compute: Callable[[], dict[str, Tensor]]) -> dict[str, T
         return load_file(path)
     _log.info("encoding %s", path.stem.partition("-")[0])
     tensors = compute()
-    with files.atomic(path) as temporary:
+    with contextlib.suppress(ContextSSLError), files.atomic(path) as temporary:  # a run may be read-only
         save_file(tensors, temporary)
     return tensors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from contextssl_cli import files
 from contextssl_cli.data.pairs import PairSource
+from contextssl_cli.errors import ContextSSLError
 from contextssl_cli.evaluation import probes
 from contextssl_cli.evaluation.config import ProbeConfig
 from contextssl_cli.evaluation.contexts import context_hash, read_context
@@ -194,5 +196,6 @@ class Evaluator:
 
     def _keep(self, kind: str, condition: Condition, values: Values) -> Values:
         lines = [{"metric": m, "target": t, "probe": p, "value": value} for (m, t, p), value in values.items()]
-        files.write_json(self._path(kind, condition), {"values": lines})
+        with contextlib.suppress(ContextSSLError):  # a run may be read-only: its cache saves time, no more
+            files.write_json(self._path(kind, condition), {"values": lines})
         return values

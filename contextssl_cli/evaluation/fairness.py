@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 from fairlearn.metrics import equal_opportunity_difference, equalized_odds_difference
 from torch import Tensor
 
@@ -67,13 +68,14 @@ def raw_baseline(store: Store, train: PairSource, test: PairSource) -> dict[Key,
         for source, columns in ((RAW, every), (f"{RAW} without {attribute}", kept)):
             fit, judge = train.inputs[:, columns].numpy(), test.inputs[:, columns].numpy()
             for task in store.schema.tasks:
-                labels = store.test.labels(task)
+                labels = torch.from_numpy(store.test.labels(task))
                 known, asked = store.train.labels(task) >= 0, labels >= 0
-                predicted = strong_classify(fit[known], store.train.labels(task)[known], judge[asked])
-                found[Key(source, 0, "accuracy", task, LOGISTIC)] = float((predicted == labels[asked]).mean())
-                for metric, difference in METRICS.items():
-                    value = difference(labels[asked], predicted, sensitive_features=groups[asked])
-                    found[Key(source, 0, metric, f"{task} by {attribute}", LOGISTIC)] = float(value)
+                predicted = torch.from_numpy(strong_classify(fit[known], store.train.labels(task)[known], judge[asked]))
+                accuracy = float((predicted == labels[asked]).double().mean())
+                found[Key(source, 0, "accuracy", task, LOGISTIC)] = accuracy
+                by_group = {attribute: torch.from_numpy(groups)[asked]}
+                differences = fairness_differences(labels[asked], predicted, by_group, task, LOGISTIC)
+                found |= {Key(source, 0, *name): value for name, value in differences.items()}
             read = strong_classify(fit, store.train.attribute(attribute), judge)
             found[Key(source, 0, "accuracy", attribute, LOGISTIC)] = float((read == groups).mean())
     return found

@@ -119,11 +119,18 @@ def probe_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Probe
         flags: values of ``ProbeConfig``.
 
     Raises:
-        UsageError: if the runs are of different tasks.
+        UsageError: if the runs are of different tasks or data, differ in their sequences, or one is named twice.
     """
     tasks = sorted({run.record.task for run in runs})
     if len(tasks) > 1:
         raise UsageError(f"the runs are of different tasks: {', '.join(tasks)}; probe them one by one")
+    if len({run.folder.resolve() for run in runs}) < len(runs):
+        raise UsageError("a run is named twice; name runs that differ in their seeds")
+    if (
+        len({run.record.config.model.block_size for run in runs}) > 1
+        or len({run.record.store_hash for run in runs}) > 1
+    ):
+        raise UsageError("the runs differ in model.block_size or in their data, so their figures cannot be averaged")
     measured: list[tuple[int, dict[Key, float]]] = []
     for run in runs:
         evaluator = Evaluator(run, ProbeConfig(), device)

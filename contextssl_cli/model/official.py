@@ -7,15 +7,15 @@ their training script and are left out.
 
 from __future__ import annotations
 
-import pickle
 import re
 import warnings
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
-from contextssl_cli.errors import CorruptFileError, DataMissingError
+from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError
 from contextssl_cli.model.config import EncoderName, ModelConfig
 
 _RENAMES = (
@@ -46,7 +46,7 @@ def read_official(path: Path) -> tuple[dict[str, Tensor], list[str]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a pickle, which is refused below
             loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
+    except Exception as error:  # the reader of a file that is no checkpoint may raise anything
         raise CorruptFileError(
             f"{path} is not a PyTorch state_dict of tensors alone; pickled objects are refused"
         ) from error
@@ -68,6 +68,7 @@ def official_config(tensors: dict[str, Tensor], heads: int, block_size: int, pat
 
     Raises:
         CorruptFileError: if a tensor that tells is missing.
+        UsageError: if heads or block size do not fit.
     """
     try:
         width, _ = tensors["world.read_in.weight"].shape
@@ -84,6 +85,9 @@ def official_config(tensors: dict[str, Tensor], heads: int, block_size: int, pat
             standardise_actions=False,
             activity_bits=False,
         )
+    except ValidationError as error:
+        detail = error.errors()[0]
+        raise UsageError(f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}") from error
     except (KeyError, ValueError) as error:
         raise CorruptFileError(f"{path} lacks a tensor of the authors' model ({error})") from error
 

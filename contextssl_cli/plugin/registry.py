@@ -16,6 +16,10 @@ from contextssl_cli.plugin import spec
 from contextssl_cli.plugin.kinds import ActionType, Dataset
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+_DECLARED: dict[type[Any], tuple[str, ...]] = {
+    Dataset: ("summary", "modality", "licence"),
+    ActionType: ("summary", "modality"),
+}
 
 
 @dataclass
@@ -160,11 +164,16 @@ def registry() -> Registry:
     return Registry(metadata.entry_points(group=spec.GROUP))
 
 
-def _checked(item: Any, kind: type, hook: str) -> Any:
+def _checked(item: Any, kind: type[Any], hook: str) -> Any:
     if not isinstance(item, kind):
         raise PluginError(f"{hook} returned {item!r}, expected instances of {kind.__name__}")
     if not _NAME.match(getattr(item, "name", "")):
         raise PluginError(f"{hook} returned {item!r}, whose name is not made of a-z, 0-9 and _")
+    missing = [name for name in _DECLARED[kind] if not isinstance(getattr(item, name, None), str)]
+    if missing:
+        raise PluginError(f"{hook} returned {item.name!r}, which has no text {missing[0]!r}")
+    for action in getattr(item, "actions", ()):
+        _checked(action, ActionType, f"the data set {item.name!r}")
     return item
 
 

@@ -87,7 +87,7 @@ def load_optimizer(checkpoint: Path, optimizer: torch.optim.Optimizer) -> None:
     state: dict[int, dict[str, Tensor]] = {number: {} for number in range(len(parameters))}
     for name, tensor in tensors.items():
         number, _, key = name.partition(".")
-        state.setdefault(int(number), {})[key] = tensor
+        state.setdefault(int(number) if number.isdecimal() else -1, {})[key] = tensor
     missing = [number for number in range(len(parameters)) if set(state[number]) != {"step", "exp_avg", "exp_avg_sq"}]
     if missing or len(state) != len(parameters):
         raise CorruptFileError(f"{path} does not hold the state of this model's {len(parameters)} parameters")
@@ -102,6 +102,8 @@ def load_optimizer(checkpoint: Path, optimizer: torch.optim.Optimizer) -> None:
 
 def fingerprint(checkpoint: Path) -> str:
     """SHA-256 of the weights: what ties a context to the run it was made for."""
+    if not (checkpoint / MODEL_FILE).is_file():
+        raise DataMissingError(f"there is no file {checkpoint / MODEL_FILE}; the checkpoint is incomplete")
     return files.file_hash(checkpoint / MODEL_FILE)
 
 

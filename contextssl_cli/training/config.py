@@ -25,7 +25,7 @@ _OTHER_VARIABLES = {"HOME", "PARITY", "PARITY_HEADS", "DEVICE", "DATA"}
 class TrainConfig(BaseModel):
     """Everything that decides the weights of a run, beside its data."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     seed: int = Field(default=0, ge=0)
     steps: int | None = Field(default=1000, ge=1)
@@ -234,7 +234,10 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in values.items():
         group, dot, name = key.partition(".")
         if dot:
-            result.setdefault(group, {})[name] = value
+            nested = result.setdefault(group, {})
+            if not isinstance(nested, dict):
+                raise UsageError(f"configuration: {group} is a group of settings, not one; set {key}")
+            nested[name] = value
         else:
             result[key] = value
     return result

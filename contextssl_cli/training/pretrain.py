@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,14 @@ import numpy as np
 import torch
 
 from contextssl_cli.data.action_space import ActionSpace
-from contextssl_cli.errors import CorruptFileError, UsageError
+from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError
 from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.config import TrainConfig, changed_settings
 from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.progress import Progress
-from contextssl_cli.training.run import Run, RunRecord, new_run_folder, versions
+from contextssl_cli.training.run import Run, RunRecord, exclusive, new_run_folder, now, versions
 from contextssl_cli.training.trainer import Trainer, held_out_count
 
 
@@ -44,7 +43,7 @@ def start_run(task: Task, store: Store, config: TrainConfig, out: Path | None = 
         schema_=store.schema,
         store=str(store.path.resolve()),
         store_hash=store.content_hash,
-        created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        created=now(),
         versions=versions(),
     )
     return Run.create(out or new_run_folder(task.name, config.seed), record, force=force)
@@ -101,7 +100,13 @@ def run_store(run: Run) -> Store:
         DataMissingError: if it is gone.
         CorruptFileError: if its content has changed.
     """
-    store = Store(Path(run.record.store))
+    path = Path(run.record.store)
+    if not path.is_file():
+        raise DataMissingError(
+            f"{path}, the store that {run.folder} was trained on, is gone; prepare it again: contextssl prepare "
+            f"{run.record.schema_.dataset} --out {path}"
+        )
+    store = Store(path)
     if store.content_hash != run.record.store_hash:
         raise CorruptFileError(
             f"{store.path} is not the data that {run.folder} was trained on (content "
@@ -124,8 +129,9 @@ def train(
     Raises:
         Interrupted: after SIGINT or SIGTERM, once the state is saved.
     """
-    trainer = Trainer(run, task, store, resolve_device(device))
-    if resume:
-        trainer.resume()
-    trainer.fit(report)
+    with exclusive(run.folder):
+        trainer = Trainer(run, task, store, resolve_device(device))
+        if resume:
+            trainer.resume()
+        trainer.fit(report)
     return trainer

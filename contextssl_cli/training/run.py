@@ -12,16 +12,18 @@ import os
 import platform
 import shutil
 import time
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
 
 import torch
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contextssl_cli import files, paths
 from contextssl_cli.data.action_space import ActionSpace
-from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError
+from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UsageError
 from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.training import checkpoint as checkpoints
@@ -99,7 +101,7 @@ class Run:
                     f"{folder} holds a run already; add --resume to go on with it, --force to replace it, or "
                     "choose another --out"
                 )
-            shutil.rmtree(folder)
+            _empty(folder)
         paths.make_folder(folder)
         files.write_json(folder / RUN_FILE, record.model_dump(mode="json"))
         add_to_index(folder)
@@ -163,6 +165,42 @@ class Run:
             stream.write(json.dumps(values) + "\n")
 
 
+def now() -> str:
+    """The time in UTC, so that runs sort by it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _empty(folder: Path) -> None:
+    """Remove what runs write, and leave what a user has put beside it."""
+    try:
+        with exclusive(folder):
+            for name in (RUN_FILE, METRICS_FILE):
+                (folder / name).unlink(missing_ok=True)
+            for name in ("checkpoint", "cache", "probe"):
+                if (folder / name).is_dir():
+                    shutil.rmtree(folder / name)
+    except OSError as error:
+        raise files.write_error(folder, error) from error
+
+
+@contextlib.contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Keep other processes from training or replacing the run in ``folder``; a kill frees it.
+
+    Raises:
+        UsageError: if another process holds it.
+    """
+    lock = FileLock(folder / ".lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UsageError(f"{folder} is in use by another process; wait for it, or choose another --out") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def new_run_folder(task: str, seed: int) -> Path:
     """A folder for a run that was given none: the time tells them apart."""
     stem = f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}"
@@ -190,7 +228,7 @@ def known_runs() -> list[Run]:
     runs = []
     for folder in folders:
         if folder and (Path(folder) / RUN_FILE).is_file():
-            with contextlib.suppress(CorruptFileError):
+            with contextlib.suppress(ContextSSLError, OSError):
                 runs.append(Run(Path(folder)))
     return sorted(runs, key=lambda run: run.record.created, reverse=True)
 

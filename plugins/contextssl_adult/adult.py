@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from contextssl_adult.categories import CATEGORIES
 from contextssl_cli.errors import CorruptFileError
 from contextssl_cli.files import file_hash
 from contextssl_cli.plugin import Column, Dataset, Prepared, Samples, Schema
@@ -29,8 +30,6 @@ COLUMNS = (
     "age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation", "relationship",
     "race", "sex", "capital-gain", "capital-loss", "hours-per-week", "native-country", "income",
 )  # fmt: skip
-SEX = ("Female", "Male")
-INCOME = ("<=50K", ">50K")
 RECORDS = {"train": 32_561, "test": 16_281}
 """As published: a file that is cut at the end of a line is found by nothing else."""
 CORRUPTION_RATE = 0.3
@@ -69,8 +68,8 @@ class Adult(Dataset):
             shape=(columns[-1].stop,),
             dtype="float32",
             columns=columns,
-            tasks={"income": INCOME},
-            attributes={"gender": SEX},
+            tasks={"income": CATEGORIES["income"]},
+            attributes={"gender": CATEGORIES["sex"]},
         )
         samples = [_samples(split, table, columns, paths[split]) for split, table in tables.items()]
         return Prepared(schema, samples, {path.name: file_hash(path) for path in paths.values()})
@@ -132,13 +131,13 @@ def _columns(train: pl.DataFrame) -> tuple[Column, ...]:
     columns: list[Column] = []
     start = 0
     for name in COLUMNS[:-1]:
-        values = train[name].to_numpy()
         attribute = "gender" if name == "sex" else None
         if name in NUMERIC:
+            values = train[name].to_numpy()
             std = float(values.std()) or 1.0
             column = Column(name=name, kind="numeric", start=start, stop=start + 1, mean=float(values.mean()), std=std)
         else:
-            categories = SEX if name == "sex" else tuple(sorted(set(values)))
+            categories = CATEGORIES[name]
             column = Column(name=name, kind="categorical", start=start, stop=start + len(categories),
                             categories=categories, attribute=attribute)  # fmt: skip
         columns.append(column)
@@ -151,8 +150,8 @@ def _samples(split: str, table: pl.DataFrame, columns: Sequence[Column], path: P
     return Samples(
         split,
         np.concatenate(parts, axis=1),
-        labels={"income": _codes(table["income"].to_numpy(), INCOME, "income", path)},
-        attributes={"gender": _codes(table["sex"].to_numpy(), SEX, "sex", path)},
+        labels={"income": _codes(table["income"].to_numpy(), CATEGORIES["income"], "income", path)},
+        attributes={"gender": _codes(table["sex"].to_numpy(), CATEGORIES["sex"], "sex", path)},
     )
 
 
