@@ -118,8 +118,9 @@ def test_a_record_that_is_wrong(
     fails(4, (str(path), words), "prepare", "adult", "--source", few, "--out", "adult.h5")
 
 
-def test_a_category_that_the_training_records_lack(fails: Command, few: Path) -> None:
-    path = few / "adult.test"
+@pytest.mark.parametrize("name", FILES)
+def test_a_category_that_was_not_published(fails: Command, few: Path, name: str) -> None:
+    path = few / name
     path.write_text(path.read_text().replace("Private", "Privat"))
     fails(4, (str(path), "'workclass' holds 'Privat'", "Private"), "prepare", "adult", "--source", few, "--out", "a.h5")
 

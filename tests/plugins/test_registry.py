@@ -47,6 +47,10 @@ BROKEN = {
     "a class for an instance": (ACTIONS.replace("Bluer()]", "Bluer]"), "expected instances of ActionType"),
     "another kind": (ACTIONS.replace("Bluer()]", "Leaves()]"), "expected instances of ActionType"),
     "a bad name": (ACTIONS.replace('"bluer"', '"blu-er"'), "not made of a-z, 0-9 and _"),
+    "no summary": (ACTIONS.replace("name, summary, modality = ", "name, x, modality = "), "no text 'summary'"),
+    "no modality": (ACTIONS.replace("name, summary, modality = ", "name, summary, x = "), "no text 'modality'"),
+    "no licence": (DATASETS.replace("modality, licence = ", "modality, x = "), "no text 'licence'"),
+    "actions of no kind": (DATASETS.replace("    def prepare", "    actions = [3]\n    def prepare"), "ActionType"),
     "no name": (ACTIONS.replace("name, summary, modality = ", "summary, modality, x = "), "a-z, 0-9 and _"),
 }  # fmt: skip
 

@@ -1,0 +1,122 @@
+"""Runs and contexts used in ways that nobody planned: the wrong run, twice, at once, read-only, without its data."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contextssl_cli import files
+from contextssl_cli.errors import DataMissingError
+from contextssl_cli.store.context import Context
+from contextssl_cli.training.run import exclusive
+from tests.cli.conftest import TINY, Command, Made
+
+
+def test_the_folder_that_a_context_names_goes_before_another_run_of_equal_weights(
+    cli: Command, made: Made, tmp_path: Path
+) -> None:
+    twin = tmp_path / "twin"
+    shutil.copytree(made.run, twin)
+    Context.load(made.context).save(Path("first.h5"))
+    replace(Context.load(made.context), run=str(twin)).save(Path("second.h5"))
+    for file, folder in (("first.h5", made.run), ("second.h5", twin)):
+        outcome = cli("adapt", "--context", file, "--dry-run")
+        assert f"run: {folder} (the run that the context was made for)" in outcome.err
+
+
+def test_a_context_whose_run_is_gone_says_which(fails: Command, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace(Context.load(made.context), run="/gone/run").save(Path("orphan.h5"))
+    monkeypatch.setattr("contextssl_cli.adaptation.find_run.known_runs", list)
+    fails(3, "/gone/run", "adapt", "--context", "orphan.h5")
+
+
+@pytest.mark.parametrize("flags", [["--resume"], ["--plugin", "digits-rotation-color", "--force", *TINY]])
+def test_a_run_in_use_is_neither_resumed_nor_replaced(fails: Command, own_run: Path, flags: list[str]) -> None:
+    with exclusive(own_run):
+        fails(2, "in use by another process", "pretrain", "--out", own_run, *flags)
+    assert list((own_run / "checkpoint").glob("step-*"))
+
+
+def test_force_keeps_what_a_user_has_put_into_the_run(cli: Command, own_run: Path) -> None:
+    (own_run / "mine.txt").write_text("kept")
+    assert cli("pretrain", "--plugin", "digits-rotation-color", "--force", "--out", own_run, *TINY).code == 0
+    assert (own_run / "mine.txt").read_text() == "kept"
+
+
+@pytest.mark.parametrize("flag", ["--force", "--store"])
+def test_resume_refuses_what_it_would_ignore(fails: Command, own_run: Path, made: Made, flag: str) -> None:
+    extra = [flag] if flag == "--force" else [flag, made.store]
+    fails(2, "drop --store and --force", "pretrain", "--resume", "--out", own_run, *extra)
+
+
+def test_a_run_named_twice_is_no_spread(fails: Command, made: Made) -> None:
+    fails(2, "named twice", "probe", "--run", made.run, "--run", made.run)
+
+
+def test_runs_of_other_sequences_are_not_averaged(fails: Command, cli: Command, made: Made) -> None:
+    other = [*TINY, "--set", "model.block_size=16"]
+    assert cli("pretrain", "--plugin", "digits-rotation-color", "--out", "other", *other).code == 0
+    fails(2, "model.block_size", "probe", "--run", made.run, "--run", "other")
+
+
+def test_a_cache_that_cannot_be_written_costs_time_only(
+    cli: Command, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    atomic = files.atomic
+
+    def guarded(path: Path):  # type: ignore[no-untyped-def]
+        if path.parent.name == "cache":
+            raise DataMissingError(f"cannot write {path}")
+        return atomic(path)
+
+    monkeypatch.setattr(files, "atomic", guarded)
+    outcome = cli("adapt", "--context", made.context, "--run", made.run, "--seed", "7")
+    assert outcome.code == 0, outcome.err
+    assert Path("embeddings.h5").is_file()
+
+
+def test_arrays_are_embedded_without_the_training_store(
+    cli: Command, fails: Command, own_run: Path, made: Made
+) -> None:
+    record = json.loads((own_run / "run.json").read_text())
+    (own_run / "run.json").write_text(json.dumps(record | {"store": "/gone/digits.h5"}))
+    np.save("mine.npy", np.zeros((2, 16, 16, 3), np.uint8))
+    outcome = cli("adapt", "--context", made.context, "--run", own_run, "--input", "mine.npy")
+    assert outcome.code == 0, outcome.err
+    assert "no symmetry profile" in outcome.err
+    fails(3, ("/gone/digits.h5", "contextssl prepare digits"), "adapt", "--context", made.context, "--run", own_run)
+
+
+@pytest.mark.parametrize(
+    ("words", "flags"),
+    [
+        ("finite", ["--lr", "inf"]),
+        ("group of settings", ["--set", "model=5", "--set", "model.width=16"]),
+    ],
+)
+def test_settings_of_no_sense(fails: Command, words: str, flags: list[str]) -> None:
+    fails(2, words, "pretrain", "--plugin", "digits-rotation-color", "--out", "x", *flags)
+
+
+@pytest.mark.parametrize(
+    ("words", "flags"),
+    [
+        ("above 0", ["--std", "0,0,0"]),
+        ("three numbers", ["--mean", "nan,0,0"]),
+        ("name=width", ["--blocks", "rotation=-1,color=7"]),
+        ("name=width", ["--blocks", "rotation=4,rotation=2"]),
+    ],
+)
+def test_imports_of_no_sense(fails: Command, words: str, flags: list[str]) -> None:
+    fails(2, words, "import-official", "any.pt", *flags)
+
+
+@pytest.mark.parametrize("text", ["hello", "a,b\n1,2"])
+def test_a_text_is_no_checkpoint(fails: Command, text: str) -> None:
+    Path("text.pt").write_text(text)
+    fails(4, "not a PyTorch state_dict", "import-official", "text.pt")
