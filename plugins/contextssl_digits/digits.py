@@ -26,6 +26,7 @@ class Digits(Dataset):
     needs_source = False
     training: ClassVar[dict[str, Any]] = {
         "steps": 1500,
+        "aux_weight": 1.5,
         "model": {"encoder": "convnet", "feature_dim": 64, "encoder_width": 64, "width": 64, "aux_hidden": 256},
     }
 
