@@ -22,6 +22,7 @@ from contextssl_cli.evaluation.results import ENCODER, Key, Row, average, find, 
 from contextssl_cli.plugin.kinds import Dataset
 from contextssl_cli.plugin.task import Task, environment_name
 from contextssl_cli.training.metrics import adaptation_gap
+from contextssl_cli.training.pretrain import run_task
 from contextssl_cli.training.run import Run, versions
 
 
@@ -131,15 +132,15 @@ def probe_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Probe
         or len({run.record.store_hash for run in runs}) > 1
     ):
         raise UsageError("the runs differ in model.block_size or in their data, so their figures cannot be averaged")
+    config = probe_config(run_task(runs[0]).dataset, **flags)
     measured: list[tuple[int, dict[Key, float]]] = []
     for run in runs:
-        evaluator = Evaluator(run, ProbeConfig(), device)
-        evaluator.config = probe_config(evaluator.task.dataset, **flags)
+        evaluator = Evaluator(run, config, device)
         measured.append((run.record.config.seed, _measure(evaluator)))
     task, lengths = evaluator.task, _lengths(evaluator)
     environments = [environment_name(environment) for environment in task.environments]
     protocol = {
-        "probes": evaluator.config.model_dump(mode="json"),
+        "probes": config.model_dump(mode="json"),
         "contexts": "distinct pairs of the training split",
         "splits": "probes are fitted to the training split and judged on the test split",
         "runs": [_about(run) for run in runs],

@@ -61,8 +61,8 @@ def checkpoint_step(checkpoint: Path) -> int:
     return step
 
 
-def load_model(checkpoint: Path, model: nn.Module) -> str:
-    """Load the weights into ``model``; return their fingerprint, the SHA-256 of their file.
+def load_model(checkpoint: Path, model: nn.Module) -> None:
+    """Load the weights into ``model``.
 
     Raises:
         CorruptFileError: if a tensor is missing, unknown or of another shape, or the file is not safetensors.
@@ -72,7 +72,6 @@ def load_model(checkpoint: Path, model: nn.Module) -> str:
     expected = model.state_dict()
     check_tensors(path, tensors, expected)
     model.load_state_dict(tensors)
-    return fingerprint(checkpoint)
 
 
 def load_optimizer(checkpoint: Path, optimizer: torch.optim.Optimizer) -> None:
