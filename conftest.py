@@ -1,4 +1,4 @@
-"""What all tests share: a home of their own, and one tiny trained run."""
+"""What all tests share, those in ``tests/`` and those of each plugin: a home of their own, and one tiny trained run."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.run import Run
 from tests import tiny
+from tests.places import built_in
 
 settings.register_profile("contextssl", deadline=None, derandomize=True)  # no test depends on the clock
 settings.load_profile("contextssl")
@@ -36,6 +37,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def digits_task() -> Task:
+    built_in("digits", "rotation", "color")
     return resolve_task("digits-rotation-color")
 
 
