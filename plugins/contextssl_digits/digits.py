@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contextssl_cli.errors import UsageError
-from contextssl_cli.plugin import Dataset, Prepared, Samples, Schema
+from contextssl_cli.plugin import ActionType, Dataset, Prepared, Samples, Schema
+from contextssl_digits.two_hues import TwoHues
 
 SIZE = 16
 TEST_FRACTION = 0.2
@@ -24,6 +25,7 @@ class Digits(Dataset):
     modality = "image"
     licence = "CC BY 4.0 (UCI Optical Recognition of Handwritten Digits)"
     needs_source = False
+    actions: ClassVar[tuple[ActionType, ...]] = (TwoHues(),)
     training: ClassVar[dict[str, Any]] = {
         "steps": 1500,
         "aux_weight": 1.5,

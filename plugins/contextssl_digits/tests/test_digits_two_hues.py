@@ -1,4 +1,4 @@
-"""The built-in colour, against Python's colorsys."""
+"""The two hues of the digits, against Python's colorsys."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from hypothesis import strategies as st
 
 from contextssl_cli.data.pairs import seeded
 from contextssl_cli.plugin.registry import registry
-from contextssl_color.color import (
+from contextssl_digits.two_hues import (
     BACKGROUND_VALUE,
     FOREGROUND_VALUE,
     HUE_RANGE,
     SATURATION,
+    TwoHues,
     hue_to_rgb,
 )
 from tests import tiny
 
-COLOR = registry().actions["color"]
+COLOR = TwoHues()
 SCHEMA = tiny.image_schema(2, 2)
 hues = st.integers(0, 100).map(lambda hundredths: HUE_RANGE * hundredths / 100)
 shares = st.floats(0, 1, width=32)
@@ -66,3 +67,18 @@ def test_the_action_is_the_difference_of_the_hues(a: float, b: float, c: float, 
     first, second = torch.tensor([[a, b]]), torch.tensor([[c, d]])
     torch.testing.assert_close(first + COLOR.relative(first, second), second)
     assert not COLOR.relative(first, first).any()
+
+
+def test_the_digits_take_their_own_colour_and_not_that_of_photographs() -> None:
+    digits = registry().dataset("digits")
+    assert isinstance(registry().action(digits, "color"), TwoHues)
+    assert not isinstance(registry().actions.get("color"), TwoHues)
+
+
+def test_a_seed_gives_the_hues_and_the_images_that_the_published_digits_were_trained_on() -> None:
+    hues = COLOR.sample(torch.zeros(2, 3, 2, 2), SCHEMA, torch.Generator().manual_seed(5))
+    expected = [[0.6642014980316162, 0.10088872909545898], [0.725975751876831, 0.6559416651725769]]
+    assert hues.tolist() == expected
+    colours = COLOR.apply(torch.full((2, 3, 1, 1), 0.25), hues, SCHEMA).flatten(1)
+    expected = [[0.425, 0.3095579, 0.325], [0.1961708, 0.1443050, 0.625]]
+    torch.testing.assert_close(colours, torch.tensor(expected), rtol=0, atol=1e-6)
