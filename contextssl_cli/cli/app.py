@@ -22,7 +22,8 @@ INTERRUPTED = Interrupted.exit_code
 
 app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 app.command("demo")(with_verbosity(demo.demo))
-app.command("prepare")(with_verbosity(prepare_command.prepare))
+_OWN_OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+app.command("prepare", context_settings=_OWN_OPTIONS)(with_verbosity(prepare_command.prepare))
 app.command("pretrain")(with_verbosity(pretrain.pretrain))
 app.command("probe")(with_verbosity(probe.probe))
 context_app = typer.Typer(help="Make context files.", no_args_is_help=True, rich_markup_mode=None)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from contextssl_cli.data.tensors import to_tensor
-from contextssl_cli.errors import CorruptFileError
+from contextssl_cli.data.inputs import Rows, Subset, inputs_of, whole
+from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.plugin.kinds import ActionType
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Split
@@ -59,12 +60,12 @@ class PairSource:
     Args:
         task: data set and action types.
         schema: of the store.
-        inputs: (N, ...) model inputs.
+        inputs: N model inputs.
         objects: (N,) object ids, used with recorded action types.
         latents: recorded latents by action type, (N, latent width).
     """
 
-    def __init__(self, task: Task, schema: Schema, inputs: Tensor, objects: Tensor, latents: dict[str, Tensor]) -> None:
+    def __init__(self, task: Task, schema: Schema, inputs: Rows, objects: Tensor, latents: dict[str, Tensor]) -> None:
         self.task = task
         self.schema = schema
         self.inputs = inputs
@@ -76,10 +77,9 @@ class PairSource:
 
     @classmethod
     def of(cls, task: Task, schema: Schema, split: Split) -> PairSource:
-        """All samples of a split, read into memory."""
-        inputs = to_tensor(split.inputs(), schema, f"the split {split.name!r}")
+        """All samples of a split."""
         latents = {a.name: torch.from_numpy(split.latents(a.name)) for a in task.actions if a.recorded}
-        return cls(task, schema, inputs, torch.from_numpy(split.objects()), latents)
+        return cls(task, schema, inputs_of(split), torch.from_numpy(split.objects()), latents)
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -87,7 +87,7 @@ class PairSource:
     def subset(self, indices: Tensor) -> PairSource:
         """The samples at ``indices`` only."""
         latents = {name: value[indices] for name, value in self._latents.items()}
-        return PairSource(self.task, self.schema, self.inputs[indices], self.objects[indices], latents)
+        return PairSource(self.task, self.schema, Subset(self.inputs, indices), self.objects[indices], latents)
 
     def draw(self, indices: Tensor, generator: Generator, *, nuisance: bool) -> PairBatch:
         """One pair for each of the samples at ``indices``.
@@ -113,6 +113,17 @@ class PairSource:
             {a.name: a.absolute(drawn[a.name][0]) for a in self.task.actions},
             {a.name: a.absolute(drawn[a.name][1]) for a in self.task.actions},
         )
+
+    @functools.cached_property
+    def _matches(self) -> Tensor | None:
+        """Which samples may be the second view of each, (N, K), where an action type pairs them by itself."""
+        pairing = [a for a in self._applied if type(a).partners is not ActionType.partners]
+        found = [a.partners(whole(self.inputs), self.schema) for a in pairing]
+        if any(matches is not None for matches in found) and len(self.task.actions) > 1:
+            raise UsageError(
+                f"{pairing[0].name} pairs the samples by itself, so it stands alone; {self.task.name} has more"
+            )
+        return found[0] if found else None
 
     def _draw_latents(
         self, action: ActionType, indices: Tensor, partners: Tensor, generator: Generator

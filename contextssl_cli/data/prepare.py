@@ -2,48 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Any, TypeVar
 
 from contextssl_cli import paths
+from contextssl_cli.data.parts import Report, make_parts, remove_parts
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, PluginError, UsageError
 from contextssl_cli.plugin.kinds import Dataset
-from contextssl_cli.store.dataset import Store, create_store
+from contextssl_cli.plugin.options import Options, validated
+from contextssl_cli.store.dataset import Samples, Store, StoreWriter, create_store
+
+Result = TypeVar("Result")
 
 
-def prepare(dataset: Dataset, source: Path | None = None, out: Path | None = None, *, force: bool = False) -> Store:
+def prepare(
+    dataset: Dataset,
+    source: Path | None = None,
+    out: Path | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    force: bool = False,
+    report: Report = lambda done, total: None,
+) -> Store:
     """Write the store of a data set, or keep the one that is there.
 
     Args:
         dataset: the plugin.
         source: its source files; with None it makes or downloads them.
         out: where the store is to stand; by default ``CONTEXTSSL_HOME/stores/<dataset>.h5``.
+        options: the data set's own, by field.
         force: write it again even if it is there.
+        report: of the progress of a data set that is prepared in parts.
 
     Raises:
-        UsageError: if another file stands at ``out``.
+        UsageError: if another file stands at ``out``, it was prepared with other options, or an option is not one.
         DataMissingError, CorruptFileError: from the source.
     """
     path = out or paths.store_path(dataset.name)
+    chosen = validated(dataset.options, options or {}, f"the data set {dataset.name!r}")
     if path.exists() and not force:
-        return _existing(dataset, path)
-    try:
-        prepared = dataset.prepare(source)
-    except (ContextSSLError, KeyboardInterrupt):
-        raise
-    except Exception as error:  # a stranger's code may raise anything
-        raise PluginError(f"the data set {dataset.name!r} failed: {type(error).__name__}: {error}") from error
+        return _existing(dataset, path, chosen if options else None)
+    prepared = _guarded(dataset, lambda: dataset.prepare(source, chosen))
     provenance = {
         "sources": dict(prepared.sources),
         "source": str(source.resolve()) if source else None,
+        "options": chosen.model_dump(mode="json"),
         "plugin": f"{type(dataset).__module__}:{type(dataset).__qualname__}",
         "licence": dataset.licence,
         "contextssl": metadata.version("contextssl"),
     }
+    batches = prepared.samples
+    if prepared.parts:
+        identity = {key: provenance[key] for key in ("sources", "source", "options", "plugin", "contextssl")}
+        batches = make_parts(path, prepared.schema, prepared.parts, identity, report)
     with create_store(path, prepared.schema, provenance) as writer:
-        for samples in prepared.samples:
-            writer.append(samples)
+        _guarded(dataset, lambda: _append(writer, batches))
+        provenance["notes"] = dict(prepared.notes)
+    if prepared.parts:
+        remove_parts(path)
     return Store(path)
+
+
+def _append(writer: StoreWriter, batches: Iterable[Samples]) -> None:
+    for samples in batches:
+        writer.append(samples)
+
+
+def _guarded(dataset: Dataset, call: Callable[[], Result]) -> Result:
+    try:
+        return call()
+    except (ContextSSLError, KeyboardInterrupt, OSError):
+        raise
+    except Exception as error:  # a stranger's code may raise anything
+        raise PluginError(f"the data set {dataset.name!r} failed: {type(error).__name__}: {error}") from error
 
 
 def prepared_store(dataset: Dataset, path: Path | None = None) -> Store:
@@ -66,11 +99,18 @@ def prepared_store(dataset: Dataset, path: Path | None = None) -> Store:
     return prepare(dataset, out=found)
 
 
-def _existing(dataset: Dataset, path: Path) -> Store:
+def _existing(dataset: Dataset, path: Path, asked: Options | None) -> Store:
     try:
         store = Store(path)
     except (CorruptFileError, DataMissingError) as error:
         raise type(error)(f"{error}; prepare it again with --force, or name another file") from error
     if store.schema.dataset != dataset.name:
         raise UsageError(f"{path} is the store of {store.schema.dataset}, not of {dataset.name}; name another file")
+    before = store.provenance.get("options", {})
+    for name, value in (asked.model_dump(mode="json") if asked else {}).items():
+        if before.get(name) != value:
+            raise UsageError(
+                f"{path} was prepared with {name} = {before.get(name)}; prepare it again with --force, or name another "
+                "file"
+            )
     return store

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from contextssl_cli import files
+from contextssl_cli.data.inputs import Rows
 from contextssl_cli.data.pairs import PairBatch, PairSource, seeded
 from contextssl_cli.errors import ContextSSLError
 from contextssl_cli.evaluation.config import ProbeConfig
@@ -85,10 +86,11 @@ def encode_split(
 
 
 @torch.no_grad()
-def encode(model: ContextSSL, inputs: Tensor) -> Tensor:
+def encode(model: ContextSSL, inputs: Rows) -> Tensor:
     """Features (N, D) of N inputs, batch by batch, on the model's device; returned on the CPU."""
     device = model.world.read_in.weight.device
-    return torch.cat([model.encode(part.to(device)).float().cpu() for part in inputs.split(_BATCH)])
+    parts = torch.arange(len(inputs)).split(_BATCH)
+    return torch.cat([model.encode(inputs[rows].to(device)).float().cpu() for rows in parts])
 
 
 def _encode_pairs(model: ContextSSL, source: PairSource, draws: int, generator: torch.Generator) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ import torch
 from fairlearn.metrics import equal_opportunity_difference, equalized_odds_difference
 from torch import Tensor
 
+from contextssl_cli.data.inputs import whole
 from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.evaluation.probes import LOGISTIC, strong_classify
 from contextssl_cli.evaluation.results import RAW, Key
@@ -58,15 +59,16 @@ def raw_baseline(store: Store, train: PairSource, test: PairSource) -> dict[Key,
         test: encoded rows to judge on.
     """
     found: dict[Key, float] = {}
+    rows, asked_rows = whole(train.inputs), whole(test.inputs)
     for attribute in store.schema.attributes:
         column = store.schema.column_of(attribute)
         if column is None:
             continue
-        kept = np.r_[0 : column.start, column.stop : train.inputs.shape[1]]
-        every = np.arange(train.inputs.shape[1])
+        kept = np.r_[0 : column.start, column.stop : rows.shape[1]]
+        every = np.arange(rows.shape[1])
         groups = store.test.attribute(attribute)
         for source, columns in ((RAW, every), (f"{RAW} without {attribute}", kept)):
-            fit, judge = train.inputs[:, columns].numpy(), test.inputs[:, columns].numpy()
+            fit, judge = rows[:, columns].numpy(), asked_rows[:, columns].numpy()
             for task in store.schema.tasks:
                 labels = torch.from_numpy(store.test.labels(task))
                 known, asked = store.train.labels(task) >= 0, labels >= 0

@@ -6,12 +6,14 @@ Neither imports torch when it is defined: methods that need it import it themsel
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+from contextssl_cli.plugin.options import Options, validated
 from contextssl_cli.store.dataset import Samples
 from contextssl_cli.store.schema import Schema
 
@@ -21,17 +23,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a data set hands to the store.
+    """What a data set hands to the store: either ``samples`` or ``parts``.
 
     Attributes:
         schema: what the data set is.
         samples: batches, each of one split; read once, so a generator keeps memory bounded.
-        sources: digests of the source files by name, kept as provenance.
+        parts: makers of batches, for a data set that takes long. They run in several processes, so they must be
+            picklable (a ``functools.partial`` of a module's function) and should import no torch. Each batch is kept
+            on disk until the store is whole: a preparation that was killed goes on with the parts that are missing.
+        sources: digests of the source files by name, kept as provenance. With parts they also tell whether kept ones
+            still fit.
+        notes: facts that the user should know, such as what was left out; kept as provenance. They are read after
+            the samples, so a generator may add to them.
     """
 
     schema: Schema
-    samples: Iterable[Samples]
+    samples: Iterable[Samples] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
+    parts: Sequence[Callable[[], Samples]] = ()
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 class ActionType(ABC):
@@ -53,6 +63,20 @@ class ActionType(ABC):
     """Where several applied action types meet, the lower order is applied first."""
     probe: ClassVar[Literal["linear", "mlp"]] = "linear"
     """The paper's probe for this action type (section 4.2: an MLP for rotation, linear for colour)."""
+    options: ClassVar[type[Options]] = Options
+    """What a user may choose; ``pretrain --set actions.<name>.<option>=<value>``, kept with the run."""
+    chosen: Options = Options()
+    """The options in force."""
+
+    def configured(self, values: Mapping[str, Any]) -> Self:
+        """This action type with other options.
+
+        Raises:
+            UsageError: if there is no such option, or a value does not fit.
+        """
+        changed = copy.copy(self)
+        changed.chosen = validated(self.options, values, f"the action type {self.name!r}")
+        return changed
 
     @abstractmethod
     def width(self, schema: Schema) -> int:
@@ -68,6 +92,13 @@ class ActionType(ABC):
     def apply(self, inputs: Tensor, latents: Tensor, schema: Schema) -> Tensor:
         """Transform each input by its row of latents; the shape stays."""
         raise NotImplementedError(f"the action type {self.name!r} is recorded and transforms nothing")
+
+    def partners(self, inputs: Tensor, schema: Schema) -> Tensor | None:
+        """Which samples may be the second view of each sample, (N, K) row numbers; one of K is drawn for each pair.
+
+        None, the default, makes both views from the same sample. Only a single applied action type may pair samples.
+        """
+        return None
 
     @abstractmethod
     def relative(self, first: Tensor, second: Tensor) -> Tensor:
@@ -91,6 +122,8 @@ class Dataset(ABC):
     licence: ClassVar[str]
     needs_source: ClassVar[bool] = True
     """False if ``prepare`` works without ``--source`` and without a network."""
+    options: ClassVar[type[Options]] = Options
+    """What a user may choose; each field is a flag of ``contextssl prepare <name>``."""
     actions: ClassVar[tuple[ActionType, ...]] = ()
     """The data set's own action types, recorded ones among them; they shadow others of the same name."""
     training: ClassVar[Mapping[str, Any]] = {}
@@ -99,8 +132,12 @@ class Dataset(ABC):
     """Defaults of the evaluation protocol (``contextssl_cli.evaluation.config``)."""
 
     @abstractmethod
-    def prepare(self, source: Path | None) -> Prepared:
-        """Read the source, a file or a folder; with None, download it or make it.
+    def prepare(self, source: Path | None, options: Any) -> Prepared:
+        """Read the source.
+
+        Args:
+            source: a file or a folder; with None, download it or make it.
+            options: an instance of ``self.options``.
 
         Raises:
             DataMissingError: if the source, or a part of it, is not there.

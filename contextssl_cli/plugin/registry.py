@@ -15,7 +15,7 @@ from contextssl_cli.errors import PluginError, UsageError, suggestion
 from contextssl_cli.plugin import spec
 from contextssl_cli.plugin.kinds import ActionType, Dataset
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_]*\Z")
 _DECLARED: dict[type[Any], tuple[str, ...]] = {
     Dataset: ("summary", "modality", "licence"),
     ActionType: ("summary", "modality"),

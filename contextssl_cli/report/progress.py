@@ -1,4 +1,4 @@
-"""The live display of a training run."""
+"""The live display of a training run, and of a preparation in parts."""
 
 from __future__ import annotations
 
@@ -34,6 +34,25 @@ def training_progress(label: str) -> Iterator[Callable[[Progress], None]]:
                 bar.update(task, completed=progress.step, total=progress.steps, state=state)
 
             yield draw
+
+
+@contextmanager
+def parts_progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function to call with the parts that are done and all of them."""
+    if terminal.verbosity < 0:
+        yield lambda done, total: None
+    elif not terminal.err.is_terminal:
+        yield lambda done, total: _log_parts(label, done, total)
+    else:
+        with Bar(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                 console=terminal.err) as bar:  # fmt: skip
+            task = bar.add_task(label, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _log_parts(label: str, done: int, total: int) -> None:
+    if done % max(1, total // _LINES) == 0 or done == total:
+        terminal.note(f"{label}: part {done}/{total}")
 
 
 def describe(progress: Progress) -> str:

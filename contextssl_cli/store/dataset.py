@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +18,14 @@ from pydantic import ValidationError
 
 from contextssl_cli.errors import CorruptFileError, PluginError, suggestion
 from contextssl_cli.store import hdf5
+from contextssl_cli.store.images import decode_all
 from contextssl_cli.store.schema import Schema
 
 KIND = "contextssl-store"
-VERSION = 1
+VERSION = 2
+"""2 has encoded images and links between columns; 1 is read as before."""
 SPLITS = ("train", "test")
+_NAMED = 100  # skipped sources that the provenance names; more are counted
 
 Array = NDArray[Any]
 
@@ -32,19 +36,21 @@ class Samples:
 
     Attributes:
         split: ``train`` or ``test``.
-        inputs: (N, *schema.shape) of ``schema.dtype``.
+        inputs: (N, *schema.shape) of ``schema.dtype``; N files' bytes where ``schema.storage`` is ``encoded``.
         labels: by task, (N,) class indices; -1 where a label is missing.
         attributes: by sensitive attribute, (N,) category indices.
         latents: by recorded action type, (N, width) absolute parameters of the view.
         objects: (N,) which views belong to one object; needed with recorded latents.
+        skipped: sources that could not be read and were left out on the user's wish, each with its reason.
     """
 
     split: str
-    inputs: Array
+    inputs: Array | Sequence[bytes]
     labels: Mapping[str, Array] = field(default_factory=dict)
     attributes: Mapping[str, Array] = field(default_factory=dict)
     latents: Mapping[str, Array] = field(default_factory=dict)
     objects: Array | None = None
+    skipped: Sequence[str] = ()
 
 
 @contextmanager
@@ -54,7 +60,7 @@ def create_store(path: Path, schema: Schema, provenance: Mapping[str, Any]) -> I
     Args:
         path: where the store is to stand.
         schema: what the data set is.
-        provenance: source hashes, plugin and version, options; kept as JSON.
+        provenance: source hashes, plugin and version, options; kept as JSON, and read after the samples.
 
     Raises:
         PluginError: if what is appended does not match ``schema``, or a split stays empty.
@@ -64,7 +70,7 @@ def create_store(path: Path, schema: Schema, provenance: Mapping[str, Any]) -> I
         writer = StoreWriter(file, schema)
         yield writer
         file.attrs["schema"] = schema.model_dump_json()
-        file.attrs["provenance"] = json.dumps(dict(provenance))
+        file.attrs["provenance"] = json.dumps(dict(provenance) | writer.skipped())
         file.attrs["content_hash"] = writer.content_hash()
 
 
@@ -75,6 +81,8 @@ class StoreWriter:
         self._file = file
         self._schema = schema
         self._hashes: dict[str, Any] = {}
+        self._skipped: list[str] = []
+        self._skipped_count = 0
 
     def append(self, samples: Samples) -> None:
         """Append a batch to its split.
@@ -84,7 +92,7 @@ class StoreWriter:
         """
         if samples.split not in SPLITS:
             raise PluginError(f"a store has no split {samples.split!r}: {suggestion(samples.split, SPLITS)}")
-        columns = {"inputs": np.asarray(samples.inputs)}
+        columns = self._inputs(samples)
         columns |= self._named("labels", samples.labels, set(self._schema.tasks), np.int64)
         columns |= self._named("attributes", samples.attributes, set(self._schema.attributes), np.int64)
         columns |= self._named("latents", samples.latents, set(self._schema.latents), np.float32)
@@ -93,6 +101,12 @@ class StoreWriter:
         self._check(columns)
         for name, array in columns.items():
             self._extend(f"{samples.split}/{name}", array)
+        self._skipped_count += len(samples.skipped)
+        self._skipped += samples.skipped[: _NAMED - len(self._skipped)]
+
+    def skipped(self) -> dict[str, Any]:
+        """How many sources were left out, and the first of them, for the provenance."""
+        return {"skipped": self._skipped_count, "skipped_sources": self._skipped} if self._skipped_count else {}
 
     def content_hash(self) -> str:
         """SHA-256 over all samples; independent of how they were divided into batches."""
@@ -104,6 +118,16 @@ class StoreWriter:
             total.update(name.encode() + self._hashes[name].digest())
         return total.hexdigest()
 
+    def _inputs(self, samples: Samples) -> dict[str, Array]:
+        if self._schema.storage == "raw":
+            return {"inputs": np.asarray(samples.inputs)}
+        sizes = np.array([len(data) for data in samples.inputs], dtype=np.int64)
+        name = f"{samples.split}/bytes"
+        begin = len(self._file[name]) if name in self._file else 0
+        data = np.frombuffer(b"".join(samples.inputs), np.uint8)
+        self._extend(name, data)
+        return {"inputs": begin + np.cumsum(sizes)}
+
     def _named(self, group: str, arrays: Mapping[str, Array], declared: set[str], dtype: type) -> dict[str, Array]:
         if set(arrays) != declared:
             raise PluginError(f"{group}: the schema declares {sorted(declared)}, the samples have {sorted(arrays)}")
@@ -111,7 +135,9 @@ class StoreWriter:
 
     def _check(self, columns: Mapping[str, Array]) -> None:
         inputs = columns["inputs"]
-        if inputs.shape[1:] != self._schema.shape or inputs.dtype != self._schema.dtype:
+        if self._schema.storage == "raw" and (
+            inputs.shape[1:] != self._schema.shape or inputs.dtype != self._schema.dtype
+        ):
             raise PluginError(
                 f"inputs are {inputs.dtype}{list(inputs.shape[1:])}, the schema declares "
                 f"{self._schema.dtype}{list(self._schema.shape)}"
@@ -159,9 +185,33 @@ class Split:
         """Of the store."""
         return self._store.path
 
-    def inputs(self) -> Array:
-        """All inputs, (N, *shape)."""
-        return self._read("inputs")
+    def inputs(self, rows: slice | None = None) -> Array:
+        """Inputs (N, *shape), all or some of them; encoded images are decoded.
+
+        Raises:
+            CorruptFileError: if the store is damaged.
+        """
+        rows = rows or slice(None)
+        if self.schema.storage == "raw":
+            with hdf5.reading(self.path):
+                return hdf5.read(self._group, "inputs", self.path, rows)
+        numbers = np.arange(len(self))[rows]
+        height, width, _ = self.schema.shape
+        with hdf5.reading(self.path):
+            return decode_all(self.encoded(numbers), height, width)
+
+    def encoded(self, rows: Array) -> list[bytes]:
+        """The bytes of encoded images, by row number."""
+        with hdf5.reading(self.path):
+            data = self._group["bytes"]
+            return [
+                data[begin:end].tobytes() for begin, end in zip(self._ends[rows], self._ends[rows + 1], strict=True)
+            ]
+
+    @functools.cached_property
+    def _ends(self) -> Array:
+        """Where each encoded image ends; a 0 before the first."""
+        return np.concatenate([[0], self._read("inputs")])
 
     def labels(self, task: str) -> Array:
         """Class indices of a task, (N,), -1 where missing."""

@@ -26,7 +26,15 @@ def create(path: Path, kind: str, version: int) -> Iterator[h5py.File]:
     Raises:
         ContextSSLError: if the disk is full; DataMissingError: if the folder may not be written to.
     """
-    with files.atomic(path) as temporary, _Output(temporary) as output, h5py.File(output, "w") as file:
+    with (
+        files.atomic(path) as temporary,
+        _Output(temporary) as output,
+        h5py.File(
+            output,
+            "w",
+            libver="v110",  # attributes of more than 64 kB, which a wide table's schema needs
+        ) as file,
+    ):
         file.attrs["format"] = kind
         file.attrs["version"] = version
         yield file
@@ -158,8 +166,8 @@ def _check_header(path: Path, file: h5py.File, kind: str, version: int) -> None:
         raise CorruptFileError(f"{path} is incomplete; write it again")
 
 
-def read(parent: h5py.Group, name: str, path: Path) -> NDArray[Any]:
-    """Read a whole dataset.
+def read(parent: h5py.Group, name: str, path: Path, rows: slice = slice(None)) -> NDArray[Any]:
+    """Read a dataset, or some of its rows.
 
     Raises:
         CorruptFileError: if it is missing, a group, or its chunks are damaged.
@@ -168,7 +176,7 @@ def read(parent: h5py.Group, name: str, path: Path) -> NDArray[Any]:
         item = parent.get(name)
         if not isinstance(item, h5py.Dataset):
             raise CorruptFileError(f"{path} has no dataset {parent.name.rstrip('/')}/{name}; see docs/formats.md")
-        return np.asarray(item[...])
+        return np.asarray(item[rows] if item.shape else item[()])
 
 
 def read_group(parent: h5py.Group, name: str, path: Path) -> dict[str, NDArray[Any]]:

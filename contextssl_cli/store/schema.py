@@ -45,6 +45,8 @@ class Schema(BaseModel):
     shape: tuple[int, ...]
     """Shape of one stored input: (height, width, channels) for images, (features,) for tables."""
     dtype: Literal["uint8", "float32"]
+    storage: Literal["raw", "encoded"] = "raw"
+    """``encoded`` keeps images as the bytes of their files, decoded and fitted to ``shape`` when read."""
     columns: tuple[Column, ...] = ()
     tasks: dict[str, tuple[str, ...]] = {}
     """Class names by task; the first task is the one that is reported by default."""
@@ -55,6 +57,12 @@ class Schema(BaseModel):
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     """Per-channel normalisation of images in [0, 1], over the training split."""
+
+    @model_validator(mode="after")
+    def _check_storage(self) -> Self:
+        if self.storage == "encoded" and (self.dtype != "uint8" or len(self.shape) != 3 or self.shape[-1] != 3):
+            raise ValueError("encoded inputs are uint8 images of the shape (height, width, 3)")
+        return self
 
     def column_of(self, attribute: str) -> Column | None:
         """The column that holds a sensitive attribute."""

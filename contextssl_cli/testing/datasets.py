@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,67 +16,97 @@ from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.errors import ContextSSLError, DataMissingError, PluginError
 from contextssl_cli.evaluation.protocol import probe_config
 from contextssl_cli.plugin.kinds import ActionType, Dataset
+from contextssl_cli.plugin.options import validated
 from contextssl_cli.store.dataset import Split, Store
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.testing.actions import check_action_type
-from contextssl_cli.testing.rules import ROWS, check_like, check_names, check_random, require, title
+from contextssl_cli.testing.checks import Checks
+from contextssl_cli.testing.rules import ROWS, check_like, check_names, check_options, check_random, require, title
 from contextssl_cli.training.config import resolve_config
 
 
-def check_dataset(dataset: Dataset, source: Path | None = None) -> None:
+def check_dataset(
+    dataset: Dataset,
+    source: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    checks: Checks | None = None,
+) -> None:
     """Check a data set: its definition, what it does without its source, and the store that it writes.
 
     Args:
         dataset: the data set.
         source: its source; may be left out only if the data set needs none.
+        options: of ``contextssl prepare``, by field.
+        checks: collects what was found; without it, the first broken rule is raised.
 
     Raises:
         PluginError: naming the rule that is broken.
     """
-    check_dataset_definition(dataset)
+    checks = checks or Checks()
+    check_dataset_definition(dataset, options, checks=checks)
     if dataset.needs_source and source is None:
         raise PluginError(
             f"{title(dataset)} needs a source: give check_dataset a small one, or call check_dataset_definition"
         )
     with tempfile.TemporaryDirectory() as folder:
-        with prepare(dataset, source, Path(folder) / "first.h5") as store:
-            _check_store(dataset, store)
-            hashes = {store.content_hash}
-        with prepare(dataset, source, Path(folder) / "second.h5") as store:
-            hashes.add(store.content_hash)
-    require(len(hashes) == 1, f"{title(dataset)}: two runs of prepare wrote different content; seed what it draws")
+        _check_stores(dataset, source, options, Path(folder), checks)
 
 
-def check_dataset_definition(dataset: Dataset) -> None:
+def check_dataset_definition(
+    dataset: Dataset, options: Mapping[str, Any] | None = None, *, checks: Checks | None = None
+) -> None:
     """Check what can be checked of a data set without its source.
+
+    Args:
+        dataset: the data set.
+        options: of ``contextssl prepare``, by field; only a data set whose options have no default needs them.
+        checks: collects what was found; without it, the first broken rule is raised.
 
     Raises:
         PluginError: naming the rule that is broken.
     """
-    check_names(dataset, "data set")
-    licence = getattr(dataset, "licence", "")
-    require(bool(licence.strip()), f"{title(dataset)} names no licence: set the class attribute licence")
-    for action in dataset.actions:
-        require(isinstance(action, ActionType), f"{title(dataset)}: actions holds {action!r}, expected ActionType")
+    checks = checks or Checks()
+    subject = _subject(dataset)
+    with checks.rule(subject, "names"):
+        check_names(dataset, "data set")
+    with checks.rule(subject, "licence"):
+        licence = getattr(dataset, "licence", "")
+        require(bool(licence.strip()), f"{title(dataset)} names no licence: set the class attribute licence")
+    with checks.rule(subject, "actions"):
+        for action in dataset.actions:
+            require(isinstance(action, ActionType), f"{title(dataset)}: actions holds {action!r}, expected ActionType")
+    with checks.rule(subject, "options"):
+        check_options(dataset)
     defaults: dict[str, Callable[[], object]] = {
         "training": lambda: resolve_config(dataset, environ={}),
         "probing": lambda: probe_config(dataset),
     }
     for name, resolve in defaults.items():
-        try:
-            resolve()
-        except ContextSSLError as error:
-            raise PluginError(f"{title(dataset)}: its {name} defaults are not valid: {error}") from error
+        with checks.rule(subject, f"{name} defaults"):
+            try:
+                resolve()
+            except ContextSSLError as error:
+                raise PluginError(f"{title(dataset)}: its {name} defaults are not valid: {error}") from error
     if dataset.needs_source:
-        _check_missing_source(dataset)
+        with checks.rule(subject, "missing source"):
+            _check_missing_source(dataset, options)
 
 
-def _check_missing_source(dataset: Dataset) -> None:
+def _subject(dataset: Dataset) -> str:
+    return f"data set {getattr(dataset, 'name', None)}"
+
+
+def _check_missing_source(dataset: Dataset, options: Mapping[str, Any] | None) -> None:
+    chosen = validated(dataset.options, options or {}, title(dataset))
     with tempfile.TemporaryDirectory() as folder:
         for case, source in (("an empty folder", Path(folder)), ("a missing path", Path(folder) / "missing")):
             name = f"{title(dataset)}.prepare"
             try:
-                list(dataset.prepare(source).samples)
+                prepared = dataset.prepare(source, chosen)
+                list(prepared.samples)
+                for part in prepared.parts[:1]:
+                    part()
             except DataMissingError:
                 continue
             except Exception as error:
@@ -84,30 +115,68 @@ def _check_missing_source(dataset: Dataset) -> None:
             raise PluginError(f"{name} accepts {case} as its source; raise DataMissingError")
 
 
-def _check_store(dataset: Dataset, store: Store) -> None:
-    schema, name = store.schema, title(dataset)
+def _check_stores(
+    dataset: Dataset, source: Path | None, options: Mapping[str, Any] | None, folder: Path, checks: Checks
+) -> None:
+    """Prepare twice, and check the first store."""
+    subject, hashes = _subject(dataset), []
+    first = folder / "first.h5"
+    with checks.rule(subject, "prepare"), prepare(dataset, source, first, options=options) as store:
+        hashes.append(store.content_hash)
+    if not first.exists():
+        return
+    with Store(first) as store:
+        _check_store(dataset, store, checks)
+    with checks.rule(subject, "prepare is repeatable"):
+        with prepare(dataset, source, folder / "second.h5", options=options) as store:
+            hashes.append(store.content_hash)
+        require(
+            len(set(hashes)) == 1,
+            f"{title(dataset)}: two runs of prepare wrote different content; seed what it draws, sort what it lists",
+        )
+
+
+def _check_store(dataset: Dataset, store: Store, checks: Checks) -> None:
+    schema, subject = store.schema, _subject(dataset)
+    with checks.rule(subject, "schema"):
+        _check_schema(dataset, schema)
+    with checks.rule(subject, "classes"):
+        for split in (store.train, store.test):
+            _check_classes(title(dataset), split)
+    inputs: Tensor | None = None
+    with checks.rule(subject, "inputs"):
+        inputs = to_tensor(store.train.inputs(slice(ROWS)), schema)
+    if inputs is None:
+        return
+    with checks.rule(subject, "nuisance"):
+        _check_nuisance(dataset, inputs, schema)
+    for action in dataset.actions:
+        _check_own_action(dataset, action, store, inputs, checks)
+
+
+def _check_schema(dataset: Dataset, schema: Schema) -> None:
+    name = title(dataset)
     for field, expected in (("dataset", dataset.name), ("modality", dataset.modality)):
         found = getattr(schema, field)
-        require(found == expected, f"{name}: the schema says {field} {found!r}, the data set {expected!r}")
+        require(
+            found == expected, f"{name}: the schema says {field} {found!r}, the data set {expected!r}; let them agree"
+        )
     if schema.modality == "image":
         require(len(schema.shape) == 3, f"{name}: images have the shape (height, width, channels), not {schema.shape}")
     _check_columns(name, schema)
-    for split in (store.train, store.test):
-        _check_classes(name, split)
-    inputs = to_tensor(store.train.inputs()[:ROWS], schema)
-    _check_nuisance(dataset, inputs, schema)
-    for action in dataset.actions:
-        _check_own_action(dataset, action, store, inputs)
 
 
 def _check_columns(name: str, schema: Schema) -> None:
     end = 0
     for column in schema.columns:
-        require(column.start == end, f"{name}: the column {column.name!r} begins at {column.start}, expected {end}")
+        require(
+            column.start == end,
+            f"{name}: the column {column.name!r} begins at {column.start}, expected {end}: let no gap",
+        )
         end = column.stop
     require(
         not schema.columns or schema.shape == (end,),
-        f"{name}: the columns end at {end}, the inputs have the shape {schema.shape}",
+        f"{name}: the columns end at {end}, the inputs have the shape {schema.shape}; let them agree",
     )
 
 
@@ -119,7 +188,8 @@ def _check_classes(name: str, split: Split) -> None:
         low, high = int(codes.min()), int(codes.max())
         require(
             low >= lowest and high < len(classes),
-            f"{name}: {target} in the {split.name} split has codes from {low} to {high} for {len(classes)} classes",
+            f"{name}: {target} in the {split.name} split has codes from {low} to {high} for {len(classes)} classes; "
+            "name every class in the schema",
         )
 
 
@@ -135,15 +205,23 @@ def _check_nuisance(dataset: Dataset, inputs: Tensor, schema: Schema) -> None:
     check_random(name, nuisance, constant=torch.equal(out, inputs))
 
 
-def _check_own_action(dataset: Dataset, action: ActionType, store: Store, inputs: Tensor) -> None:
+def _check_own_action(dataset: Dataset, action: ActionType, store: Store, inputs: Tensor, checks: Checks) -> None:
     if not action.recorded:
-        check_action_type(action, store.schema, inputs)
+        check_action_type(action, store.schema, inputs, checks=checks)
         return
-    declared = action.name in store.schema.latents
-    require(declared, f"{title(dataset)}: {action.name} is recorded, but the schema declares no latents of that name")
-    latents = torch.from_numpy(store.train.latents(action.name)[:ROWS])
-    check_action_type(action, store.schema, inputs, latents, antisymmetric=False)
-    _, counts = np.unique(store.train.objects(), return_counts=True)
+    latents: Tensor | None = None
+    with checks.rule(f"action type {action.name}", "recorded"):
+        latents = _recorded(dataset, action, store)
+    if latents is not None:
+        check_action_type(action, store.schema, inputs, latents, antisymmetric=False, checks=checks)
+
+
+def _recorded(dataset: Dataset, action: ActionType, store: Store) -> Tensor:
+    name = f"{title(dataset)}: {action.name} is recorded, but"
     require(
-        counts.min() >= 2, f"{title(dataset)}: {action.name} is recorded, but an object has one view; two are needed"
+        action.name in store.schema.latents,
+        f"{name} the schema declares no latents of that name; add them to Schema(latents=...) and Samples(latents=...)",
     )
+    _, counts = np.unique(store.train.objects(), return_counts=True)
+    require(counts.min() >= 2, f"{name} an object has one view; two are needed: give Samples(objects=...)")
+    return torch.from_numpy(store.train.latents(action.name)[:ROWS])

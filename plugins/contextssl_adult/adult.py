@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from contextssl_adult.categories import CATEGORIES
 from contextssl_cli.errors import CorruptFileError
 from contextssl_cli.files import file_hash
-from contextssl_cli.plugin import Column, Dataset, Prepared, Samples, Schema
+from contextssl_cli.plugin import Column, Dataset, Options, Prepared, Samples, Schema
 from contextssl_cli.plugin.sources import download, source_file
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Adult(Dataset):
         "label_batch_size": 512,
     }
 
-    def prepare(self, source: Path | None) -> Prepared:
+    def prepare(self, source: Path | None, options: Options) -> Prepared:
         """Read both files; standardise numbers by the training records, encode the categories as one-hot."""
         folder = source or download(URLS, self.name, PAGE)
         paths = {"train": source_file(folder, "adult.data"), "test": source_file(folder, "adult.test")}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contextssl_cli.errors import UsageError
-from contextssl_cli.plugin import ActionType, Dataset, Prepared, Samples, Schema
+from contextssl_cli.plugin import ActionType, Dataset, Options, Prepared, Samples, Schema
 from contextssl_digits.two_hues import TwoHues
 
 SIZE = 16
@@ -34,7 +34,7 @@ class Digits(Dataset):
 
     probing: ClassVar[dict[str, Any]] = {"views": 4, "action_batch_size": 512, "label_batch_size": 64}
 
-    def prepare(self, source: Path | None) -> Prepared:
+    def prepare(self, source: Path | None, options: Options) -> Prepared:
         """Read the digits from scikit-learn and split them, with equal shares of every class."""
         from sklearn.datasets import load_digits
         from sklearn.model_selection import train_test_split

@@ -28,7 +28,7 @@ class Bluer(ActionType):
 
 class Leaves(Dataset):
     name, summary, modality, licence = "leaves", "of trees", "image", "CC0"
-    def prepare(self, source): raise NotImplementedError
+    def prepare(self, source, options): raise NotImplementedError
 """
 ACTIONS = HEAD + "@hookimpl\ndef contextssl_action_types():\n    return [Bluer()]\n"
 DATASETS = HEAD + "@hookimpl\ndef contextssl_datasets():\n    return [Leaves()]\n"

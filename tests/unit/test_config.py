@@ -9,6 +9,7 @@ import pytest
 
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UsageError
 from contextssl_cli.plugin.kinds import Dataset, Prepared
+from contextssl_cli.plugin.options import Options
 from contextssl_cli.training.config import (
     PAPER,
     TrainConfig,
@@ -28,7 +29,7 @@ class Sample(Dataset):
     def __init__(self, **training: Any) -> None:
         self.training = training  # type: ignore[misc]
 
-    def prepare(self, source: Path | None) -> Prepared:
+    def prepare(self, source: Path | None, options: Options) -> Prepared:
         raise NotImplementedError
 
 

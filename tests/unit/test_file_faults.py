@@ -45,10 +45,12 @@ def test_a_file_cut_off_anywhere_is_corrupt_and_nothing_else(kind: str, good: Pa
 
 
 @kinds
-@pytest.mark.parametrize("structure", [b"TREE", b"HEAP", b"SNOD", b"GCOL"])
+@pytest.mark.parametrize("structure", [b"OHDR", b"GCOL", b"EAHD", b"EAIB"])
 def test_a_damaged_structure_is_corrupt_or_harmless_and_nothing_else(kind: str, structure: bytes, good: Path) -> None:
     whole = good.read_bytes()
     places = [found.start() for found in re.finditer(structure, whole)]
+    if not places:
+        pytest.skip("only a file that grew has this structure")
     refused = 0
     for place in places:
         good.write_bytes(whole[:place] + b"XXXX" + whole[place + 4 :])

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from contextssl_cli.data.pairs import PairBatch, PairSource, seeded
 from contextssl_cli.errors import CorruptFileError
-from contextssl_cli.plugin import ActionType, Dataset, Prepared, Schema
+from contextssl_cli.plugin import ActionType, Dataset, Options, Prepared, Schema
 from contextssl_cli.plugin.task import Task
 from tests import tiny
 
@@ -65,7 +65,7 @@ class Pose(ActionType):
 class Rows(Dataset):
     name, summary, modality, licence = "rows", "rows", "table", "none"
 
-    def prepare(self, source: Path | None) -> Prepared:
+    def prepare(self, source: Path | None, options: Options) -> Prepared:
         raise NotImplementedError
 
     def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from contextssl_cli.errors import UsageError
-from contextssl_cli.plugin import ActionType, Dataset, Prepared, Samples, Schema
+from contextssl_cli.plugin import ActionType, Dataset, Options, Prepared, Samples, Schema
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,7 +50,7 @@ class Waves(Dataset):
         "model": {"encoder": "mlp", "feature_dim": 32, "encoder_width": 64, "width": 64, "aux_hidden": 64},
     }
 
-    def prepare(self, source: Path | None) -> Prepared:
+    def prepare(self, source: Path | None, options: Options) -> Prepared:
         """Draw every recording of every object."""
         if source is not None:
             raise UsageError("waves are made on the spot and take no --source")

@@ -1,0 +1,111 @@
+"""Data sets that are prepared in parts: several processes make them, and a killed preparation goes on where it was.
+
+Each part stands in a small store of its own beside the target until all are there; then they are joined in order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+from contextssl_cli import files, paths
+from contextssl_cli.errors import ContextSSLError, PluginError
+from contextssl_cli.store.dataset import Samples
+from contextssl_cli.store.part import read_part, write_part
+from contextssl_cli.store.schema import Schema
+
+Part = Callable[[], Samples]
+Report = Callable[[int, int], None]
+"""Told how many parts are done, of how many."""
+
+
+def parts_folder(path: Path) -> Path:
+    """Where the parts of the store ``path`` stand."""
+    return path.parent / f".{path.name}.parts"
+
+
+def make_parts(
+    path: Path, schema: Schema, parts: Sequence[Part], identity: Mapping[str, Any], report: Report
+) -> Iterator[Samples]:
+    """Make the parts that are not there yet, then yield all in order.
+
+    Args:
+        path: of the store.
+        schema: of the samples.
+        parts: makers of the samples.
+        identity: what the samples depend on; parts of another identity are dropped.
+        report: of the progress.
+
+    Raises:
+        ContextSSLError: whatever a part raises. The finished parts are kept.
+    """
+    folder = _folder(path, schema, len(parts), identity)
+    missing = [number for number in range(len(parts)) if not _part_path(folder, number).exists()]
+    done = len(parts) - len(missing)
+    report(done, len(parts))
+    with _pool(len(missing)) as pool:
+        running = [pool.submit(_make, parts[number], schema, _part_path(folder, number)) for number in missing]
+        try:
+            for finished in as_completed(running):
+                finished.result()
+                done += 1
+                report(done, len(parts))
+        except BrokenProcessPool as error:
+            raise ContextSSLError(
+                "a process that prepared a part of the data was killed, perhaps for want of memory; finished parts are "
+                "kept: run the same command again"
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+    for number in range(len(parts)):
+        yield read_part(_part_path(folder, number), schema)
+
+
+def remove_parts(path: Path) -> None:
+    """Remove the parts, once the store holds them."""
+    shutil.rmtree(parts_folder(path), ignore_errors=True)
+
+
+def _folder(path: Path, schema: Schema, count: int, identity: Mapping[str, Any]) -> Path:
+    """The folder of the parts; emptied if they belong to other data."""
+    folder = paths.make_folder(parts_folder(path))
+    text = json.dumps([schema.model_dump(mode="json"), count, dict(identity)], sort_keys=True)
+    wanted = {"identity": hashlib.sha256(text.encode()).hexdigest()}
+    plan = folder / "plan.json"
+    try:
+        found = files.read_json(plan)
+    except ContextSSLError:
+        found = {}
+    if found != wanted:
+        remove_parts(path)
+        paths.make_folder(folder)
+        files.write_json(plan, wanted)
+    return folder
+
+
+def _part_path(folder: Path, number: int) -> Path:
+    return folder / f"{number:06}.h5"
+
+
+def _pool(tasks: int) -> ProcessPoolExecutor:
+    # Spawned, not forked: a fork would copy locks that threads of this process hold.
+    workers = max(1, min(tasks, os.cpu_count() or 1))
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+
+
+def _make(part: Part, schema: Schema, path: Path) -> None:
+    try:
+        samples = part()
+    except (ContextSSLError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # only what can be pickled comes back from another process
+        raise PluginError(f"a part of the data could not be prepared: {type(error).__name__}: {error}") from error
+    write_part(path, schema, samples)

@@ -1,0 +1,60 @@
+"""A part of a store that is being prepared: one batch of samples in a file of its own."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from contextssl_cli.store import hdf5
+from contextssl_cli.store.dataset import Samples
+from contextssl_cli.store.schema import Schema
+
+_KIND = "contextssl-part"
+_VERSION = 1
+
+
+def write_part(path: Path, schema: Schema, samples: Samples) -> None:
+    """Write a batch, atomically.
+
+    Raises:
+        ContextSSLError: if the disk is full.
+    """
+    with hdf5.create(path, _KIND, _VERSION) as file:
+        file.attrs["split"] = samples.split
+        file.attrs["skipped"] = json.dumps(list(samples.skipped))
+        if schema.storage == "encoded":
+            file["inputs"] = np.frombuffer(b"".join(samples.inputs), np.uint8)
+            file["ends"] = np.cumsum([len(data) for data in samples.inputs])
+        else:
+            file["inputs"] = np.asarray(samples.inputs)
+        if samples.objects is not None:
+            file["objects"] = np.asarray(samples.objects)
+        for name in ("labels", "attributes", "latents"):
+            arrays = {key: np.asarray(array) for key, array in getattr(samples, name).items()}
+            hdf5.write_group(file, name, arrays)
+
+
+def read_part(path: Path, schema: Schema) -> Samples:
+    """Read a batch that ``write_part`` wrote.
+
+    Raises:
+        CorruptFileError: if the file is damaged.
+    """
+    with hdf5.open_kind(path, _KIND, _VERSION) as file, hdf5.reading(path):
+        inputs = hdf5.read(file, "inputs", path)
+        files = None
+        if schema.storage == "encoded":
+            ends = [0, *hdf5.read(file, "ends", path).tolist()]
+            files = [inputs[begin:end].tobytes() for begin, end in pairwise(ends)]
+        return Samples(
+            str(file.attrs["split"]),
+            inputs if files is None else files,
+            labels=hdf5.read_group(file, "labels", path),
+            attributes=hdf5.read_group(file, "attributes", path),
+            latents=hdf5.read_group(file, "latents", path),
+            objects=hdf5.read(file, "objects", path) if "objects" in file else None,
+            skipped=json.loads(file.attrs["skipped"]),
+        )
