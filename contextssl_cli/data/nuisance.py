@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional as F
 
 from contextssl_cli.store.schema import Schema
 
@@ -27,3 +28,20 @@ def scarf_corruption(inputs: Tensor, schema: Schema, rate: float, generator: Gen
         column_of_place[column.start : column.stop] = number
     donated = inputs.gather(0, donors[:, column_of_place])
     return torch.where(corrupt[:, column_of_place], donated, inputs)
+
+
+def jitter(inputs: Tensor, shift: float, zoom: float, generator: Generator) -> Tensor:
+    """Move and stretch each image a little, drawn for each image and axis; what comes in from outside is black.
+
+    Args:
+        inputs: (N, channels, height, width).
+        shift: largest displacement, as a fraction of the side.
+        zoom: largest relative change of the height and of the width.
+        generator: the source of randomness.
+    """
+    drawn = 2 * torch.rand(len(inputs), 4, generator=generator) - 1
+    maps = torch.zeros(len(inputs), 2, 3)
+    maps[:, 0, 0], maps[:, 1, 1] = (1 + zoom * drawn[:, :2]).unbind(1)
+    maps[:, :, 2] = 2 * shift * drawn[:, 2:]  # the image spans -1 to 1
+    grid = F.affine_grid(maps.to(inputs), list(inputs.shape), align_corners=False)
+    return F.grid_sample(inputs, grid, align_corners=False)

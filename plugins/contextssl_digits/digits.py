@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,12 @@ from contextssl_cli.errors import UsageError
 from contextssl_cli.plugin import ActionType, Dataset, Options, Prepared, Samples, Schema
 from contextssl_digits.two_hues import TwoHues
 
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
 SIZE = 16
 TEST_FRACTION = 0.2
+SHIFT, ZOOM = 1 / SIZE, 0.1  # of a training view: one pixel, a tenth of the size
 GREY_LEVELS = 16  # of the package's images, 0 to 16
 
 
@@ -28,11 +32,16 @@ class Digits(Dataset):
     actions: ClassVar[tuple[ActionType, ...]] = (TwoHues(),)
     training: ClassVar[dict[str, Any]] = {
         "steps": 1500,
-        "aux_weight": 1.5,
         "model": {"encoder": "convnet", "feature_dim": 64, "encoder_width": 64, "width": 64, "aux_hidden": 256},
     }
 
     probing: ClassVar[dict[str, Any]] = {"views": 4, "action_batch_size": 512, "label_batch_size": 64}
+
+    def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
+        """Move each view by up to a pixel and stretch it by up to a tenth: no one writes a digit twice alike."""
+        from contextssl_cli.data.nuisance import jitter
+
+        return jitter(inputs, SHIFT, ZOOM, generator)
 
     def prepare(self, source: Path | None, options: Options) -> Prepared:
         """Read the digits from scikit-learn and split them, with equal shares of every class."""
