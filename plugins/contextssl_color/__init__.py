@@ -1,4 +1,4 @@
-"""The action type ``color``: two hues, of foreground and background."""
+"""The action type ``color``: brightness, contrast, saturation and hue."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from contextssl_color.color import Color
 
 @hookimpl
 def contextssl_action_types() -> list[ActionType]:
-    """Bring the two hues."""
+    """Bring the four numbers of colour."""
     return [Color()]

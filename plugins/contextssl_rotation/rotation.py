@@ -19,7 +19,7 @@ class Rotation(ActionType):
     name = "rotation"
     summary = "planar rotation, uniform in +-90 degrees; one number, in quarter turns, counter-clockwise"
     modality = "image"
-    order = 20  # after colour: the corners that a rotation uncovers stay black
+    order = 40  # last: the corners that a rotation uncovers stay black, and no blur smears them
     probe = "mlp"
 
     def width(self, schema: Schema) -> int:
