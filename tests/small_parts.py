@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 
+from contextssl_cli.data.parts import make_parts
 from contextssl_cli.errors import CorruptFileError
 from contextssl_cli.store.dataset import Samples
+from contextssl_cli.store.schema import Schema
 
 COUNT = 6
 
@@ -24,3 +29,16 @@ def make(number: int, trace: Path, fault: str) -> Samples:
         made.write("x")
     images = np.full((3, 8, 8, 3), number, np.uint8)
     return Samples("train" if number % 2 else "test", images, skipped=(f"{number}: left out",))
+
+
+def linger(trace: Path) -> Samples:
+    """Write this process's number to ``trace``, and stay for a minute."""
+    (trace / "pid").write_text(str(os.getpid()))
+    time.sleep(60)
+    return Samples("train", np.zeros((1, 8, 8, 3), np.uint8))
+
+
+if __name__ == "__main__":
+    where = Path(sys.argv[1])
+    schema = Schema(dataset="small", modality="image", shape=(8, 8, 3), dtype="uint8")
+    list(make_parts(where / "s.h5", schema, [functools.partial(linger, where)], {}, lambda done, total: None))

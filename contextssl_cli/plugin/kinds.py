@@ -124,6 +124,8 @@ class Dataset(ABC):
     """False if ``prepare`` works without ``--source`` and without a network."""
     options: ClassVar[type[Options]] = Options
     """What a user may choose; each field is a flag of ``contextssl prepare <name>``."""
+    trial: ClassVar[Mapping[str, Any]] = {}
+    """Options that make a small store in seconds; the plugin contract prepares with them."""
     actions: ClassVar[tuple[ActionType, ...]] = ()
     """The data set's own action types, recorded ones among them; they shadow others of the same name."""
     training: ClassVar[Mapping[str, Any]] = {}

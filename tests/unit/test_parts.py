@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import functools
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -86,3 +90,29 @@ def test_a_store_of_other_options_is_not_taken_for_the_asked_one(tmp_path: Path)
         prepare(InParts(tmp_path), out=tmp_path / "s.h5", options={"size": 9})
     with pytest.raises(UsageError, match="no option 'sise'"):
         prepare(InParts(tmp_path), out=tmp_path / "s.h5", options={"sise": 9})
+
+
+def test_a_killed_preparation_leaves_no_process_behind(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.small_parts", tmp_path], cwd=root, stderr=subprocess.DEVNULL
+    )
+    wait_until((tmp_path / "pid").exists)
+    wait_until(lambda: bool((tmp_path / "pid").read_text()))
+    worker = int((tmp_path / "pid").read_text())
+    process.kill()
+    process.wait()
+    wait_until(lambda: not is_running(worker))
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if holds():
+            return
+        time.sleep(0.1)
+    pytest.fail("waited for a minute in vain")
+
+
+def is_running(pid: int) -> bool:
+    state = Path(f"/proc/{pid}/stat")
+    return state.exists() and state.read_text().rpartition(") ")[2][0] != "Z"
