@@ -10,7 +10,17 @@ from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.errors import PluginError
 from contextssl_cli.plugin.kinds import ActionType
 from contextssl_cli.store.schema import Column, Schema
-from contextssl_cli.testing.rules import ROWS, TOLERANCE, check_like, check_names, check_random, require, title
+from contextssl_cli.testing.checks import Checks
+from contextssl_cli.testing.rules import (
+    ROWS,
+    TOLERANCE,
+    check_like,
+    check_names,
+    check_options,
+    check_random,
+    require,
+    title,
+)
 
 
 def check_action_type(
@@ -19,25 +29,35 @@ def check_action_type(
     inputs: Tensor | None = None,
     latents: Tensor | None = None,
     *,
-    antisymmetric: bool = True,
+    antisymmetric: bool | None = True,
+    checks: Checks | None = None,
 ) -> None:
     """Check an action type on one data set.
 
     Args:
-        action: the action type.
+        action: the action type, with its default options or ``configured`` with others.
         schema: of the data set; by default a small one of random images, or a table with a column whose two categories
             are the attribute that the action type is named after.
         inputs: (N, ...) model inputs of that data set, by default random ones.
         latents: (N, latent width) recorded latents; needed for a recorded action type, which draws none.
         antisymmetric: whether the action from the second view to the first is minus the action from the first to the
             second. False for a representation, such as quaternions, in which it is not; there the action of equal views
-            is not checked to be zero either, but to be the same for all views.
+            is not checked to be zero either, but to be the same for all views. None decides by the action of equal
+            views: a zero promises a difference.
+        checks: collects what was found; without it, the first broken rule is raised.
 
     Raises:
         PluginError: naming the rule that is broken.
     """
-    check_names(action, "action type")
-    require(action.probe in ("linear", "mlp"), f"{title(action)}: probe is {action.probe!r}, expected linear or mlp")
+    checks = checks or Checks()
+    subject = f"action type {getattr(action, 'name', None)}"
+    with checks.rule(subject, "names"):
+        check_names(action, "action type")
+    with checks.rule(subject, "probe"):
+        probe = action.probe
+        require(probe in ("linear", "mlp"), f"{title(action)}: probe is {probe!r}, expected linear or mlp")
+    with checks.rule(subject, "options"):
+        check_options(action)
     schema = schema or example_schema(action)
     if inputs is None:
         inputs = example_inputs(schema)
@@ -45,9 +65,26 @@ def check_action_type(
         if latents is None:
             raise PluginError(f"{title(action)} is recorded: give check_action_type the latents of its data set")
     else:
-        latents = _check_sample(action, inputs, schema)
+        latents = _check_applied(action, inputs, schema, subject, checks)
+    if latents is not None:
+        with checks.rule(subject, "action"):
+            _check_actions(action, latents, schema, antisymmetric=antisymmetric)
+
+
+def _check_applied(action: ActionType, inputs: Tensor, schema: Schema, subject: str, checks: Checks) -> Tensor | None:
+    """Check what draws and transforms; return the latents, or None if none can be drawn."""
+    latents: Tensor | None = None
+    with checks.rule(subject, "sample"):
+        latents = _drawn(action, inputs, schema)
+    if latents is None:
+        return None
+    with checks.rule(subject, "partners"):
+        _check_partners(action, inputs, schema)
+    with checks.rule(subject, "sample is random"):
+        _check_sample(action, inputs, schema)
+    with checks.rule(subject, "apply"):
         _check_apply(action, inputs, latents, schema)
-    _check_actions(action, latents, schema, antisymmetric=antisymmetric)
+    return latents
 
 
 def example_schema(action: ActionType) -> Schema:
@@ -93,20 +130,38 @@ def example_inputs(schema: Schema, rows: int = ROWS) -> Tensor:
     return to_tensor(table, schema)
 
 
-def _check_sample(action: ActionType, inputs: Tensor, schema: Schema) -> Tensor:
-    def sample(seed: int) -> Tensor:
-        return action.sample(inputs, schema, Generator().manual_seed(seed))
-
+def _drawn(action: ActionType, inputs: Tensor, schema: Schema) -> Tensor:
     name = f"{title(action)}.sample"
-    latents = sample(0)
+    latents = action.sample(inputs, schema, Generator().manual_seed(0))
     require(
         latents.ndim == 2 and len(latents) == len(inputs),
         f"{name} gives the shape {tuple(latents.shape)}, expected ({len(inputs)}, latent width)",
     )
-    require(bool(latents.isfinite().all()), f"{name} gives NaN or infinite latents")
+    require(bool(latents.isfinite().all()), f"{name} gives NaN or infinite latents; draw finite numbers")
     require(len(latents.unique(dim=0)) > 1, f"{name} gives every row the same latents; draw one per input")
-    check_random(name, sample)
     return latents
+
+
+def _check_sample(action: ActionType, inputs: Tensor, schema: Schema) -> None:
+    # An action type that pairs samples may read the latents off them.
+    check_random(
+        f"{title(action)}.sample",
+        lambda seed: action.sample(inputs, schema, Generator().manual_seed(seed)),
+        constant=action.partners(inputs, schema) is not None,
+    )
+
+
+def _check_partners(action: ActionType, inputs: Tensor, schema: Schema) -> None:
+    partners = action.partners(inputs, schema)
+    if partners is None:
+        return
+    name, count = f"{title(action)}.partners", len(inputs)
+    require(
+        partners.ndim == 2 and len(partners) == count and not partners.is_floating_point(),
+        f"{name} gives {partners.dtype} of the shape {tuple(partners.shape)}, expected row numbers ({count}, K)",
+    )
+    low, high = int(partners.min()), int(partners.max())
+    require(low >= 0 and high < count, f"{name} gives rows from {low} to {high}, expected rows from 0 to {count - 1}")
 
 
 def _check_apply(action: ActionType, inputs: Tensor, latents: Tensor, schema: Schema) -> None:
@@ -125,6 +180,8 @@ def _check_apply(action: ActionType, inputs: Tensor, latents: Tensor, schema: Sc
         torch.allclose(alone, out[:4], atol=TOLERANCE),
         f"{name} treats a sample differently in a batch than alone; use its own row only",
     )
+    if action.partners(inputs, schema) is not None:  # the second view is another sample: apply may leave it as it is
+        return
     same = inputs[:1].expand_as(inputs).contiguous()
     results = action.apply(same, latents, schema)
     require(
@@ -133,7 +190,7 @@ def _check_apply(action: ActionType, inputs: Tensor, latents: Tensor, schema: Sc
     )
 
 
-def _check_actions(action: ActionType, latents: Tensor, schema: Schema, *, antisymmetric: bool) -> None:
+def _check_actions(action: ActionType, latents: Tensor, schema: Schema, *, antisymmetric: bool | None) -> None:
     name, width = title(action), action.width(schema)
     require(isinstance(width, int) and width >= 1, f"{name}: width is {width!r}, expected an integer from 1 on")
     other = latents.roll(1, dims=0)
@@ -147,15 +204,22 @@ def _check_actions(action: ActionType, latents: Tensor, schema: Schema, *, antis
             value.shape == (len(latents), width),
             f"{name}: {method} has the shape {tuple(value.shape)}, expected ({len(latents)}, {width}) by width()",
         )
-        require(bool(value.isfinite().all()), f"{name}: {method} holds NaN or infinite values")
+        require(bool(value.isfinite().all()), f"{name}: {method} holds NaN or infinite values; return finite numbers")
     nothing = found["relative of equal views"]
+    zero = bool((nothing.abs() <= TOLERANCE).all())
+    if antisymmetric is None:
+        antisymmetric = zero
     if not antisymmetric:
         require(
             torch.allclose(nothing, nothing[:1].expand_as(nothing), atol=TOLERANCE),
-            f"{name}: the action between equal views differs from view to view",
+            f"{name}: the action between equal views differs from view to view; it has to be the identity for all",
         )
         return
-    require(bool((nothing.abs() <= TOLERANCE).all()), f"{name}: the action between equal views is not zero")
+    require(
+        zero,
+        f"{name}: the action between equal views is not zero; return a difference, or say antisymmetric=False for a "
+        "representation such as quaternions",
+    )
     require(
         torch.allclose(action.relative(other, latents), -found["relative"], atol=TOLERANCE),
         f"{name}: the action back is not minus the action; say antisymmetric=False if that is meant",

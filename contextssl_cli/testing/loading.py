@@ -30,7 +30,8 @@ def check_plugin(module: str) -> None:
     program = _LOADER.format(module=module, heavy=_HEAVY)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
-        raise PluginError(f"{module} does not load: {done.stderr.strip().splitlines()[-1]}")
+        reason = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        raise PluginError(f"{module} does not load: {reason}; python -c 'import {module}' shows where")
     count, *heavy = done.stdout.splitlines()[-1].split()
     require(count != "0", f"{module} brings neither a data set nor an action type: implement a hook with @hookimpl")
     require(not heavy, f"{module} imports {', '.join(heavy)} when it is loaded: import it inside the methods")

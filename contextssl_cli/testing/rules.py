@@ -12,9 +12,10 @@ from torch import Tensor
 
 from contextssl_cli.errors import PluginError
 from contextssl_cli.plugin.kinds import ActionType, Dataset
+from contextssl_cli.plugin.options import Options
 from contextssl_cli.store.schema import Schema
 
-NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+NAME = re.compile(r"[a-z0-9][a-z0-9_]*\Z")
 ROWS = 64
 TOLERANCE = 1e-5
 
@@ -35,7 +36,7 @@ def check_names(plugin: ActionType | Dataset, kind: str) -> None:
     name = getattr(plugin, "name", None)
     require(
         isinstance(name, str) and bool(NAME.match(name)),
-        f"{type(plugin).__name__}: the {kind}'s name is {name!r}, expected a-z, 0-9 and _, a letter first",
+        f"{type(plugin).__name__}: the {kind}'s name is {name!r}, expected a-z, 0-9 and _",
     )
     for attribute in ("summary", "modality"):
         text = getattr(plugin, attribute, None)
@@ -45,15 +46,34 @@ def check_names(plugin: ActionType | Dataset, kind: str) -> None:
         )
 
 
+def check_options(plugin: ActionType | Dataset) -> None:
+    """The model of the options, each with a text that ``--help`` shows."""
+    options = plugin.options
+    require(
+        isinstance(options, type) and issubclass(options, Options),
+        f"{title(plugin)}: options is {options!r}, expected a subclass of contextssl_cli.plugin.Options",
+    )
+    silent = [name for name, field in options.model_fields.items() if not field.description]
+    require(
+        not silent,
+        f"{title(plugin)}: the option {''.join(silent[:1])} has no description: write Field(description=...)",
+    )
+    if isinstance(plugin, ActionType):
+        needed = [name for name, field in options.model_fields.items() if field.is_required()]
+        require(
+            not needed, f"{title(plugin)}: the option {''.join(needed[:1])} has no default: pretrain needs one to start"
+        )
+
+
 def check_like(name: str, inputs: Tensor, out: Tensor, schema: Schema) -> None:
     """Whether inputs were changed into inputs of the same kind."""
     require(out.shape == inputs.shape, f"{name} turns {tuple(inputs.shape)} into {tuple(out.shape)}; keep the shape")
     require(out.dtype == inputs.dtype, f"{name} turns {inputs.dtype} into {out.dtype}; keep the type")
-    require(bool(out.isfinite().all()), f"{name} gives NaN or infinite values")
+    require(bool(out.isfinite().all()), f"{name} gives NaN or infinite values; guard divisions, roots and logarithms")
     if schema.modality == "image":
         require(
             out.min().item() >= -TOLERANCE and out.max().item() <= 1 + TOLERANCE,
-            f"{name} gives values from {out.min():g} to {out.max():g}; images stay in [0, 1]",
+            f"{name} gives values from {out.min():g} to {out.max():g}; images stay in [0, 1]: clamp them",
         )
 
 

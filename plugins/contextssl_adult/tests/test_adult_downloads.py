@@ -13,8 +13,7 @@ import pytest
 
 from contextssl_adult import adult
 from contextssl_cli.cli.app import run
-from contextssl_cli.plugin.registry import registry
-from tests.plugins.test_contract import source_of
+from tests.places import real_data
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -59,8 +58,7 @@ def files_below(folder: Path) -> list[str]:
 def test_a_download_is_prepared(
     server: tuple[Path, str], home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = source_of(registry().dataset("adult"))
-    assert source is not None
+    source = real_data("adult")
     publish(
         server,
         monkeypatch,

@@ -1,0 +1,83 @@
+"""Running the rules of the contract: stopping at the first that is broken, or going on and keeping each."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+from contextssl_cli.errors import ContextSSLError
+
+Result = Literal["ok", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of one rule.
+
+    Attributes:
+        subject: what was checked, such as ``action type mirror``.
+        rule: the rule's name.
+        result: ``ok``, ``failed`` or ``skipped``.
+        text: one line: what was found and what to do; empty where there is nothing to say.
+    """
+
+    subject: str
+    rule: str
+    result: Result
+    text: str = ""
+
+
+class Checks:
+    """The rules that were run.
+
+    Args:
+        keep_going: keep a broken rule as a finding and go on; otherwise its error is raised.
+    """
+
+    def __init__(self, *, keep_going: bool = False) -> None:
+        self.keep_going = keep_going
+        self.findings: list[Finding] = []
+
+    def rule(self, subject: str, name: str) -> Rule:
+        """The context in which a rule is checked; what is raised inside breaks it."""
+        return Rule(self, subject, name)
+
+    def skip(self, subject: str, name: str, why: str) -> None:
+        """Note a rule that cannot be checked here."""
+        self.findings.append(Finding(subject, name, "skipped", why))
+
+    @property
+    def failures(self) -> list[Finding]:
+        """The broken rules."""
+        return [finding for finding in self.findings if finding.result == "failed"]
+
+
+class Rule:
+    """A rule while it is checked; see `Checks.rule`."""
+
+    def __init__(self, checks: Checks, subject: str, name: str) -> None:
+        self._checks = checks
+        self._subject = subject
+        self._name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
+        if error is not None and not (self._checks.keep_going and isinstance(error, Exception)):
+            return False
+        finding = Finding(self._subject, self._name, "failed" if error else "ok", _explained(error) if error else "")
+        self._checks.findings.append(finding)
+        return True
+
+
+def _explained(error: BaseException) -> str:
+    """One line for an error; an author's own mistake is named with its place."""
+    text = " ".join(str(error).split())
+    if isinstance(error, ContextSSLError):
+        return text
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"it raises {type(error).__name__}: {text}; mend {Path(place.filename).name}, line {place.lineno}"
