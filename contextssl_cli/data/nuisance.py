@@ -45,3 +45,14 @@ def jitter(inputs: Tensor, shift: float, zoom: float, generator: Generator) -> T
     maps[:, :, 2] = 2 * shift * drawn[:, 2:]  # the image spans -1 to 1
     grid = F.affine_grid(maps.to(inputs), list(inputs.shape), align_corners=False)
     return F.grid_sample(inputs, grid, align_corners=False)
+
+
+def horizontal_flip(inputs: Tensor, generator: Generator) -> Tensor:
+    """Mirror each image, left to right, with probability one half.
+
+    Args:
+        inputs: (N, channels, height, width).
+        generator: the source of randomness.
+    """
+    mirrored = torch.rand(len(inputs), 1, 1, 1, generator=generator) < 0.5
+    return torch.where(mirrored.to(inputs.device), inputs.flip(-1), inputs)
