@@ -7,6 +7,7 @@ still too, and rays, light and camera are turned into its frame instead. One obj
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -23,12 +24,12 @@ Bytes = NDArray[np.uint8]
 SAMPLES = 2
 """Rays a pixel, in each direction."""
 CAMERA_DISTANCE = 4.0
-CAMERA_ELEVATION = np.deg2rad(40)
+CAMERA_ELEVATION = math.radians(40)
 FRAME = 0.275
 """Tangent of half the field of view; the object's unit sphere takes 0.26 of it."""
 FLOOR_Z = -1.15
 LIGHT_DISTANCE = 6.0
-CONE_INNER, CONE_OUTER = np.cos(np.deg2rad(12)), np.cos(np.deg2rad(16))
+CONE_INNER, CONE_OUTER = math.cos(math.radians(12)), math.cos(math.radians(16))
 SKY = np.array([0.35, -0.45, 0.82], dtype=np.float32)
 """Where the white light comes from that casts no shadow."""
 SKY_BASE, SKY_LAMBERT, SPOT = 0.16, 0.34, 0.9
@@ -98,8 +99,7 @@ class Caster:
         """(N,) whether the mesh stands between each point and the target, which is outside the mesh."""
         if not len(points):
             return np.zeros(0, dtype=bool)
-        found: NDArray[np.int32] = self._scene.run(points, target - points, query="OCCLUDED")
-        return found != -1
+        return np.asarray(self._scene.run(points, target - points, query="OCCLUDED") != -1)
 
 
 @functools.cache
@@ -137,14 +137,14 @@ def _floor(
     albedo = hsv_to_rgb(latents[FLOOR_HUE], FLOOR_SATURATION, FLOOR_VALUE)
     towards = light - frame.floor
     distance = _length(towards)
-    along = towards @ light / distance
+    along = (towards @ light / distance).astype(np.float32, copy=False)
     strength = _cone(along) * towards[:, 2] / distance
     # Only where the way to the light passes through the unit sphere can there be a shadow.
     maybe = (strength > 0) & (along**2 > light @ light - 1)
     maybe[hidden] = False
     near = np.flatnonzero(maybe)
     strength[near[caster.blocked(frame.floor[near] @ turn, light @ turn)]] = 0
-    return strength[:, None] * (albedo * spot) + albedo * (SKY_BASE + SKY_LAMBERT * SKY[2])
+    return np.asarray(strength[:, None] * (albedo * spot) + albedo * (SKY_BASE + SKY_LAMBERT * SKY[2]))
 
 
 def _solid(
@@ -164,7 +164,7 @@ def _solid(
     strength = np.zeros_like(lambert)
     strength[facing] = np.where(dark, 0, lambert[facing] * _cone(towards[facing] @ lamp / distance[facing]))
     sky = SKY_BASE + SKY_LAMBERT * np.maximum(normals @ (SKY @ turn), 0)
-    return colours[faces] * (sky[:, None] + strength[:, None] * spot)
+    return np.asarray(colours[faces] * (sky[:, None] + strength[:, None] * spot))
 
 
 def _cone(along: Floats32) -> Floats32:
@@ -191,8 +191,11 @@ def _develop(image: Floats32, size: int) -> Bytes:
     """Mean over the rays of a pixel, gamma, 8 bits."""
     rays = image.reshape(size, SAMPLES, size, SAMPLES, 3)
     # Slice by slice: numpy's mean over two axes takes five times as long.
-    total = sum(rays[:, row, :, column] for row in range(SAMPLES) for column in range(SAMPLES))
-    return np.rint(np.clip(total / np.float32(SAMPLES**2), 0, 1) ** np.float32(GAMMA) * 255).astype(np.uint8)
+    total = np.zeros((size, size, 3), dtype=np.float32)
+    for row, column in np.ndindex(SAMPLES, SAMPLES):
+        total += rays[:, row, :, column]
+    grey = np.clip(total / SAMPLES**2, 0, 1) ** GAMMA
+    return np.asarray(np.rint(grey * 255), dtype=np.uint8)
 
 
 def hsv_to_rgb(hue: float, saturation: float, value: float) -> Floats32:

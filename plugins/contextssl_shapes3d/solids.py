@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from contextssl_shapes3d.mesh import (
     ACCENT,
@@ -71,7 +74,7 @@ def torus(rng: Generator) -> Mesh:
     thin, thick = rng.uniform(0.1, 0.18), rng.uniform(0.26, 0.4)
     radius = thin + (thick - thin) * (1 + np.sin(angle)) / 2
     path = np.stack([np.cos(angle), np.zeros(40), rng.uniform(0.75, 1.1) * np.sin(angle)], axis=1)
-    stone = superquadric((0.25, 0.3, 0.25), 1.8, 1.8, ACCENT).moved(x=1.0)
+    stone = box((0.4, 0.7, rng.uniform(0.35, 0.6)), (1.2, 0, 0), ACCENT)
     return join([tube(path, radius, closed=True), stone, ball(0.2, (-0.4, -0.25, 0.9), DETAIL)])
 
 
@@ -102,7 +105,7 @@ def cone(rng: Generator) -> Mesh:
     height, lean = rng.uniform(1.4, 2.0), rng.uniform(0.2, 0.5)
     body = cylinder(rng.uniform(0.7, 0.95), height, upper=rng.uniform(0.02, 0.15))
     body = Mesh(body.vertices + np.outer(body.vertices[:, 2], (0, lean, 0)), body.faces, body.tints)
-    door = box((rng.uniform(0.25, 0.4), 0.5, rng.uniform(0.4, 0.6)), (-0.1, -0.6, -height * 0.35), DETAIL)
+    door = box((rng.uniform(0.3, 0.45), 0.5, rng.uniform(0.4, 0.6)), (-0.1, -0.75, -height * 0.3), DETAIL)
     return join([body, handle((0.55, 0, -0.2), rng.uniform(0.35, 0.5), 0.08), door])
 
 
@@ -128,5 +131,5 @@ def polygon(corners: int) -> Floats:
     return _polar(np.ones(corners), (2 * np.arange(corners) + 1) * np.pi / corners - np.pi / 2)
 
 
-def _polar(radius: Floats, angle: Floats) -> Floats:
+def _polar(radius: NDArray[Any], angle: NDArray[Any]) -> Floats:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)

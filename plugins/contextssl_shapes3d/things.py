@@ -95,7 +95,7 @@ def house(rng: Generator) -> Mesh:
     x, y, z = rng.uniform(0.7, 1.0), rng.uniform(0.5, 0.8), rng.uniform(0.4, 0.7)
     walls = box((2 * x, 2 * y, 2 * z))
     rise = rng.uniform(0.5, 0.9)
-    gable = extrude([(-0.5, -1 / 3), (0.5, -1 / 3), (0, 2 / 3)], 2.2 * x, tint=ACCENT).scaled(2.3 * y, rise, 1)
+    gable = extrude([(-0.5, -0.4), (0.5, -0.4), (0, 0.6)], 2.2 * x, tint=ACCENT).scaled(2.3 * y, rise, 1)
     roof = gable.turned("x", np.pi / 2).turned("z", np.pi / 2).moved(z=z + rise / 3)
     chimney = box((0.25, 0.25, rng.uniform(0.7, 1.0)), (x * 0.6, y * 0.3, z + rise * 0.7), DETAIL)
     door = box((rng.uniform(0.3, 0.45), 0.2, z), (-x * 0.4, -y, -z / 2), DETAIL)
@@ -108,7 +108,7 @@ def stairs(rng: Generator) -> Mesh:
     run, rise = 1.8 / steps, rng.uniform(1.2, 1.8) / steps
     blocks = [box((run, width, rise * (n + 1)), (run * (n + 0.5) - 0.9, 0, rise * (n + 1) / 2)) for n in range(steps)]
     rail = (
-        box((2.2, 0.1, 0.12), tint=ACCENT).turned("y", -np.arctan2(rise, run)).moved(0, width / 2, rise * steps * 0.8)
+        box((2.2, 0.2, 0.12), tint=ACCENT).turned("y", -np.arctan2(rise, run)).moved(0, width / 2, rise * steps * 0.8)
     )
     bollard = cylinder(rng.uniform(0.1, 0.16), rng.uniform(0.5, 0.8), tint=DETAIL).moved(-0.7, -width / 2 - 0.15, 0.3)
     return join([*blocks, rail, bollard])
