@@ -28,6 +28,9 @@ class Normalise(nn.Module):
         return (images - self.mean) / self.std
 
 
+_LOOK, _LAST = 16, 4  # pixels of the shorter side, of the convnet
+
+
 def build_encoder(config: ModelConfig, schema: Schema) -> nn.Module:
     """The encoder of a configuration for one data set.
 
@@ -57,16 +60,27 @@ def _mlp(features: int, config: ModelConfig) -> nn.Module:
 
 
 def _convnet(shape: tuple[int, ...], config: ModelConfig) -> nn.Module:
-    """For images of 8 to 32 pixels: it ends in a dense layer over all places, so it keeps what stands where."""
+    """For small images: it ends in a dense layer over about 4 x 4 places, so it keeps what stands where.
+
+    Strided convolutions halve the image until 16 pixels or fewer are left of its shorter side, one convolution looks
+    at it there, and strided ones halve it on until 4 are left. Widths: E / 2 first, E, and doubled after the next.
+    """
     height, width, channels = shape
     base = config.encoder_width
-    places = -(-height // 4) * -(-width // 4)
+    layers = [*_convolution(channels, base // 2, stride=2)]
+    now, height, width = base // 2, -(-height // 2), -(-width // 2)
+    while min(height, width) > _LOOK:
+        layers += _convolution(now, base // 2, stride=2)
+        now, height, width = base // 2, -(-height // 2), -(-width // 2)
+    layers += _convolution(now, base, stride=1) + _convolution(base, base, stride=2)
+    now, height, width = base, -(-height // 2), -(-width // 2)
+    while min(height, width) > _LAST:
+        layers += _convolution(now, 2 * now, stride=2)
+        now, height, width = 2 * now, -(-height // 2), -(-width // 2)
     return nn.Sequential(
-        *_convolution(channels, base // 2, stride=2),
-        *_convolution(base // 2, base, stride=1),
-        *_convolution(base, base, stride=2),
+        *layers,
         nn.Flatten(),
-        nn.Linear(base * places, 2 * base, bias=False), nn.BatchNorm1d(2 * base), nn.ReLU(inplace=True),
+        nn.Linear(now * height * width, 2 * base, bias=False), nn.BatchNorm1d(2 * base), nn.ReLU(inplace=True),
         nn.Linear(2 * base, config.feature_dim),
     )  # fmt: skip
 
