@@ -15,7 +15,7 @@ LARGEST_SIGMA = 1.5
 
 
 class Blur(ActionType):
-    """A Gaussian's sigma, uniform in [0, 1.5] 32nds of the image's shorter side; the action is a difference of variances.
+    """A Gaussian's sigma, uniform in [0, 1.5] 32nds of the shorter side; the action is the difference of variances.
 
     The variances of Gaussians add: blurred by sigma 1 and again by 1, an image is blurred by the root of 2. So the
     difference of sigma^2 is the blur that takes one view to the other, whatever the first view's is (negative to a

@@ -26,8 +26,8 @@ class Color(ActionType):
 
     With factors b, c, s and the angle h, a pixel x becomes ``c b M x + (1 - c) b m``. Here m is the image's mean luma,
     and M keeps the luma of a pixel, scales what is left of it by s and turns that by h (`chroma`). The four changes
-    commute, and each adds up with its like: the view of ``a``, changed by ``r``, is the view of ``a + r`` whatever ``a``
-    is, as long as no value leaves [0, 1], where it is clipped.
+    commute, and each adds up with its like: the view of ``a``, changed by ``r``, is the view of ``a + r``, whatever
+    ``a`` is. Only values that leave [0, 1] are clipped.
     """
 
     name = "color"

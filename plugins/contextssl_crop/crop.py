@@ -23,7 +23,7 @@ class Crop(ActionType):
     """
 
     name = "crop"
-    summary = "part of the image: centre y, x (-1 to 1), height, width (shares), area 0.3 to 1; differences, natural log ratios"
+    summary = "centre y, x (-1 to 1) and height, width (shares) of a part of 0.3 to 1; differences, natural log ratios"
     modality = "image"
     order = 20  # before all that moves or smooths: the rectangle is one of the original image
 
