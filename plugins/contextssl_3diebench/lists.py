@@ -1,0 +1,138 @@
+"""The lists: which objects belong to which split, and their classes.
+
+An entry of ``train_images.npy`` is ``/<class>/<object>``, as the authors' code reads it, or ``/<class>/<object>/image_3.jpg``
+where single views are listed. ``train_labels.npy`` has a class index for each entry. ``val_`` lists are the test split.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contextssl_cli.errors import CorruptFileError, DataMissingError
+
+PREFIXES = {"train": "train", "test": "val"}
+KINDS = ("images", "labels")
+_VIEW = re.compile(r"image_(\d+)\.jpe?g\Z")
+
+
+class Listed(NamedTuple):
+    """An object of a list.
+
+    Attributes:
+        place: its folder, relative to the source.
+        label: class index.
+        number: of the object, unique over both splits.
+        views: the listed views; None for all that there are.
+    """
+
+    place: str
+    label: int
+    number: int
+    views: tuple[int, ...] | None
+
+
+def find_lists(source: Path, folder: Path | None) -> dict[str, Path]:
+    """The four list files, by name, in ``folder``, or else in the source or its ``meta/``.
+
+    Raises:
+        DataMissingError: if one of them is not there.
+    """
+    names = [f"{prefix}_{kind}.npy" for prefix in PREFIXES.values() for kind in KINDS]
+    places = [folder] if folder else [source, source / "meta"]
+    found = next((place for place in places if (place / names[0]).is_file()), None)
+    if found is None:
+        raise DataMissingError(
+            f"there is no {names[0]} in {' or '.join(map(str, places))}: the lists are in the folder data of "
+            "https://github.com/facebookresearch/SIE; name their folder with --lists DIR"
+        )
+    for name in names:
+        if not (found / name).is_file():
+            raise DataMissingError(f"{found} has no {name}; all of {', '.join(names)} are needed")
+    return {name.removesuffix(".npy"): found / name for name in names}
+
+
+def read_lists(lists: Mapping[str, Path]) -> tuple[dict[str, list[Listed]], tuple[str, ...]]:
+    """The objects by split, and the class names: the folder of a class, or ``class 7`` where it has several or none.
+
+    Raises:
+        CorruptFileError: if a list is damaged, or names an object twice.
+    """
+    objects: dict[str, list[Listed]] = {}
+    seen: dict[str, Path] = {}
+    for split, prefix in PREFIXES.items():
+        path = lists[f"{prefix}_images"]
+        entries, labels = _read_places(path), _read_labels(lists[f"{prefix}_labels"])
+        if len(entries) != len(labels):
+            raise CorruptFileError(
+                f"{path} has {len(entries)} entries, {lists[f'{prefix}_labels']} has {len(labels)}; they belong together"
+            )
+        objects[split] = _objects(path, entries, labels, first=len(seen))
+        for listed in objects[split]:
+            if listed.place in seen:
+                raise CorruptFileError(f"{path} lists the object {listed.place}, which {seen[listed.place]} has too")
+            seen[listed.place] = path
+    return objects, _class_names(listed for split in objects.values() for listed in split)
+
+
+def _read_places(path: Path) -> list[str]:
+    array = _load(path)
+    if array.dtype.kind != "U" or array.ndim != 1 or not array.size:
+        raise CorruptFileError(f"{path} holds {array.dtype}{list(array.shape)}, expected a list of texts")
+    return [_place(str(entry), path) for entry in array]
+
+
+def _read_labels(path: Path) -> list[int]:
+    array = _load(path)
+    if array.dtype.kind not in "iu" or array.ndim != 1 or (array.size and array.min() < 0):
+        raise CorruptFileError(f"{path} holds {array.dtype}{list(array.shape)}, expected class indices from 0 on")
+    return [int(label) for label in array]
+
+
+def _load(path: Path) -> NDArray[Any]:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except (OSError, ValueError, EOFError) as error:
+        raise CorruptFileError(f"{path} is no readable .npy file ({error}); fetch it again") from error
+
+
+def _place(entry: str, path: Path) -> str:
+    parts = entry.strip("/").split("/")
+    if len(parts) < 2 or not all(parts) or {".", ".."} & set(parts):
+        raise CorruptFileError(f"{path} has the entry {entry!r}, expected /<class>/<object>")
+    return "/".join(parts)
+
+
+def _objects(path: Path, entries: list[str], labels: list[int], first: int) -> list[Listed]:
+    """Entries that name single views are gathered by object; an object is numbered when it is first named."""
+    views: dict[str, set[int | None]] = {}
+    classes: dict[str, int] = {}
+    for entry, label in zip(entries, labels, strict=True):
+        folder, _, name = entry.rpartition("/")
+        match = _VIEW.match(name)
+        place, view = (folder, int(match[1])) if match else (entry, None)
+        if classes.setdefault(place, label) != label:
+            raise CorruptFileError(f"{path} gives {place} the classes {classes[place]} and {label}")
+        chosen = views.setdefault(place, set())
+        if view in chosen or None in chosen:
+            raise CorruptFileError(f"{path} lists {entry} twice")
+        chosen.add(view)
+    return [
+        Listed(
+            place, classes[place], first + number, tuple(sorted(view for view in chosen if view is not None)) or None
+        )
+        for number, (place, chosen) in enumerate(views.items())
+    ]
+
+
+def _class_names(objects: Iterable[Listed]) -> tuple[str, ...]:
+    pairs = {(listed.label, listed.place.split("/")[0]) for listed in objects}
+    labels, folders = (Counter(part) for part in zip(*pairs, strict=True))
+    names = {label: folder for label, folder in pairs if labels[label] == folders[folder] == 1}
+    return tuple(names.get(label, f"class {label}") for label in range(max(labels) + 1))
