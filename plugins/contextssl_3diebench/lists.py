@@ -1,7 +1,8 @@
 """The lists: which objects belong to which split, and their classes.
 
-An entry of ``train_images.npy`` is ``/<class>/<object>``, as the authors' code reads it, or ``/<class>/<object>/image_3.jpg``
-where single views are listed. ``train_labels.npy`` has a class index for each entry. ``val_`` lists are the test split.
+An entry of ``train_images.npy`` is ``/<class>/<object>``, as the authors' code reads it, or
+``/<class>/<object>/image_3.jpg`` where single views are listed. ``train_labels.npy`` has a class index for each entry.
+The ``val_`` lists are the test split.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from contextssl_cli.errors import CorruptFileError, DataMissingError
 
 PREFIXES = {"train": "train", "test": "val"}
 KINDS = ("images", "labels")
-_VIEW = re.compile(r"image_(\d+)\.jpe?g\Z")
+_VIEW = re.compile(r"image_(\d+)\.jpg\Z")
 
 
 class Listed(NamedTuple):
@@ -70,13 +71,13 @@ def read_lists(lists: Mapping[str, Path]) -> tuple[dict[str, list[Listed]], tupl
         path = lists[f"{prefix}_images"]
         entries, labels = _read_places(path), _read_labels(lists[f"{prefix}_labels"])
         if len(entries) != len(labels):
-            raise CorruptFileError(
-                f"{path} has {len(entries)} entries, {lists[f'{prefix}_labels']} has {len(labels)}; they belong together"
-            )
+            raise CorruptFileError(f"{path} has {len(entries)} entries for {len(labels)} labels; fetch the lists again")
         objects[split] = _objects(path, entries, labels, first=len(seen))
         for listed in objects[split]:
             if listed.place in seen:
-                raise CorruptFileError(f"{path} lists the object {listed.place}, which {seen[listed.place]} has too")
+                raise CorruptFileError(
+                    f"{path} lists the object {listed.place}, which {seen[listed.place].name} has too: views of an object belong to one split"
+                )
             seen[listed.place] = path
     return objects, _class_names(listed for split in objects.values() for listed in split)
 
@@ -123,12 +124,11 @@ def _objects(path: Path, entries: list[str], labels: list[int], first: int) -> l
         if view in chosen or None in chosen:
             raise CorruptFileError(f"{path} lists {entry} twice")
         chosen.add(view)
-    return [
-        Listed(
-            place, classes[place], first + number, tuple(sorted(view for view in chosen if view is not None)) or None
-        )
-        for number, (place, chosen) in enumerate(views.items())
-    ]
+    objects = []
+    for number, (place, chosen) in enumerate(views.items()):
+        named = tuple(sorted(view for view in chosen if view is not None))
+        objects.append(Listed(place, classes[place], first + number, named or None))
+    return objects
 
 
 def _class_names(objects: Iterable[Listed]) -> tuple[str, ...]:

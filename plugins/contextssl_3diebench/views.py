@@ -62,17 +62,19 @@ def read_objects(
 
     Raises:
         DataMissingError: if an image or its latents are missing, unless ``skip``.
-        CorruptFileError: if one cannot be read, unless ``skip``.
+        CorruptFileError: if one cannot be read, or an object has one view, unless ``skip``.
     """
     kept: list[tuple[Listed, View]] = []
     skipped: list[str] = []
     for listed in objects:
         found, faults = _read_object(source / listed.place, listed, views, size, skip=skip)
         skipped += faults
-        if len(found) < 2:
-            skipped += [f"{listed.place}: fewer than two views are left"]
-        else:
+        if len(found) >= 2:
             kept += [(listed, view) for view in found]
+            continue
+        if not skip:
+            raise CorruptFileError(f"{source / listed.place} has one view, two are needed; {_MEND}")
+        skipped.append(f"{source / listed.place}: fewer than two views are left")
     latents = np.array([view.latents[:7] for _, view in kept]).reshape(-1, 7)
     return Samples(
         split,
@@ -117,7 +119,7 @@ def read_latents(path: Path) -> NDArray[np.float64]:
         raise CorruptFileError(f"{path} holds {array.dtype}{list(array.shape)}, expected 7 or 9 numbers; {_MEND}")
     if not np.isfinite(array).all():
         raise CorruptFileError(f"{path} holds NaN or infinite values; {_MEND}")
-    return array.astype(np.float64)
+    return np.asarray(array, dtype=np.float64)
 
 
 def _read_object(folder: Path, listed: Listed, views: int, size: int, *, skip: bool) -> tuple[list[View], list[str]]:
