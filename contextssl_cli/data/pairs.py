@@ -95,14 +95,18 @@ class PairSource:
         Args:
             indices: (N,) the samples of the first views.
             generator: the only source of randomness.
-            nuisance: whether to add the data set's nuisances, as in training.
+            nuisance: whether to add the data set's augmentation and nuisances, as in training.
         """
         partners = self._partners(indices, generator)
-        first, second = self.inputs[indices], self.inputs[partners]
+        first = self.inputs[indices]
+        if nuisance and partners is indices:
+            first = self.task.dataset.augment(first, self.schema, generator)
+        second = first if partners is indices else self.inputs[partners]
+        samples = (first, second)
         if nuisance:
             first = self.task.dataset.nuisance(first, self.schema, generator)
             second = self.task.dataset.nuisance(second, self.schema, generator)
-        drawn = {a.name: self._draw_latents(a, indices, partners, generator) for a in self.task.actions}
+        drawn = {a.name: self._draw_latents(a, indices, partners, samples, generator) for a in self.task.actions}
         for action in self._applied:
             first = action.apply(first, drawn[action.name][0], self.schema)
             second = action.apply(second, drawn[action.name][1], self.schema)
@@ -126,14 +130,22 @@ class PairSource:
         return found[0] if found else None
 
     def _draw_latents(
-        self, action: ActionType, indices: Tensor, partners: Tensor, generator: Generator
+        self,
+        action: ActionType,
+        indices: Tensor,
+        partners: Tensor,
+        samples: tuple[Tensor, Tensor],
+        generator: Generator,
     ) -> tuple[Tensor, Tensor]:
         if action.recorded:
             return self._latents[action.name][indices], self._latents[action.name][partners]
-        first, second = (action.sample(self.inputs[rows], self.schema, generator) for rows in (indices, partners))
+        first, second = (action.sample(views, self.schema, generator) for views in samples)
         return first, second
 
     def _partners(self, indices: Tensor, generator: Generator) -> Tensor:
+        if self._matches is not None:
+            drawn = torch.randint(self._matches.shape[1], (len(indices),), generator=generator)
+            return self._matches[indices, drawn]
         if not any(action.recorded for action in self.task.actions):
             return indices
         # The k-th of the other views, counted from the sample itself around the object's views.

@@ -146,6 +146,14 @@ class Dataset(ABC):
             CorruptFileError: if it is not what it should be.
         """
 
+    def augment(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
+        """Random changes of a sample in training, before its two views are made: both share them; none by default.
+
+        A mirror image belongs here: were the views mirrored each by itself, the place of a crop would mean nothing.
+        Views that are recorded are left as they are.
+        """
+        return inputs
+
     def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         """Random changes of a view during training that no action describes; none by default."""
         return inputs

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from contextssl_cifar10.classes import CLASSES, MEAN, SIZE, STD
-from contextssl_cifar10.tree import check_complete, listed, place, tree_samples
-from contextssl_cli.errors import DataMissingError
+from contextssl_cifar10.batches import batch_samples
+from contextssl_cifar10.classes import CLASSES, COUNTS, DIGEST, MEAN, PAGE, SIZE, STD, URL
+from contextssl_cifar10.files import Found, find_files
+from contextssl_cifar10.tree import check_complete, tree_samples
 from contextssl_cli.files import file_hash
 from contextssl_cli.plugin import Dataset, Options, Prepared, Schema
-from contextssl_cli.plugin.sources import archive_members
+from contextssl_cli.plugin.sources import download
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -43,16 +45,16 @@ class Cifar10(Dataset):
     }  # fmt: skip
     probing: ClassVar[dict[str, Any]] = {"action_batch_size": 512, "label_batch_size": 256}
 
-    def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
-        """Mirror every other view: a class looks the same from left and right."""
+    def augment(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
+        """Mirror every other image: a class looks the same from left and right."""
         from contextssl_cli.data.nuisance import horizontal_flip
 
         return horizontal_flip(inputs, generator)
 
     def prepare(self, source: Path | None, options: Cifar10Options) -> Prepared:
         """Read the batches or the tree."""
-        if source is None or not source.exists():
-            raise DataMissingError(f"--source {source} does not exist")
+        source = source or download({URL: DIGEST}, self.name, PAGE, resume=True) / URL.rpartition("/")[2]
+        found = find_files(source)
         schema = Schema(
             dataset=self.name,
             modality=self.modality,
@@ -62,13 +64,16 @@ class Cifar10(Dataset):
             mean=MEAN,
             std=STD,
         )
-        files: dict[Any, Any] = {}
-        if source.is_dir():
-            files = listed(source)
-        else:
-            for name, data in archive_members(source, lambda name: place(name, source) is not None):
-                files[place(name, source)] = data
-        check_complete(files, source)
-        samples = tree_samples(files, source, skip_corrupt=options.skip_corrupt)
-        sources = {} if source.is_dir() else {source.name: file_hash(source)}
-        return Prepared(schema, samples, sources)
+        sources = {source.name: file_hash(source)} if source.is_file() else {}
+        if found.batches:
+            return Prepared(schema, batch_samples(found.batches, source), sources, notes={"format": "batches"})
+        check_complete(found.images, source)
+        samples = tree_samples(found.images, source, skip_corrupt=options.skip_corrupt)
+        return Prepared(schema, samples, sources, notes={"format": "image files"} | _incomplete(found))
+
+
+def _incomplete(found: Found) -> dict[str, str]:
+    counts = Counter(at.split for at in found.images)
+    if counts == COUNTS:
+        return {}
+    return {"not the whole of CIFAR-10": ", ".join(f"{counts[split]:,} {split} images" for split in COUNTS)}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Generator, Tensor
 
 from contextssl_cli.data.pairs import PairBatch, PairSource, seeded
-from contextssl_cli.errors import CorruptFileError
+from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.plugin import ActionType, Dataset, Options, Prepared, Schema
 from contextssl_cli.plugin.task import Task
 from tests import tiny
@@ -198,3 +198,55 @@ def test_moving_a_batch_keeps_what_is_in_it() -> None:
     batch = source(Shift()).draw(torch.arange(3), seeded(0), nuisance=False)
     assert equal(batch.to(torch.device("cpu")), batch)
     assert len(batch) == 3
+
+
+class Mirrored(Rows):
+    """Half of its samples change sign before the views are made."""
+
+    name = "mirrored"
+
+    def augment(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
+        return inputs * (1 - 2 * torch.randint(2, (len(inputs), 1), generator=generator))
+
+    def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
+        return inputs
+
+
+def test_an_augmentation_is_shared_by_both_views_and_only_in_training() -> None:
+    rows = torch.arange(1, 11)
+    pairs = PairSource(Task(Mirrored(), (Shift(),)), SCHEMA, torch.ones(11, 2), torch.arange(11), {})
+    batch = pairs.draw(rows, seeded(0), nuisance=True)
+    assert torch.equal(batch.x[:, 1], batch.y[:, 1])
+    assert set(batch.x[:, 1].tolist()) == {-1.0, 1.0}
+    assert set(pairs.draw(rows, seeded(0), nuisance=False).x[:, 1].tolist()) == {1.0}
+
+
+def test_recorded_views_are_not_augmented() -> None:
+    views = torch.ones(6, 2)
+    latents = {"pose": torch.arange(6.0)[:, None]}
+    pairs = PairSource(Task(Mirrored(), (Pose(),)), SCHEMA, views, torch.tensor([0, 0, 1, 1, 2, 2]), latents)
+    assert torch.equal(pairs.draw(torch.arange(6), seeded(0), nuisance=True).x, views)
+
+
+class Neighbour(Shift):
+    """Its second view is the next sample, or the one after it."""
+
+    name = "neighbour"
+
+    def partners(self, inputs: Tensor, schema: Schema) -> Tensor:
+        rows = torch.arange(len(inputs))
+        return torch.stack([rows + 1, rows + 2], dim=1) % len(inputs)
+
+
+def test_an_action_type_may_pair_the_samples_by_itself() -> None:
+    pairs, rows = source(Neighbour()), torch.arange(8).repeat(20)
+    batch = pairs.draw(rows, seeded(0), nuisance=False)
+    steps = (batch.y[:, 1] - batch.x[:, 1]).long()
+    assert set(steps.tolist()) == {1, 2}
+    within = pairs.subset(torch.tensor([4, 7, 9]))
+    assert set(within.draw(torch.zeros(20, dtype=torch.long), seeded(0), nuisance=False).y[:, 1].tolist()) == {7.0, 9.0}
+
+
+def test_an_action_type_that_pairs_by_itself_stands_alone() -> None:
+    with pytest.raises(UsageError, match="neighbour pairs the samples by itself"):
+        source(Neighbour(), Double()).draw(torch.arange(3), seeded(0), nuisance=False)
