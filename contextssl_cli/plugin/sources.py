@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import lzma
+import functools
 import os
-import tarfile
-import zlib
-from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
-from typing import Self
+from pathlib import Path
 
 from contextssl_cli import paths
 from contextssl_cli.errors import CorruptFileError, DataMissingError
 from contextssl_cli.files import file_hash
 
-LARGEST_MEMBER = 64 << 20
-"""Bytes of a file in an archive that is read into memory."""
+_TIMEOUT = 30  # seconds without a byte
 _CHUNK = 1 << 20
 
 
@@ -48,13 +43,14 @@ def check_digest(path: Path, algorithm: str, expected: str) -> None:
         )
 
 
-def download(urls: dict[str, str], dataset: str, page: str) -> Path:
+def download(urls: dict[str, str], dataset: str, page: str, *, resume: bool = False) -> Path:
     """Download files into the cache, each checked against its digest; return their folder.
 
     Args:
         urls: ``algorithm:digest`` by URL.
         dataset: name of the data set, for the cache folder and messages.
         page: where a user finds the files in a browser.
+        resume: of a download that breaks off, keep what came and go on from there the next time; for large files.
 
     Raises:
         DataMissingError: if a file cannot be fetched; the message names ``--source``.
@@ -65,11 +61,14 @@ def download(urls: dict[str, str], dataset: str, page: str) -> Path:
 
     folder = paths.make_folder(paths.cache() / dataset)
     for url, digest in urls.items():
+        name = url.rpartition("/")[2]
+        downloader = functools.partial(_resumed, part=folder / f"{name}.part") if resume else None
         try:
-            pooch.retrieve(url, known_hash=digest, fname=url.rsplit("/", 1)[-1], path=folder)
+            pooch.retrieve(url, known_hash=digest, fname=name, path=folder, downloader=downloader)
         except requests.RequestException as error:
+            again = "; what came is kept: run the same command again, or" if resume else ";"
             raise DataMissingError(
-                f"cannot download {url} ({type(error).__name__}); fetch the files from {page} and name "
+                f"cannot download {url} ({type(error).__name__}){again} fetch the files from {page} and name "
                 f"their folder: contextssl prepare {dataset} --source DIR"
             ) from error
         except ValueError as error:
@@ -80,72 +79,23 @@ def download(urls: dict[str, str], dataset: str, page: str) -> Path:
     return folder
 
 
+def _resumed(url: str, target: str, _: object, *, part: Path) -> None:
+    """Download into ``part``, from where it ends, and move it to ``target`` when it is whole (a downloader of pooch)."""
+    import requests
+
+    have = part.stat().st_size if part.exists() else 0
+    # Unpacked on the way, the bytes that came would not tell where to go on.
+    headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
+    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
+        if answer.status_code != requests.codes.requested_range_not_satisfiable:  # else it is whole already
+            answer.raise_for_status()
+            goes_on = answer.status_code == requests.codes.partial_content
+            with part.open("ab" if goes_on else "wb") as file:
+                for chunk in answer.iter_content(_CHUNK):
+                    file.write(chunk)
+    part.replace(target)
+
+
 def printable(path: str | Path) -> str:
     """A path for a message: bytes that are not UTF-8 become escapes such as ``\\xff``."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def archive_members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
-    """The wanted files of a tar archive, in its order, read from it without writing anything.
-
-    Every member is checked, wanted or not.
-
-    Args:
-        path: the archive, also compressed by gzip, bzip2 or xz.
-        wanted: tells by the name of a member, without a leading ``./``, whether to read it.
-
-    Yields:
-        Name and content.
-
-    Raises:
-        CorruptFileError: if the archive is cut off, or a member is a link or points outside.
-    """
-    try:
-        with tarfile.open(path, tarinfo=_StrictInfo) as archive:
-            for member in archive:
-                name = _inner_name(member, path)
-                if member.isfile() and wanted(name):
-                    yield name, _content(archive, member, path)
-            while archive.fileobj.read(_CHUNK):  # a compressed file ends with a check of its content
-                pass
-    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
-        raise CorruptFileError(
-            f"{path} is no whole tar archive ({error}): it is cut off or damaged; fetch it again"
-        ) from error
-
-
-class _StrictInfo(tarfile.TarInfo):
-    """A header that cannot be read is an error; tarfile itself takes it for the end of the archive."""
-
-    @classmethod
-    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
-        try:
-            return super().fromtarfile(archive)
-        except tarfile.EOFHeaderError:
-            raise
-        except tarfile.HeaderError as error:
-            raise tarfile.ReadError(str(error)) from error
-
-
-def _inner_name(member: tarfile.TarInfo, path: Path) -> str:
-    """The name of a member without a leading ``./``, if it stays inside."""
-    name = PurePosixPath(member.name)
-    if name.is_absolute() or ".." in name.parts or "\\" in member.name:
-        raise CorruptFileError(
-            f"{path} holds {printable(member.name)!r}, which points outside; nothing was unpacked: do not trust it"
-        )
-    if not (member.isfile() or member.isdir()):
-        raise CorruptFileError(
-            f"{path} holds {printable(member.name)!r}, which is a link or a device, expected files and folders; "
-            "nothing was unpacked: do not trust it"
-        )
-    return str(name)
-
-
-def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> bytes:
-    if member.size > LARGEST_MEMBER:
-        raise CorruptFileError(
-            f"{path}: {printable(member.name)} has {member.size:,} bytes, expected {LARGEST_MEMBER:,} at most"
-        )
-    reader = archive.extractfile(member)
-    return reader.read() if reader else b""

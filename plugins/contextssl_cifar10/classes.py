@@ -1,10 +1,14 @@
-"""The classes and the size of CIFAR-10."""
+"""What is known of CIFAR-10 before it is read."""
 
 from __future__ import annotations
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 """In the order of the canonical labels, 0 to 9."""
 SIZE = 32
+COUNTS = {"train": 50_000, "test": 10_000}
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
-"""Of the 50,000 training images, in [0, 1]; measured on the canonical batches."""
-EXPECTED = "cifar-10-batches-py/ or a tree train/<class>/, test/<class>/ of .jpg and .png files"
+"""Of the training images, in [0, 1]; as published for the canonical batches."""
+PAGE = "https://www.cs.toronto.edu/~kriz/cifar.html"
+URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+DIGEST = "md5:c58f30108f718f92721af3b95e74349a"
+EXPECTED = "cifar-10-batches-py/, or train/<class>/ and test/<class>/ with .jpg or .png files, or a tar.gz of either"

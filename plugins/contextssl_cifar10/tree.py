@@ -1,10 +1,10 @@
-"""CIFAR-10 as image files, ``train/<class>/*.jpg`` and ``test/<class>/*.jpg``: a folder, or a tar archive of it."""
+"""CIFAR-10 as image files, ``train/<class>/*.jpg`` and ``test/<class>/*.jpg``."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from contextssl_cifar10.classes import CLASSES, EXPECTED, SIZE
 from contextssl_cli.errors import CorruptFileError, DataMissingError, suggestion
 from contextssl_cli.plugin import Samples
+from contextssl_cli.plugin.archives import Reader
 from contextssl_cli.plugin.sources import printable
 from contextssl_cli.store.dataset import SPLITS
 
@@ -29,38 +30,32 @@ class Place(NamedTuple):
 
 
 def place(name: str, source: Path) -> Place | None:
-    """The place of the file ``name``, a path with or without a folder around the tree; None for what is no image.
+    """The place of a file.
+
+    Args:
+        name: path from the source, parted by ``/``; there may be one folder around the tree.
+        source: for messages.
+
+    Returns:
+        None for what is no image, is hidden, or stands outside of ``train/`` and ``test/``.
 
     Raises:
-        CorruptFileError: if it is an image that stands elsewhere than ``train/<class>/`` or ``test/<class>/``.
+        CorruptFileError: if it is an image of ``train/`` or ``test/`` that stands in no class's folder.
     """
-    parts = PurePosixPath(name).parts
-    if PurePosixPath(name).suffix.lower() not in SUFFIXES or any(part.startswith(".") for part in parts):
+    parts = name.split("/")
+    if parts[0] not in SPLITS:
+        del parts[0]
+    if not name.lower().endswith(SUFFIXES) or not parts or parts[0] not in SPLITS or "/." in f"/{name}":
         return None
-    if len(parts) not in (3, 4) or parts[-3] not in SPLITS:
-        raise CorruptFileError(f"{source} holds the image {printable(name)}, expected {EXPECTED}")
-    split, label, file = parts[-3:]
+    if len(parts) != 3:
+        raise CorruptFileError(f"{source} holds {printable(name)}, which stands in no class's folder; expected {EXPECTED}")
+    split, label, file = parts
     if label not in CLASSES:
         raise CorruptFileError(
             f"{source} holds the folder {split}/{printable(label)}, which is no class of CIFAR-10: "
             f"{suggestion(label, CLASSES)}"
         )
     return Place(split, file, label)
-
-
-def listed(root: Path) -> dict[Place, Path]:
-    """The image files of a folder.
-
-    Raises:
-        CorruptFileError: if one of them does not stand in the folder of a class.
-    """
-    found = {}
-    for split in SPLITS:
-        for path in (root / split).rglob("*"):
-            at = place(path.relative_to(root).as_posix(), root)
-            if at and path.is_file():
-                found[at] = path
-    return found
 
 
 def check_complete(places: Iterable[Place], source: Path) -> None:
@@ -76,11 +71,11 @@ def check_complete(places: Iterable[Place], source: Path) -> None:
                 raise DataMissingError(f"{source} has no images in {split}/{label}/, expected {EXPECTED}")
 
 
-def tree_samples(files: Mapping[Place, bytes | Path], source: Path, *, skip_corrupt: bool) -> Iterator[Samples]:
+def tree_samples(files: Mapping[Place, Reader], source: Path, *, skip_corrupt: bool) -> Iterator[Samples]:
     """The images in the order of their places, in batches.
 
     Args:
-        files: bytes of the images, or where they stand.
+        files: readers of the image files.
         source: for messages.
         skip_corrupt: leave out what cannot be read, and say so in the samples.
 
@@ -93,13 +88,12 @@ def tree_samples(files: Mapping[Place, bytes | Path], source: Path, *, skip_corr
             yield _batch(places[start : start + BATCH], files, source, skip_corrupt)
 
 
-def _batch(places: list[Place], files: Mapping[Place, bytes | Path], source: Path, skip_corrupt: bool) -> Samples:
+def _batch(places: list[Place], files: Mapping[Place, Reader], source: Path, skip_corrupt: bool) -> Samples:
     images = np.empty((len(places), SIZE, SIZE, 3), np.uint8)
     labels, skipped = [], []
     for at in places:
-        data = files[at]
         try:
-            images[len(labels)] = decode_exact(data if isinstance(data, bytes) else data.read_bytes())
+            images[len(labels)] = decode_exact(files[at]())
         except (ValueError, OSError) as error:
             name = printable(f"{at.split}/{at.label}/{at.file}")
             if not skip_corrupt:

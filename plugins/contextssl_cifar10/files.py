@@ -1,0 +1,68 @@
+"""What a source holds, a folder or a tar archive: the canonical batches, image files, or neither."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from contextssl_cifar10.batches import BATCHES
+from contextssl_cifar10.tree import Place, place
+from contextssl_cli.errors import CorruptFileError, DataMissingError
+from contextssl_cli.plugin.archives import Reader, archive_files
+from contextssl_cli.plugin.sources import printable
+from contextssl_cli.store.dataset import SPLITS
+
+_FOLDERS = (*SPLITS, "cifar-10-batches-py")
+
+
+@dataclass
+class Found:
+    """Readers of the files that matter.
+
+    Attributes:
+        batches: by name, without its folder.
+        images: by place.
+    """
+
+    batches: dict[str, Reader] = field(default_factory=dict)
+    images: dict[Place, Reader] = field(default_factory=dict)
+
+
+def find_files(source: Path) -> Found:
+    """List a folder, or read an archive into memory.
+
+    Raises:
+        DataMissingError: if the source is not there.
+        CorruptFileError: if the archive is damaged or unsafe, or an image has no place in the tree.
+    """
+    if not source.exists():
+        raise DataMissingError(f"--source {source} does not exist")
+    in_archive = source.is_file()
+    found = Found()
+    for name, read in archive_files(source) if in_archive else _folder_files(source):
+        base, at = name.rpartition("/")[2], place(name, source)
+        if base not in BATCHES and not at:
+            continue
+        if base in found.batches or at in found.images:
+            raise CorruptFileError(f"{source} holds {printable(name)} twice, expected each file once")
+        reader = partial(bytes, read()) if in_archive else read
+        if at:
+            found.images[at] = reader
+        else:
+            found.batches[base] = reader
+    return found
+
+
+def _folder_files(root: Path) -> Iterator[tuple[str, Reader]]:
+    """Names and readers of the files directly in a folder and below the ones that may belong to CIFAR-10."""
+    for path in root.iterdir():
+        if path.name in _FOLDERS:
+            for folder, _, names in os.walk(path, followlinks=True):
+                for name in names:
+                    file = Path(folder, name)
+                    yield file.relative_to(root).as_posix(), file.read_bytes
+        else:
+            yield path.name, path.read_bytes
