@@ -72,7 +72,7 @@ def _inner_name(member: tarfile.TarInfo, path: Path) -> str:
     parts = member.name.split("/")
     if member.name.startswith("/") or ".." in parts or "\\" in member.name:
         raise CorruptFileError(
-            f"{path} holds {printable(member.name)!r}, which points outside of it; nothing was unpacked: do not trust it"
+            f"{path} holds {printable(member.name)!r}, which points outside; nothing was unpacked: do not trust it"
         )
     if not (member.isfile() or member.isdir()):
         raise CorruptFileError(

@@ -80,12 +80,12 @@ def download(urls: dict[str, str], dataset: str, page: str, *, resume: bool = Fa
 
 
 def _resumed(url: str, target: str, _: object, *, part: Path) -> None:
-    """Download into ``part``, from where it ends, and move it to ``target`` when it is whole (a downloader of pooch)."""
+    """A downloader for pooch: go on where ``part`` ends, and move it to ``target`` when it is whole."""
     import requests
 
     have = part.stat().st_size if part.exists() else 0
     # Unpacked on the way, the bytes that came would not tell where to go on.
-    headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
         if answer.status_code != requests.codes.requested_range_not_satisfiable:  # else it is whole already
             answer.raise_for_status()
@@ -97,5 +97,5 @@ def _resumed(url: str, target: str, _: object, *, part: Path) -> None:
 
 
 def printable(path: str | Path) -> str:
-    """A path for a message: bytes that are not UTF-8 become escapes such as ``\\xff``."""
+    """A path for a message; bytes that are not UTF-8 are escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -6,7 +6,7 @@ import io
 import pickle  # only its reader, below, with every name replaced
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +99,7 @@ def _reconstruct(*_: Any) -> _Array:
 class _Unpickler(pickle.Unpickler):
     """Knows the three names that an array needs, each as a stand-in, and refuses all others."""
 
-    _KNOWN = {
+    _KNOWN: ClassVar = {
         ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
         ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
         ("numpy", "ndarray"): _Array,
@@ -115,4 +115,4 @@ class _Unpickler(pickle.Unpickler):
         try:
             return self._KNOWN[module, name]
         except KeyError:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no image needs: do not trust it") from None
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}: do not trust it") from None

@@ -48,7 +48,9 @@ def place(name: str, source: Path) -> Place | None:
     if not name.lower().endswith(SUFFIXES) or not parts or parts[0] not in SPLITS or "/." in f"/{name}":
         return None
     if len(parts) != 3:
-        raise CorruptFileError(f"{source} holds {printable(name)}, which stands in no class's folder; expected {EXPECTED}")
+        raise CorruptFileError(
+            f"{source} holds {printable(name)}, outside of the folders of classes; expected {EXPECTED}"
+        )
     split, label, file = parts
     if label not in CLASSES:
         raise CorruptFileError(
@@ -90,7 +92,8 @@ def tree_samples(files: Mapping[Place, Reader], source: Path, *, skip_corrupt: b
 
 def _batch(places: list[Place], files: Mapping[Place, Reader], source: Path, skip_corrupt: bool) -> Samples:
     images = np.empty((len(places), SIZE, SIZE, 3), np.uint8)
-    labels, skipped = [], []
+    labels: list[int] = []
+    skipped: list[str] = []
     for at in places:
         try:
             images[len(labels)] = decode_exact(files[at]())
@@ -117,14 +120,14 @@ def decode_exact(data: bytes) -> NDArray[np.uint8]:
     Raises:
         ValueError: if the bytes are no image, cut off, or of another size.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
             if image.size != (SIZE, SIZE):
                 raise ValueError(f"it has {image.width} x {image.height} pixels, expected {SIZE} x {SIZE}")
             return np.asarray(image.convert("RGB"))
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise ValueError("it is no JPEG or PNG image") from error
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(str(error)) from error
