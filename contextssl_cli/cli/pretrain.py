@@ -35,6 +35,13 @@ def pretrain(
     batch_size: Annotated[int | None, typer.Option("--batch-size", min=2, help="Pairs a step.")] = None,
     lr: Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of everything that is drawn.")] = None,
+    sensitive: Annotated[
+        str | None, typer.Option("--sensitive", help="The attribute that the action type of a table changes.")
+    ] = None,
+    pairing: Annotated[
+        str | None,
+        typer.Option("--pairing", help="How it pairs records: alone, counterfactual or matched."),
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Any other setting as key=value; docs/configuration lists them.")
     ] = None,
@@ -49,16 +56,38 @@ def pretrain(
     named = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed}
     flags = {key: value for key, value in named.items() if value is not None}
     flags |= dict(parse_setting(text) for text in settings or [])
-    asked: Asked = {"preset": preset, "file": config, "flags": flags}
+    chosen = {name: value for name, value in {"sensitive": sensitive, "pairing": pairing}.items() if value is not None}
+
+    def asked(task: Task) -> Asked:
+        return {"preset": preset, "file": config, "flags": flags | _of_actions(task, chosen)}
+
     if resume:
         if store or force:
             raise UsageError("--resume goes on with the run's own store and replaces nothing: drop --store and --force")
-        _resume(out, plugin, lambda task: asked_settings(task.dataset, **asked), device, dry_run=dry_run)
+        _resume(out, plugin, lambda task: asked_settings(task.dataset, **asked(task)), device, dry_run=dry_run)
         return
     if plugin is None:
         raise UsageError("name what to train on: --plugin <dataset>-<action>; contextssl plugins lists both")
     task = resolve_task(plugin)
-    _start(task, resolve_config(task.dataset, **asked), store, out, device, force=force, dry_run=dry_run)
+    settled = resolve_config(task.dataset, **asked(task))
+    task = resolve_task(plugin, options=settled.actions)
+    settled = settled.model_copy(update={"actions": task.options})
+    _start(task, settled, store, out, device, force=force, dry_run=dry_run)
+
+
+def _of_actions(task: Task, chosen: dict[str, str]) -> dict[str, Any]:
+    """Flags that are short for an option of an action type, as settings."""
+    found = {}
+    for option, value in chosen.items():
+        names = [action.name for action in task.actions if option in action.options.model_fields]
+        if not names:
+            known = ", ".join(action.name for action in task.actions)
+            raise UsageError(
+                f"--{option}: no action type of {task.name} ({known}) has that option; contextssl plugins lists those "
+                "that work on tables, such as attribute"
+            )
+        found |= {f"actions.{name}.{option}": value for name in names}
+    return found
 
 
 class Asked(TypedDict):

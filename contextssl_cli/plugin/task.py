@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from contextssl_cli.errors import UsageError, suggestion
 from contextssl_cli.plugin.kinds import ActionType, Dataset
@@ -27,12 +29,26 @@ class Task:
         single = tuple((action.name,) for action in self.actions)
         return single if len(single) > 1 else (*single, ())
 
+    @property
+    def options(self) -> dict[str, dict[str, Any]]:
+        """The options in force by action type, as ``run.json`` keeps them; only of those that have any."""
+        chosen = {action.name: action.chosen.model_dump(mode="json") for action in self.actions}
+        return {name: values for name, values in chosen.items() if values}
 
-def resolve_task(name: str, plugins: Registry | None = None) -> Task:
+
+def resolve_task(
+    name: str, plugins: Registry | None = None, *, options: Mapping[str, Mapping[str, Any]] | None = None
+) -> Task:
     """Find the data set and the action types that a task's name stands for.
 
+    Args:
+        name: ``<dataset>-<action>[-<action>...]``.
+        plugins: by default those that are installed.
+        options: of the action types, by name. They go over those of the data set (``Dataset.training["actions"]``),
+            and these over the action type's own defaults.
+
     Raises:
-        UsageError: if a part is unknown (with a suggestion), missing or doubled.
+        UsageError: if a part is unknown (with a suggestion), missing or doubled; or an option is wrong.
         PluginError: if a part belongs to a plugin that failed to load.
     """
     plugins = plugins or registry()
@@ -44,7 +60,20 @@ def resolve_task(name: str, plugins: Registry | None = None) -> Task:
         raise UsageError(f"{name!r} names no action type; write for example {example} ({suggestion('', usable)})")
     if len(set(action_names)) < len(action_names):
         raise UsageError(f"{name!r} names an action type twice")
-    return Task(dataset, tuple(plugins.action(dataset, action) for action in action_names))
+    actions = tuple(plugins.action(dataset, action) for action in action_names)
+    return Task(dataset, _configured(actions, dataset, options or {}))
+
+
+def _configured(
+    actions: tuple[ActionType, ...], dataset: Dataset, options: Mapping[str, Mapping[str, Any]]
+) -> tuple[ActionType, ...]:
+    known = [action.name for action in actions]
+    for name in options:
+        if name not in known:
+            raise UsageError(f"actions.{name}: this task has no such action type: {suggestion(name, known)}")
+    defaults = dataset.training.get("actions", {})
+    values = ({**defaults.get(action.name, {}), **options.get(action.name, {})} for action in actions)
+    return tuple(action.configured(own) if own else action for action, own in zip(actions, values, strict=True))
 
 
 def environment_name(environment: tuple[str, ...]) -> str:

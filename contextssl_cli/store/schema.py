@@ -25,12 +25,31 @@ class Column(BaseModel):
     std: float = 1.0
     attribute: str | None = None
     """The sensitive attribute that this column holds, if any."""
+    linked: dict[str, dict[str, dict[str, str]]] = {}
+    """What changes with an attribute: by attribute, by the category that it takes, old value: new value.
+
+    ``{"gender": {"Female": {"Husband": "Wife"}, "Male": {"Wife": "Husband"}}}`` on a column ``relationship`` says that a
+    record that becomes Female has Wife where it had Husband. Values that are not named stay.
+    """
 
     @model_validator(mode="after")
     def _check_width(self) -> Self:
         width = len(self.categories) if self.kind == "categorical" else 1
         if self.stop - self.start != width:
             raise ValueError(f"column {self.name!r} takes {self.stop - self.start} places, expected {width}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_linked(self) -> Self:
+        for attribute, by_category in self.linked.items():
+            for category, values in by_category.items():
+                where = f"column {self.name!r}, linked to {attribute} = {category}"
+                for value in (*values, *values.values()):
+                    if value not in self.categories:
+                        raise ValueError(f"{where}: {value!r} is none of its categories")
+                for old, new in values.items():
+                    if new in values:
+                        raise ValueError(f"{where}: {old!r} becomes {new!r}, which changes too; name its last value")
         return self
 
 
@@ -62,6 +81,20 @@ class Schema(BaseModel):
     def _check_storage(self) -> Self:
         if self.storage == "encoded" and (self.dtype != "uint8" or len(self.shape) != 3 or self.shape[-1] != 3):
             raise ValueError("encoded inputs are uint8 images of the shape (height, width, 3)")
+        return self
+
+    @model_validator(mode="after")
+    def _check_links(self) -> Self:
+        for column in self.columns:
+            for attribute, by_category in column.linked.items():
+                holder = self.column_of(attribute)
+                if holder is None or holder is column:
+                    raise ValueError(f"column {column.name!r} is linked to {attribute!r}, which no other column holds")
+                unknown = set(by_category) - set(holder.categories)
+                if unknown:
+                    raise ValueError(
+                        f"column {column.name!r} is linked to {attribute} = {min(unknown)!r}: no such category"
+                    )
         return self
 
     def column_of(self, attribute: str) -> Column | None:

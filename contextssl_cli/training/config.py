@@ -65,6 +65,8 @@ class TrainConfig(BaseModel):
     checkpoint_every: int = Field(default=200, ge=1)
     """Steps between checkpoints."""
     model: ModelConfig = ModelConfig()
+    actions: dict[str, dict[str, Any]] = {}
+    """Options of the action types, by name: those that the user names; a run keeps all that were in force."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -114,13 +116,18 @@ def resolve_config(
         flags: values from the command line, by key; ``model.width`` names a nested one.
         environ: by default the process environment.
 
+    Returns:
+        The configuration. Its ``actions`` are what the user asks for: ``resolve_task`` checks them, and puts them over
+        what the data set has for the task's action types.
+
     Raises:
         UsageError: on an unknown key or a value that does not fit.
         DataMissingError, CorruptFileError: if the file is missing or not TOML.
     """
     asked = asked_settings(dataset, preset=preset, file=file, flags=flags, environ=environ)
     _check_keys(dataset.training)
-    return _validated(_merge(dataset.training, asked))
+    defaults = {key: value for key, value in dataset.training.items() if key != "actions"}
+    return _validated(_merge(defaults, asked))
 
 
 def asked_settings(
@@ -163,9 +170,10 @@ def changed_settings(config: TrainConfig, asked: Mapping[str, Any]) -> dict[str,
     Raises:
         UsageError: if a value does not fit.
     """
-    before = config.model_dump()
-    after = _flat(_validated(_merge(before, asked)).model_dump())
-    return {key: (value, after[key]) for key, value in _flat(before).items() if value != after[key]}
+    old = config.model_dump()
+    before, after = _flat(old), _flat(_validated(_merge(old, asked)).model_dump())
+    keys = dict.fromkeys([*before, *after])
+    return {key: (before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)}
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -232,14 +240,13 @@ def _parse_value(text: str) -> Any:
 def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in values.items():
-        group, dot, name = key.partition(".")
-        if dot:
-            nested = result.setdefault(group, {})
-            if not isinstance(nested, dict):
+        *groups, name = key.split(".")
+        place = result
+        for group in groups:
+            place = place.setdefault(group, {})
+            if not isinstance(place, dict):
                 raise UsageError(f"configuration: {group} is a group of settings, not one; set {key}")
-            nested[name] = value
-        else:
-            result[key] = value
+        place[name] = value
     return result
 
 
@@ -258,7 +265,7 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def _check_keys(layer: Mapping[str, Any]) -> None:
     known = set(TrainConfig.model_fields) | {f"model.{name}" for name in ModelConfig.model_fields}
     for key in _flat(layer):
-        if key not in known:
+        if key not in known and not key.startswith("actions."):  # those are the task's, which knows them
             raise UsageError(f"configuration: there is no key {key!r}: {suggestion(key, known)}")
 
 
@@ -266,7 +273,7 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
-            flat |= {f"{key}.{name}": item for name, item in value.items()}
+            flat |= {f"{key}.{name}": item for name, item in _flat(value).items()}
         else:
             flat[key] = value
     return flat

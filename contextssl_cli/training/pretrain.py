@@ -27,13 +27,14 @@ def start_run(task: Task, store: Store, config: TrainConfig, out: Path | None = 
     Args:
         task: data set and action types.
         store: the prepared data.
-        config: resolved.
+        config: resolved. Its ``actions`` are those that ``task`` was resolved with, or empty.
         out: the folder; by default one under ``CONTEXTSSL_HOME/runs``.
         force: replace a run that stands there.
 
     Raises:
         UsageError: if ``out`` is taken, or the configuration or the action types do not fit the data.
     """
+    config = _with_options(config, task)
     space = ActionSpace.of(task, store.schema)
     _check_fit(config, space, store)
     record = RunRecord(
@@ -47,6 +48,19 @@ def start_run(task: Task, store: Store, config: TrainConfig, out: Path | None = 
         versions=versions(),
     )
     return Run.create(out or new_run_folder(task.name, config.seed), record, force=force)
+
+
+def _with_options(config: TrainConfig, task: Task) -> TrainConfig:
+    """The configuration with all options of the task's action types, as the run keeps them."""
+    for name, values in config.actions.items():
+        found = task.options.get(name, {})
+        for option, value in values.items():
+            if found.get(option) != value:
+                raise UsageError(
+                    f"the configuration has actions.{name}.{option} = {value}, the task {found.get(option)}: resolve the "
+                    "task with the configuration's options"
+                )
+    return config.model_copy(update={"actions": task.options})
 
 
 def _check_fit(config: TrainConfig, space: ActionSpace, store: Store) -> None:
@@ -81,16 +95,16 @@ def resume_run(folder: Path, task: str | None, asked: Callable[[Task], Mapping[s
 
 
 def run_task(run: Run) -> Task:
-    """The task that a run was trained on.
+    """The task that a run was trained on, its action types with the run's options.
 
     Raises:
-        UsageError: if the run was imported and so has no data set.
+        UsageError: if the run was imported and so has no data set, or the plugin has lost an option of the run.
     """
     if not run.record.task:
         raise UsageError(
             f"{run.folder} was imported and has no data set: it takes adapt --input and context create --from-pairs"
         )
-    return resolve_task(run.record.task)
+    return resolve_task(run.record.task, options=run.record.config.actions)
 
 
 def run_store(run: Run) -> Store:
