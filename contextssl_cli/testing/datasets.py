@@ -37,13 +37,14 @@ def check_dataset(
     Args:
         dataset: the data set.
         source: its source; may be left out only if the data set needs none.
-        options: of ``contextssl prepare``, by field.
+        options: of ``contextssl prepare``, by field; by default the data set's ``trial``.
         checks: collects what was found; without it, the first broken rule is raised.
 
     Raises:
         PluginError: naming the rule that is broken.
     """
     checks = checks or Checks()
+    options = dataset.trial if options is None else options
     check_dataset_definition(dataset, options, checks=checks)
     if dataset.needs_source and source is None:
         raise PluginError(
@@ -60,13 +61,14 @@ def check_dataset_definition(
 
     Args:
         dataset: the data set.
-        options: of ``contextssl prepare``, by field; only a data set whose options have no default needs them.
+        options: of ``contextssl prepare``, by field; by default the data set's ``trial``.
         checks: collects what was found; without it, the first broken rule is raised.
 
     Raises:
         PluginError: naming the rule that is broken.
     """
     checks = checks or Checks()
+    options = dataset.trial if options is None else options
     subject = _subject(dataset)
     with checks.rule(subject, "names"):
         check_names(dataset, "data set")
@@ -81,6 +83,7 @@ def check_dataset_definition(
     defaults: dict[str, Callable[[], object]] = {
         "training": lambda: resolve_config(dataset, environ={}),
         "probing": lambda: probe_config(dataset),
+        "trial": lambda: validated(dataset.options, dataset.trial, title(dataset)),
     }
     for name, resolve in defaults.items():
         with checks.rule(subject, f"{name} defaults"):
@@ -97,8 +100,8 @@ def _subject(dataset: Dataset) -> str:
     return f"data set {getattr(dataset, 'name', None)}"
 
 
-def _check_missing_source(dataset: Dataset, options: Mapping[str, Any] | None) -> None:
-    chosen = validated(dataset.options, options or {}, title(dataset))
+def _check_missing_source(dataset: Dataset, options: Mapping[str, Any]) -> None:
+    chosen = validated(dataset.options, options, title(dataset))
     with tempfile.TemporaryDirectory() as folder:
         for case, source in (("an empty folder", Path(folder)), ("a missing path", Path(folder) / "missing")):
             name = f"{title(dataset)}.prepare"
@@ -116,7 +119,7 @@ def _check_missing_source(dataset: Dataset, options: Mapping[str, Any] | None) -
 
 
 def _check_stores(
-    dataset: Dataset, source: Path | None, options: Mapping[str, Any] | None, folder: Path, checks: Checks
+    dataset: Dataset, source: Path | None, options: Mapping[str, Any], folder: Path, checks: Checks
 ) -> None:
     """Prepare twice, and check the first store."""
     subject, hashes = _subject(dataset), []

@@ -61,7 +61,7 @@ def test_a_data_set_keeps_the_contract(dataset: Dataset) -> None:
 
 @pytest.mark.parametrize("dataset", DATASETS, ids=lambda dataset: dataset.name)
 def test_every_action_type_of_a_data_set_works_on_its_samples(dataset: Dataset, tmp_path: Path) -> None:
-    with prepare(dataset, source_of(dataset), tmp_path / "store.h5") as store:
+    with prepare(dataset, source_of(dataset), tmp_path / "store.h5", options=dataset.trial) as store:
         inputs = to_tensor(store.train.inputs()[:64], store.schema)
         usable = registry().actions_for(dataset)
         for action in usable.values():
@@ -189,6 +189,7 @@ def source(tmp_path: Path) -> Path:
         ("training defaults are not valid", {"training": {"stpes": 5}}),
         ("training defaults are not valid", {"training": {"steps": 0}}),
         ("probing defaults are not valid", {"probing": {"viwes": 2}}),
+        ("trial defaults are not valid", {"trial": {"limit": 3}}),
         ("actions holds", {"actions": (Brighten,)}),
         ("accepts an empty folder",
          {"prepare": lambda s, source, options: Prepared(s.schema(), [s.samples("train"), s.samples("test")])}),
