@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +15,7 @@ from contextssl_cli.plugin import Dataset, Options, Prepared, Samples, Schema
 from contextssl_mimic3 import features
 from contextssl_mimic3.encoding import Feature, codes, encode
 from contextssl_mimic3.events import VitalSigns
-from contextssl_mimic3.labels import TASKS, UNKNOWN, Labels, Reasons, label, treated_stays
+from contextssl_mimic3.labels import TASKS, Labels, Reasons, label, treated_stays
 from contextssl_mimic3.source import Source, find_folder
 from contextssl_mimic3.stays import WINDOW_HOURS, Stays, choose_stays
 
@@ -68,19 +68,18 @@ class Mimic3(Dataset):
             *features.laboratory(tables, stays),
         ]
         columns, inputs = encode(known, training)
-        labels, untold = _told(labels, training)
         schema = Schema(
             dataset=self.name,
             modality=self.modality,
             shape=(inputs.shape[1],),
             dtype="float32",
             columns=columns,
-            tasks={task: TASKS[task] for task in labels},
+            tasks=TASKS,
             attributes={feature.name: feature.known for feature in sensitive},
         )
         attributes = {feature.name: codes(feature, feature.known) for feature in sensitive}
         samples = list(_split(inputs, labels, attributes, stays, training))
-        return Prepared(schema, samples, sources=tables.digests(), notes=_notes(tables, stays, labels, reasons, untold))
+        return Prepared(schema, samples, sources=tables.digests(), notes=_notes(tables, stays, labels, reasons))
 
     def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         """Corrupt each view as SCARF does, so that aligning a pair is not trivial."""
@@ -96,16 +95,6 @@ def _check_splits(tables: Source, training: NDArray[np.bool_]) -> None:
                 f"{tables.folder} holds {len(training)} first intensive-care stays of adults, none of a patient of the "
                 f"{split} split; a larger extract is needed"
             )
-
-
-def _told(labels: Labels, training: NDArray[np.bool_]) -> tuple[Labels, list[str]]:
-    """The tasks that can be learned, and the names of the others: two classes in training, and one stay to test on."""
-    kept = {
-        task: values
-        for task, values in labels.items()
-        if len(set(values[training]) - {UNKNOWN}) == 2 and (values[~training] != UNKNOWN).any()
-    }
-    return kept, [task for task in labels if task not in kept]
 
 
 def _split(
@@ -127,7 +116,7 @@ def _split(
         )
 
 
-def _notes(tables: Source, stays: Stays, labels: Labels, reasons: Reasons, untold: Sequence[str]) -> dict[str, Any]:
+def _notes(tables: Source, stays: Stays, labels: Labels, reasons: Reasons) -> dict[str, Any]:
     notes: dict[str, Any] = {
         "rows": f"{len(stays)} first intensive-care stays of {stays.rows['subject_id'].n_unique()} adults",
         "prediction time": f"{WINDOW_HOURS} hours after the stay began",
@@ -139,6 +128,4 @@ def _notes(tables: Source, stays: Stays, labels: Labels, reasons: Reasons, untol
     for task, values in labels.items():
         classes = {"no": int((values == 0).sum()), "yes": int((values == 1).sum())}
         notes[f"task {task}"] = classes | {f"left out: {reason}": count for reason, count in reasons[task].items()}
-    for task in untold:
-        notes[f"task {task}"] = {"not in the store": "no two classes to learn", **reasons[task]}
     return {name: value for name, value in notes.items() if value}
