@@ -100,5 +100,7 @@ def limited(objects: dict[str, list[Listed]], limit: int | None) -> dict[str, li
         return objects
     test = min(max(1, round(limit * len(objects["test"]) / total)), limit - 1)
     counts = {"train": limit - test, "test": test}
-    return {split: [listed[at * len(listed) // counts[split]] for at in range(min(counts[split], len(listed)))]
-            for split, listed in objects.items()}  # fmt: skip
+    return {
+        split: [listed[at * len(listed) // counts[split]] for at in range(counts[split])]
+        for split, listed in objects.items()
+    }

@@ -20,6 +20,8 @@ from contextssl_cli.errors import CorruptFileError, DataMissingError
 
 PREFIXES = {"train": "train", "test": "val"}
 KINDS = ("images", "labels")
+CLASSES = 10_000
+"""More are no classes, but a number of another meaning, such as a WordNet offset."""
 _VIEW = re.compile(r"image_(\d+)\.jpg\Z")
 
 
@@ -76,7 +78,8 @@ def read_lists(lists: Mapping[str, Path]) -> tuple[dict[str, list[Listed]], tupl
         for listed in objects[split]:
             if listed.place in seen:
                 raise CorruptFileError(
-                    f"{path} lists the object {listed.place}, which {seen[listed.place].name} has too: views of an object belong to one split"
+                    f"{path} lists the object {listed.place}, which {seen[listed.place].name} has too: all views of an "
+                    "object belong to one split"
                 )
             seen[listed.place] = path
     return objects, _class_names(listed for split in objects.values() for listed in split)
@@ -91,8 +94,10 @@ def _read_places(path: Path) -> list[str]:
 
 def _read_labels(path: Path) -> list[int]:
     array = _load(path)
-    if array.dtype.kind not in "iu" or array.ndim != 1 or (array.size and array.min() < 0):
-        raise CorruptFileError(f"{path} holds {array.dtype}{list(array.shape)}, expected class indices from 0 on")
+    if array.dtype.kind not in "iu" or array.ndim != 1:
+        raise CorruptFileError(f"{path} holds {array.dtype}{list(array.shape)}, expected a list of class indices")
+    if array.size and not 0 <= array.min() <= array.max() < CLASSES:
+        raise CorruptFileError(f"{path} has labels from {array.min()} to {array.max()}, expected class indices")
     return [int(label) for label in array]
 
 
