@@ -49,6 +49,7 @@ class Shapes3D(Dataset):
     licence = "MIT (made by this package)"
     needs_source = False
     options = Shapes3DOptions
+    trial: ClassVar[dict[str, Any]] = {"objects": 6, "views": 12, "size": 16}
     actions = (
         RecordedRotation(),
         RecordedDifference("color", 2, "hues of floor and spot light, each 0 to 1; two differences"),

@@ -29,7 +29,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 def test_the_contract_holds() -> None:
-    testing.check_dataset(Shapes3D(), options={"objects": 4, "views": 3, "size": 16})
+    testing.check_dataset(Shapes3D())
 
 
 def test_the_last_fifth_of_the_objects_is_test_data(store: Store) -> None:
