@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from contextssl_cli.errors import CorruptFileError, DataMissingError
 from contextssl_cli.files import file_hash
 
 _TIMEOUT = 30  # seconds without a byte
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16  # bytes; of an answer that breaks off, less than this is lost
+_log = logging.getLogger(__name__)
 
 
 def source_file(source: Path, name: str) -> Path:
@@ -59,10 +61,13 @@ def download(urls: dict[str, str], dataset: str, page: str, *, resume: bool = Fa
     import pooch
     import requests
 
+    pooch.get_logger().setLevel(logging.WARNING)  # it writes to stderr whatever the user asked for
     folder = paths.make_folder(paths.cache() / dataset)
     for url, digest in urls.items():
         name = url.rpartition("/")[2]
         downloader = functools.partial(_resumed, part=folder / f"{name}.part") if resume else None
+        if not (folder / name).exists():
+            _log.info("downloading %s to %s", url, folder)
         try:
             pooch.retrieve(url, known_hash=digest, fname=name, path=folder, downloader=downloader)
         except requests.RequestException as error:
