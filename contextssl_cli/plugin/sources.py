@@ -102,5 +102,6 @@ def _resumed(url: str, target: str, _: object, *, part: Path) -> None:
 
 
 def printable(path: str | Path) -> str:
-    """A path for a message; bytes that are not UTF-8 are escaped."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """A path for a message: what is no text or cannot be shown is escaped."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
