@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import csv
+import functools
 import gzip
 import io
 import os
@@ -15,6 +17,7 @@ import pytest
 
 from contextssl_cli.plugin import Prepared
 from contextssl_mimic3.mimic3 import Mimic3, Mimic3Options
+from contextssl_mimic3.stays import is_test
 
 DEMO = Path(os.environ.get("CONTEXTSSL_DATA", Path(__file__).parents[4] / "shared" / "data")) / "mimic3-demo"
 
@@ -37,8 +40,37 @@ def moment(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%d %H:%M:%S")
 
 
-def made(patients: int = 40) -> Tables:
+def birthday(born: datetime, years: int) -> datetime:
+    """The day on which somebody becomes so old; of the 29th of February, the first of March."""
+    try:
+        return born.replace(year=born.year + years)
+    except ValueError:
+        return born.replace(year=born.year + years, month=3, day=1)
+
+
+def first_stays(tables: Tables) -> list[Row]:
+    """The first stay of each admission of somebody of 18 or older, in the order of the store: training, then test."""
+    born = {row["SUBJECT_ID"]: moment(row["DOB"]) for row in tables["PATIENTS"]}
+    adult = {
+        row["HADM_ID"]
+        for row in tables["ADMISSIONS"]
+        if birthday(born[row["SUBJECT_ID"]], 18) <= moment(row["ADMITTIME"])
+    }
+    stays: dict[str, Row] = {}
+    for row in sorted(tables["ICUSTAYS"], key=lambda row: moment(row["INTIME"]), reverse=True):
+        if row["HADM_ID"] in adult:
+            stays[row["HADM_ID"]] = row
+    ids = {hadm: (int(row["SUBJECT_ID"]), int(hadm)) for hadm, row in stays.items()}
+    return [stays[hadm] for hadm in sorted(stays, key=lambda hadm: (is_test(ids[hadm][0]), *ids[hadm]))]
+
+
+def made(patients: int = 24) -> Tables:
     """Tables of some patients: every second one recorded by CareVue, some with several admissions and stays."""
+    return copy.deepcopy(_made(patients))
+
+
+@functools.cache
+def _made(patients: int) -> Tables:
     chance = random.Random(0)  # noqa: S311 - no secret
     tables: Tables = {name: [] for name in _EVENTS} | {"PATIENTS": [], "ADMISSIONS": [], "ICUSTAYS": []}
     for number in range(patients):

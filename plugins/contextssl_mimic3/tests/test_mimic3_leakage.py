@@ -8,7 +8,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mimic3_tables import Row, Tables, add, clock, column, demo, inputs, labels, made, moment, prepared, read, write
+from mimic3_tables import (
+    Row,
+    Tables,
+    add,
+    clock,
+    column,
+    demo,
+    first_stays,
+    inputs,
+    labels,
+    made,
+    moment,
+    prepared,
+    read,
+    write,
+)
 
 from contextssl_mimic3.tables import TABLES
 
@@ -30,12 +45,6 @@ EVENTS: dict[str, Callable[[datetime], Row]] = {
 """An event of each table that has a time, at a time; those of two tables are features, of three the label."""
 FEATURES = ("PRESCRIPTIONS", "LABEVENTS", "CHARTEVENTS")
 WINDOW = timedelta(hours=24)
-
-
-def first_stays(tables: Tables) -> list[Row]:
-    seen: set[str] = set()
-    ordered = sorted(tables["ICUSTAYS"], key=lambda row: moment(row["INTIME"]))
-    return [row for row in ordered if not (row["HADM_ID"] in seen or seen.add(row["HADM_ID"]))]
 
 
 def with_events(tables: Tables, name: str, after: timedelta) -> Tables:
