@@ -32,7 +32,8 @@ from contextssl_cli.data.prepare import prepare
 from contextssl_cli.plugin.registry import registry
 from contextssl_cli.store.dataset import Store
 from contextssl_shapes3d.layout import start_layout, write_object
-from contextssl_shapes3d.part import Plan
+from contextssl_shapes3d.part import render_object
+from contextssl_shapes3d.plan import Plan
 
 VIEWS = 50
 RENDERED = 8  # objects
@@ -67,8 +68,8 @@ def measure(tree: Path, out: Path, prepared_s: float) -> dict[str, Any]:
         rows = Stored(store.train)
         times = {"plain_loop": 0.0, "store": 0.0}
         for part in np.array_split(order, TURNS):
-            times["plain_loop"] += seconds(lambda part=part: plain_loop(files, part))
-            times["store"] += seconds(lambda part=part: batches(rows, part))
+            times["plain_loop"] += seconds(plain_loop, files, part)
+            times["store"] += seconds(batches, rows, part)
         difference = np.abs(batches(rows, order[:BATCH]) * 255 - plain_loop(files, order[:BATCH])).mean()
         images = len(files) + len(store.test)
         sizes = [len(data) for data in store.train.encoded(order[:BATCH])]
@@ -115,7 +116,7 @@ def make_tree(tree: Path, objects: int) -> None:
     """A tree of 3DIEBench's layout; a fifth of the objects are in the ``val_`` lists."""
     generator = np.random.default_rng(0)
     plan = Plan(objects, VIEWS, SIDE, 0)
-    drawn = [plan.draw(number) for number in range(min(RENDERED, objects))]
+    drawn = [render_object(plan, number) for number in range(min(RENDERED, objects))]
     start_layout(tree, plan)
     for number in range(objects):
         images, latents = drawn[number % len(drawn)]
@@ -124,10 +125,10 @@ def make_tree(tree: Path, objects: int) -> None:
         write_object(tree, plan, number, np.stack(shifted), latents)
 
 
-def seconds(function: Callable[[], object]) -> float:
+def seconds(function: Callable[..., object], *arguments: object) -> float:
     """Of one call."""
     start = time.perf_counter()
-    function()
+    function(*arguments)
     return time.perf_counter() - start
 
 

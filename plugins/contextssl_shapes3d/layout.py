@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from contextssl_cli import paths
 from contextssl_cli.errors import UsageError
 from contextssl_cli.files import atomic
-from contextssl_shapes3d.families import FAMILIES
 from contextssl_shapes3d.mesh import Floats
-from contextssl_shapes3d.part import Plan
+from contextssl_shapes3d.plan import Plan
 from contextssl_shapes3d.render import Bytes
 
 LISTS = {"train": "train", "test": "val"}
@@ -62,7 +61,7 @@ def _lists(plan: Plan) -> dict[str, NDArray[np.str_] | NDArray[np.int64]]:
     arrays: dict[str, NDArray[np.str_] | NDArray[np.int64]] = {}
     for split, numbers in plan.splits.items():
         arrays[f"{LISTS[split]}_images.npy"] = np.array([_place(plan, number) for number in numbers])
-        arrays[f"{LISTS[split]}_labels.npy"] = np.array([plan.family(number) for number in numbers])
+        arrays[f"{LISTS[split]}_labels.npy"] = np.array([plan.label(number) for number in numbers])
     return arrays
 
 
@@ -75,4 +74,4 @@ def _holds(folder: Path, lists: dict[str, NDArray[np.str_] | NDArray[np.int64]])
 
 def _place(plan: Plan, number: int) -> str:
     """As the original lists write it, with a slash in front."""
-    return f"/{list(FAMILIES)[plan.family(number)]}/{number:06}"
+    return f"/{plan.family(number)}/{number:06}"

@@ -13,7 +13,8 @@ from contextssl_cli.plugin import Dataset, Options, Prepared, Schema
 from contextssl_cli.plugin.recorded import RecordedDifference, RecordedRotation
 from contextssl_shapes3d.families import FAMILIES
 from contextssl_shapes3d.layout import start_layout
-from contextssl_shapes3d.part import Plan, render_part
+from contextssl_shapes3d.part import render_part
+from contextssl_shapes3d.plan import Plan
 from contextssl_shapes3d.render import require_embree
 
 OBJECTS_PER_PART = 20

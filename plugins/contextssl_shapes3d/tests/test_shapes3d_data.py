@@ -17,7 +17,8 @@ from contextssl_cli.plugin.task import resolve_task
 from contextssl_cli.store.dataset import Store
 from contextssl_shapes3d import contact_sheet, layout
 from contextssl_shapes3d.families import FAMILIES
-from contextssl_shapes3d.part import Plan, render_part
+from contextssl_shapes3d.part import render_part
+from contextssl_shapes3d.plan import Plan
 from contextssl_shapes3d.shapes3d import Shapes3D
 
 SMALL = {"objects": 10, "views": 4, "size": 16}
@@ -42,7 +43,7 @@ def test_the_last_fifth_of_the_objects_is_test_data(store: Store) -> None:
 def test_all_families_are_in_both_splits_of_the_default_plan() -> None:
     plan = Plan(2000, 20, 64, 0)
     for split, numbers in plan.splits.items():
-        counts = np.bincount([plan.family(number) for number in numbers], minlength=len(FAMILIES))
+        counts = np.bincount([plan.label(number) for number in numbers], minlength=len(FAMILIES))
         assert counts.min() > 0, split
         assert np.ptp(counts) <= 1
     assert [len(numbers) for numbers in plan.splits.values()] == [1600, 400]
