@@ -127,7 +127,7 @@ class AttributeChange(ActionType):
             )
         if len(column.categories) < 2:
             raise UsageError(
-                f"the attribute {name!r} of {schema.dataset} has {len(column.categories)} categories, a change needs two"
+                f"{name!r} of {schema.dataset} has {len(column.categories)} categories: a change needs two"
             )
         return column
 

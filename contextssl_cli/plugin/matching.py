@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-CHUNK = 1 << 23
-"""Distances that are held at a time: 64 MiB."""
+CHUNK = 1 << 20
+"""Distances that are held at a time: 8 MiB, which caches hold."""
 _DECIMALS = 6  # below this, squared distances differ by the order of a sum
 
 
@@ -28,4 +28,6 @@ def nearest(asked: Tensor, among: Tensor, chunk: int = CHUNK) -> Tensor:
     other = among.double()
     lengths = other.square().sum(1)  # |a - b|^2 = |a|^2 - 2 ab + |b|^2, and |a|^2 is the same for all candidates
     parts = asked.double().split(max(1, chunk // len(other)))
-    return torch.cat([(lengths - 2 * part @ other.T).round_(decimals=_DECIMALS).argmin(1) for part in parts])
+    return torch.cat(
+        [torch.addmm(lengths, part, other.T, alpha=-2).round_(decimals=_DECIMALS).argmin(1) for part in parts]
+    )

@@ -15,7 +15,9 @@ from contextssl_cli.errors import PluginError, UsageError, suggestion
 from contextssl_cli.plugin import spec
 from contextssl_cli.plugin.kinds import ActionType, Dataset
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_]*\Z")
+NAME = re.compile(r"[a-z0-9][a-z0-9_]*\Z")
+"""Names of data sets and action types; a hyphen separates them in ``pretrain --plugin``."""
+
 _DECLARED: dict[type[Any], tuple[str, ...]] = {
     Dataset: ("summary", "modality", "licence"),
     ActionType: ("summary", "modality"),
@@ -167,7 +169,7 @@ def registry() -> Registry:
 def _checked(item: Any, kind: type[Any], hook: str) -> Any:
     if not isinstance(item, kind):
         raise PluginError(f"{hook} returned {item!r}, expected instances of {kind.__name__}")
-    if not _NAME.match(getattr(item, "name", "")):
+    if not NAME.match(getattr(item, "name", "")):
         raise PluginError(f"{hook} returned {item!r}, whose name is not made of a-z, 0-9 and _")
     missing = [name for name in _DECLARED[kind] if not isinstance(getattr(item, name, None), str)]
     if missing:

@@ -28,8 +28,8 @@ class Column(BaseModel):
     linked: dict[str, dict[str, dict[str, str]]] = {}
     """What changes with an attribute: by attribute, by the category that it takes, old value: new value.
 
-    ``{"gender": {"Female": {"Husband": "Wife"}, "Male": {"Wife": "Husband"}}}`` on a column ``relationship`` says that a
-    record that becomes Female has Wife where it had Husband. Values that are not named stay.
+    ``{"gender": {"Female": {"Husband": "Wife"}, "Male": {"Wife": "Husband"}}}`` on a column ``relationship`` says that
+    a record that becomes Female has Wife where it had Husband. Values that are not named stay.
     """
 
     @model_validator(mode="after")

@@ -57,8 +57,8 @@ def _with_options(config: TrainConfig, task: Task) -> TrainConfig:
         for option, value in values.items():
             if found.get(option) != value:
                 raise UsageError(
-                    f"the configuration has actions.{name}.{option} = {value}, the task {found.get(option)}: resolve the "
-                    "task with the configuration's options"
+                    f"the configuration has actions.{name}.{option} = {value}, the task has {found.get(option)}: "
+                    "resolve the task with the options of the configuration"
                 )
     return config.model_copy(update={"actions": task.options})
 

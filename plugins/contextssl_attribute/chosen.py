@@ -25,8 +25,8 @@ class ChosenAttribute(AttributeChange):
 
     name = "attribute"
     summary = (
-        "change of a table's attribute (--sensitive) between the records of a pair; -1, 0 or 1, or the difference of two "
-        "one-hot categories"
+        "change of a table's attribute (--sensitive) between the records of a pair; -1, 0 or 1, or for more than two "
+        "categories the difference of their one-hot codes"
     )
     options: ClassVar[type[Options]] = ChosenOptions
     chosen: ChosenOptions = ChosenOptions()
