@@ -67,12 +67,14 @@ def test_turning_the_latents_is_turning_the_solid(car: Mesh) -> None:
 
 
 def test_the_shadow_lies_across_from_the_light() -> None:
-    small = ball(0.5)
+    small, speck = ball(0.5), ball(0.005)
+    solid = difference(view(small, floor=0.1), view(small, floor=0.6)) <= 1
     for phi, side in ((0.0, "left"), (np.pi, "right")):
-        lit = view(small, theta=0.7, phi=phi, light=0.0).sum(axis=-1)
-        without = view(small.moved(z=0).scaled(0.01, 0.01, 0.01), theta=0.7, phi=phi, light=0.0).sum(axis=-1)
-        darker = np.argwhere(without - lit > 40)[:, 1].mean()
-        assert (darker < SIZE / 2) == (side == "left")
+        light = {"theta": 0.7, "phi": phi, "light": 0.0}
+        darker = (view(speck, **light) - view(small, **light)).sum(axis=-1) > 40
+        shadow = np.argwhere(darker & ~solid)
+        assert len(shadow) > 50
+        assert (shadow[:, 1].mean() < SIZE / 2) == (side == "left")
 
 
 def test_a_solid_shades_itself() -> None:
