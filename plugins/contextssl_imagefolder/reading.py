@@ -79,7 +79,7 @@ def read_image(data: bytes, size: int) -> tuple[NDArray[np.uint8], bool]:
             if _is_plain(image):
                 return decode(data, size, size), True
             image.draft("RGB", (size, size))
-            upright = ImageOps.exif_transpose(_rgb(image))
+            upright = _rgb(ImageOps.exif_transpose(image))
             return np.asarray(ImageOps.fit(upright, (size, size), Image.Resampling.BILINEAR)), False
     except UnidentifiedImageError as error:
         raise ValueError("it is no image, or of a kind that is not read") from error
@@ -106,21 +106,17 @@ def _is_plain(image: Any) -> bool:
 
 
 def _rgb(image: Any) -> Any:
-    """An image of any mode as RGB; its EXIF data stay with it."""
+    """An image of any mode as RGB."""
     from PIL import Image
 
     if image.mode in _DEEP:
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise ValueError("its values do not fit into 16 bits")
-        grey = Image.fromarray((values / 257).round().astype(np.uint8))
-        grey.info |= image.info
-        return grey.convert("RGB")
+        return Image.fromarray((values / 257).round().astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise ValueError("it has floating-point values, expected 8 or 16 bits")
     if image.has_transparency_data:
         layer = image.convert("RGBA")
-        whole = Image.alpha_composite(Image.new("RGBA", layer.size, _WHITE), layer)
-        whole.info |= image.info
-        return whole.convert("RGB")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, _WHITE), layer).convert("RGB")
     return image.convert("RGB")
