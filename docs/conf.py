@@ -16,7 +16,7 @@ copyright = "2026, The contextssl developers"
 release = version = metadata.version("contextssl")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-exclude_patterns = ["_build", "example_plugin"]
+exclude_patterns = ["_build", "example-plugin"]
 nitpicky = True
 # Names of other packages, and aliases that autodoc cannot tell from classes: no inventory is fetched, so that the docs
 # build without a network.

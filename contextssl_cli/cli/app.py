@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from contextssl_cli.cli import adapt, context, demo, files, pretrain, probe
+from contextssl_cli.cli import adapt, context, demo, files, plugins, pretrain, probe
 from contextssl_cli.cli import prepare as prepare_command
 from contextssl_cli.cli.options import with_verbosity
 from contextssl_cli.errors import ContextSSLError, Interrupted
@@ -30,7 +30,11 @@ context_app = typer.Typer(help="Make context files.", no_args_is_help=True, rich
 context_app.command("create")(with_verbosity(context.create))
 app.add_typer(context_app, name="context")
 app.command("adapt")(with_verbosity(adapt.adapt))
-app.command("plugins")(with_verbosity(files.plugins))
+plugins_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+plugins_app.callback()(with_verbosity(plugins.list_plugins))
+plugins_app.command("new")(with_verbosity(plugins.new))
+plugins_app.command("check")(with_verbosity(plugins.check))
+app.add_typer(plugins_app, name="plugins")
 app.command("info")(with_verbosity(files.info))
 app.command("import-official")(with_verbosity(files.import_official))
 

@@ -1,4 +1,4 @@
-"""``contextssl plugins``, ``info`` and ``import-official``."""
+"""``contextssl info`` and ``import-official``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,6 @@ from typing import Annotated
 import typer
 
 from contextssl_cli.cli import options
-
-
-def plugins(json: options.Json = False) -> None:
-    """List the data sets and action types of all plugins, and the plugins that failed."""
-    from contextssl_cli.plugin.registry import registry
-    from contextssl_cli.report.plugins import print_plugins
-
-    print_plugins(registry(), as_json=json)
 
 
 def info(

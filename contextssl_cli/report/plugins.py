@@ -1,6 +1,8 @@
-"""The table of plugins."""
+"""The table of plugins, and what their check found."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 from contextssl_cli.plugin.registry import PluginRow, Registry
 from contextssl_cli.report.terminal import terminal
@@ -15,6 +17,16 @@ def print_plugins(registry: Registry, *, as_json: bool) -> None:
         return
     terminal.table("Plugins", header, rows)
     terminal.note("pretrain --plugin <data set>-<action type>[-<action type>], of one modality")
+
+
+def print_findings(findings: Sequence[Mapping[str, str]], *, as_json: bool) -> None:
+    """One line per rule: what became of it, where, and for a broken one what was found and what to do."""
+    if as_json:
+        terminal.json(list(findings))
+        return
+    for found in findings:
+        place = f"{found['result']:8} {found['subject']}: {found['rule']}"
+        terminal.result(f"{place}: {found['text']}" if found["text"] else place)
 
 
 def _lines(row: PluginRow) -> list[list[str]]:

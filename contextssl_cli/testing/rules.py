@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable
 
 import numpy as np
@@ -13,9 +12,9 @@ from torch import Tensor
 from contextssl_cli.errors import PluginError
 from contextssl_cli.plugin.kinds import ActionType, Dataset
 from contextssl_cli.plugin.options import Options
+from contextssl_cli.plugin.registry import NAME
 from contextssl_cli.store.schema import Schema
 
-NAME = re.compile(r"[a-z0-9][a-z0-9_]*\Z")
 ROWS = 64
 TOLERANCE = 1e-5
 

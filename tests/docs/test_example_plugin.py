@@ -12,7 +12,7 @@ import pytest
 
 from tests.docs.conftest import DOCS
 
-EXAMPLE = DOCS / "example_plugin"
+EXAMPLE = DOCS / "example-plugin"
 
 
 @pytest.fixture(scope="module")

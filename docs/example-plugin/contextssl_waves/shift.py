@@ -1,4 +1,4 @@
-"""A circular shift of a signal."""
+"""A circular shift of a signal in time."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ LARGEST = 0.25
 
 
 class Shift(ActionType):
-    """By up to a quarter of the length either way; the action is the difference of the shifts."""
+    """By up to a quarter of the length either way, in units of the length; the action is the difference of the shifts.
+
+    Two views differ by less than half the length, so the way round is never in doubt.
+    """
 
     name = "shift"
-    summary = "circular shift, uniform in +-0.25 of the length; one difference"
+    summary = "circular shift in time, uniform in +-0.25 of the length; one difference"
     modality = "signal"
 
     def width(self, schema: Schema) -> int:
@@ -30,7 +33,7 @@ class Shift(ActionType):
         return ((torch.rand(len(inputs), 1, generator=generator) * 2 - 1) * LARGEST).to(inputs.device)
 
     def apply(self, inputs: Tensor, latents: Tensor, schema: Schema) -> Tensor:
-        """Move each signal to the right by its own shift, to whole samples: no loop over the batch."""
+        """Move each signal (N, length) later by its own shift, to whole samples: no loop over the batch."""
         import torch
 
         length = inputs.shape[1]
@@ -38,5 +41,5 @@ class Shift(ActionType):
         return inputs.gather(1, moved % length)
 
     def relative(self, first: Tensor, second: Tensor) -> Tensor:
-        """How far the second view is shifted from the first."""
+        """How much later the second view is."""
         return second - first

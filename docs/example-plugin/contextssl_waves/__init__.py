@@ -1,8 +1,9 @@
-"""An example plugin: the data set ``waves`` with its recorded ``loudness``, and the applied action type ``shift``."""
+"""An example plugin: the data set ``waves``, and the action types ``shift`` and ``gain`` for all signals."""
 
 from __future__ import annotations
 
 from contextssl_cli.plugin import ActionType, Dataset, hookimpl
+from contextssl_waves.gain import Gain
 from contextssl_waves.shift import Shift
 from contextssl_waves.waves import Waves
 
@@ -15,5 +16,5 @@ def contextssl_datasets() -> list[Dataset]:
 
 @hookimpl
 def contextssl_action_types() -> list[ActionType]:
-    """Bring the shift, for every data set of signals."""
-    return [Shift()]
+    """Bring the shift and the gain."""
+    return [Shift(), Gain()]

@@ -1,0 +1,68 @@
+"""``contextssl plugins``, ``plugins new`` and ``plugins check``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from contextssl_cli.cli import options
+from contextssl_cli.errors import PluginError, UsageError
+
+
+def list_plugins(context: typer.Context, json: options.Json = False) -> None:
+    """List the data sets and action types of all plugins, and the plugins that failed."""
+    from contextssl_cli.plugin.registry import registry
+    from contextssl_cli.report.plugins import print_plugins
+
+    if context.invoked_subcommand is None:
+        print_plugins(registry(), as_json=json)
+    elif json:
+        raise UsageError(f"write --json behind {context.invoked_subcommand}, whose option it is, if it has it")
+
+
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the data set or action type: a-z, 0-9 and _.")],
+    kind: Annotated[Literal["dataset", "action"], typer.Option("--kind", help="What the plugin brings.")] = "dataset",
+    modality: Annotated[Literal["image", "table"], typer.Option("--modality", help="What it works on.")] = "image",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The folder to make; by default contextssl-NAME.", show_default=False)
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write into a folder that exists, over files of the same names.")
+    ] = False,
+    dry_run: options.DryRun = False,
+) -> None:
+    """Write the project of a new plugin: it trains, and its contract test passes, before a line of it is changed."""
+    from contextssl_cli.plugin.skeleton import check_new, project_name, write_skeleton
+    from contextssl_cli.report.terminal import terminal
+
+    folder = out or Path(project_name(name))
+    if dry_run:
+        check_new(name, folder, force=force)
+        terminal.result(f"would write {folder}")
+        return
+    for path in write_skeleton(name, kind, modality, folder, force=force):
+        terminal.result(str(path))
+    terminal.note(f"next: pip install -e {folder}, then contextssl plugins check contextssl_{name}; {folder}/README.md")
+
+
+def check(
+    package: Annotated[str, typer.Argument(help="An installed plugin: its import package, or its entry point's name.")],
+    source: Annotated[
+        Path | None,
+        typer.Option("--source", help="A small source, for a data set that needs one.", show_default=False),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Run the contract on an installed plugin, and explain each rule that it breaks; exit code 5 if there is one."""
+    from contextssl_cli.report.plugins import print_findings
+    from contextssl_cli.testing.package import check_package
+
+    findings = check_package(package, source)
+    print_findings([asdict(finding) for finding in findings], as_json=json)
+    failed = sum(finding.result == "failed" for finding in findings)
+    if failed:
+        raise PluginError(f"{package} breaks {failed} of {len(findings)} rules")

@@ -1,0 +1,102 @@
+"""A new plugin: a project of its own that is found, trains and passes the contract before a line of it is changed.
+
+``templates/`` holds it as it stands, with the name ``skeleton``: what is common to all, then what a kind and what its
+modality adds.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Literal
+
+from contextssl_cli.errors import UsageError
+from contextssl_cli.files import write_text
+from contextssl_cli.plugin.registry import NAME, registry
+from contextssl_cli.plugin.spec import GROUP
+
+Kind = Literal["dataset", "action"]
+Modality = Literal["image", "table"]
+
+TEMPLATES = Path(__file__).parent / "templates"
+_PLACEHOLDER = re.compile("contextssl-skeleton|Skeleton|skeleton")
+
+
+def project_name(name: str) -> str:
+    """What pip calls the plugin ``name``."""
+    return f"{GROUP}-{re.sub('_+', '-', name).strip('-')}"
+
+
+def write_skeleton(name: str, kind: Kind, modality: Modality, out: Path, *, force: bool = False) -> list[Path]:
+    """Write the project of a new plugin.
+
+    Args:
+        name: of the data set or action type; the import package is ``contextssl_<name>``.
+        kind: what it brings.
+        modality: what it works on.
+        out: the folder to make.
+        force: write into a folder that exists, over files of the same names.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UsageError: if the name does not fit or is taken, or the folder exists.
+        DataMissingError: if the folder may not be written to.
+    """
+    check_new(name, out, force=force)
+    written = []
+    for path, text in skeleton(name, kind, modality).items():
+        write_text(out / path, text)
+        written.append(out / path)
+    return written
+
+
+def check_new(name: str, out: Path, *, force: bool = False) -> None:
+    """Whether a plugin of this name can be made in the folder ``out``; see `write_skeleton` for what is raised."""
+    if not NAME.match(name):
+        proposed = re.sub("[^a-z0-9_]+", "_", name.lower()).strip("_")
+        hint = f"; write {proposed}" if NAME.match(proposed) else ""
+        raise UsageError(f"{name!r} is no name for a plugin, expected a-z, 0-9 and _{hint}")
+    owner = _owner(name, out)
+    if owner:
+        raise UsageError(
+            f"the name {name!r} is taken: {owner} brings it; choose another (contextssl plugins lists all)"
+        )
+    if out.exists() and not (force and out.is_dir()):
+        advice = "choose another --out or add --force" if out.is_dir() else "choose another --out"
+        raise UsageError(f"{out} exists; {advice}")
+
+
+def skeleton(name: str, kind: Kind, modality: Modality) -> dict[Path, str]:
+    """The files of a new plugin: their texts by path inside its folder."""
+    camel = "".join(part.capitalize() for part in name.split("_"))
+    words = {
+        "contextssl-skeleton": project_name(name),
+        "Skeleton": f"X{camel}" if camel[0].isdigit() else camel,  # a class name begins with a letter
+        "skeleton": name,
+    }
+
+    def named(text: str) -> str:
+        return _PLACEHOLDER.sub(lambda found: words[found.group()], text)
+
+    files = {}
+    for folder in (TEMPLATES / "common", TEMPLATES / kind, TEMPLATES / f"{kind}-{modality}"):
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                files[Path(named(str(path.relative_to(folder))))] = named(path.read_text(encoding="utf-8"))
+    return files
+
+
+def _owner(name: str, out: Path) -> str | None:
+    """Who has the name already; a plugin that stands in ``out`` may be written again."""
+    package = f"{GROUP}_{name}"
+    found = importlib.util.find_spec(package)
+    if found is not None and found.origin and Path(found.origin).resolve().is_relative_to(out.resolve()):
+        return None
+    for row in registry().rows:
+        brought = [*(dataset.name for dataset in row.datasets), *(action.name for action in row.actions)]
+        if row.name == package or name in brought:
+            return f"the plugin {row.name} of {row.owner}"
+    return f"the package {package}" if found is not None else None
