@@ -1,0 +1,28 @@
+"""What was found in a table and what became of it, for the user."""
+
+from __future__ import annotations
+
+
+class Notes:
+    """Facts by heading, in the order of the headings below; `prepare` prints them and the store keeps them."""
+
+    HEADINGS = (
+        "numbers",
+        "dates, as days since 1970-01-01",
+        "categories",
+        "columns left out",
+        "records without a value",
+        "values that only the test split has",
+        "labels that are missing",
+    )
+
+    def __init__(self) -> None:
+        self._facts: dict[str, list[str]] = {heading: [] for heading in self.HEADINGS}
+
+    def add(self, heading: str, fact: str) -> None:
+        """Note a fact under one of the headings."""
+        self._facts[heading].append(fact)
+
+    def as_dict(self) -> dict[str, str]:
+        """One line of text by heading, of those that have any."""
+        return {heading: ", ".join(facts) for heading, facts in self._facts.items() if facts}
