@@ -46,7 +46,7 @@ def test_only_commas_between_cells_count(rows: list[tuple[str, ...]]) -> None:
     assert unquoted_commas(text_of(rows)) == 2 * len(rows)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(ROWS, st.integers(20, 200))
 def test_a_table_is_read_as_the_csv_module_reads_it(rows: list[tuple[str, ...]], size: int) -> None:
     table = Table("NOTES", {"ROW_ID": "id", "ONE": "text", "THREE": "text"})
