@@ -220,6 +220,43 @@ def test_a_changed_setting_that_does_not_fit_is_a_usage_error() -> None:
         changed_settings(resolve(), {"lr": -1.0})
 
 
+def test_options_of_action_types_come_from_every_place_and_the_data_set_s_are_left_to_its_task(tmp_path: Path) -> None:
+    table = toml(tmp_path, '[actions.attribute]\nsensitive = "sex"\npairing = "alone"\n[actions.turn]\nmost = 3')
+    found = resolve(
+        {"actions": {"attribute": {"pairing": "matched"}}},
+        file=table,
+        environ={"CONTEXTSSL_ACTIONS": "{turn = {most = 4}}"},
+        flags={"actions.attribute.sensitive": "race"},
+    )
+    assert found.actions == {"attribute": {"sensitive": "race", "pairing": "alone"}, "turn": {"most": 4}}
+    assert resolve({"actions": {"attribute": {"pairing": "matched"}}}).actions == {}
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ({"actions": 3}, "actions"),
+        ({"actions.attribute": "race"}, "actions.attribute"),
+        ({"actions": 3, "actions.attribute.sensitive": "race"}, "actions is a group of settings"),
+        ({"actoins.attribute.sensitive": "race"}, "there is no key 'actoins.attribute.sensitive'"),
+        ({"model.width.x": 3}, "there is no key 'model.width.x'"),
+    ],
+)
+def test_an_option_of_an_action_type_in_the_wrong_place(flags: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        resolve(flags=flags)
+
+
+def test_a_changed_option_of_an_action_type_is_named() -> None:
+    old = resolve(flags={"actions.attribute.sensitive": "race"})
+    assert changed_settings(old, {"actions": {"attribute": {"sensitive": "race"}}}) == {}
+    asked = {"actions": {"attribute": {"sensitive": "sex", "pairing": "alone"}}}
+    assert changed_settings(old, asked) == {
+        "actions.attribute.sensitive": ("race", "sex"),
+        "actions.attribute.pairing": (None, "alone"),
+    }
+
+
 def test_the_configuration_survives_json() -> None:
     found = resolve(preset="paper")
     assert TrainConfig.model_validate_json(found.model_dump_json()) == found
