@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,12 +41,14 @@ class Categories:
         values: None where missing.
         known: the categories; by default the frequent ones of the training rows, ``missing`` and ``other``.
         attribute: the sensitive attribute that the column holds.
+        linked: what changes with an attribute (``Column.linked``).
     """
 
     name: str
     values: Sequence[str | None]
     known: tuple[str, ...] = ()
     attribute: str | None = None
+    linked: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
 
 
 Feature = Numbers | Flags | Categories
@@ -97,6 +99,7 @@ def _encode(feature: Feature, training: NDArray[np.bool_], start: int) -> tuple[
         stop=start + len(known),
         categories=known,
         attribute=feature.attribute,
+        linked=feature.linked,
     )
     return column, np.eye(len(known), dtype=np.float32)[codes(feature, known)]
 

@@ -13,6 +13,7 @@ from contextssl_mimic3.encoding import Categories, Feature, Flags, Numbers, freq
 from contextssl_mimic3.groups import (
     DIAGNOSIS_GROUPS,
     ETHNICITIES,
+    OF_ONE_SEX,
     PROCEDURE_GROUPS,
     diagnosis_group,
     ethnicity_group,
@@ -107,10 +108,18 @@ def laboratory(source: Source, stays: Stays) -> list[Feature]:
     return measured(events.laboratory(source, stays), LABORATORY) if "LABEVENTS" in source else []
 
 
-def _flags(kind: str, found: pl.DataFrame, names: Sequence[str], stays: int) -> list[Flags]:
+def _flags(kind: str, found: pl.DataFrame, names: Sequence[str], stays: int) -> list[Feature]:
     """One flag per name; ``found`` has the columns ``stay`` and ``group``."""
     places = {name: place for place, name in enumerate(names)}
     table: NDArray[np.bool_] = np.zeros((stays, len(names) + 1), bool)
     columns = [places.get(group, len(names)) for group in found["group"]]
     table[found["stay"].to_numpy(), columns] = True
-    return [Flags(f"{kind}: {name}", table[:, place]) for name, place in places.items()]
+    return [_flag(f"{kind}: {name}", table[:, place]) for name, place in places.items()]
+
+
+def _flag(name: str, values: NDArray[np.bool_]) -> Feature:
+    if name not in OF_ONE_SEX:
+        return Flags(name, values)
+    other = {"F": "M", "M": "F"}[OF_ONE_SEX[name]]
+    words = [("no", "yes")[value] for value in values.astype(int)]
+    return Categories(name, words, ("no", "yes"), linked={"gender": {other: {"yes": "no"}}})

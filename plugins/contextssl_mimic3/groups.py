@@ -53,6 +53,14 @@ PROCEDURES: tuple[tuple[str, int, int], ...] = (
 DIAGNOSIS_GROUPS = (*(name for name, _, _ in DIAGNOSES), *DIAGNOSIS_LETTERS.values())
 PROCEDURE_GROUPS = tuple(name for name, _, _ in PROCEDURES)
 
+OF_ONE_SEX = {
+    "earlier diagnosis: pregnancy": "F",
+    "earlier procedure: obstetrical": "F",
+    "earlier procedure: female genital organs": "F",
+    "earlier procedure: male genital organs": "M",
+}
+"""Columns that follow gender: who is of the other sex in a counterfactual record has no such history."""
+
 ETHNICITIES = ("white", "black", "hispanic", "asian", "native", "other", "unknown")
 _ETHNICITY_WORDS = (
     ("WHITE", "white"),

@@ -7,29 +7,24 @@ import csv
 import functools
 import gzip
 import io
-import os
 import random
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from contextssl_cli.plugin import Prepared
 from contextssl_mimic3.mimic3 import Mimic3, Mimic3Options
 from contextssl_mimic3.stays import is_test
-
-DEMO = Path(os.environ.get("CONTEXTSSL_DATA", Path(__file__).parents[4] / "shared" / "data")) / "mimic3-demo"
+from tests.places import real_data
 
 Row = dict[str, str]
 Tables = dict[str, list[Row]]
 
 
 def demo() -> Path:
-    """The folder of the open demo."""
-    if not DEMO.is_dir():
-        pytest.skip(f"the demo is not there: {DEMO} (CONTEXTSSL_DATA names another parent folder)")
-    return DEMO
+    """The folder of the open demo; skips the test where it is not there."""
+    return real_data("mimic3-demo")
 
 
 def clock(time: datetime) -> str:

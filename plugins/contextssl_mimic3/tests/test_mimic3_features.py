@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from mimic3_tables import (
     Row,
     Tables,
@@ -35,6 +36,7 @@ from contextssl_mimic3.groups import (
     procedure_group,
 )
 from contextssl_mimic3.items import LABORATORY, VASOPRESSOR_NAMES, VITAL_SIGNS
+from tests.places import built_in
 
 
 def measure(tables: Tables, stay: Row, table: str, item: str, hours: float, value: float, **cells: str) -> None:
@@ -208,6 +210,25 @@ def test_the_sensitive_attributes_have_columns() -> None:
         found = schema.column_of(name)
         assert found is not None
         assert found.categories == categories
+
+
+def test_a_history_of_one_sex_follows_gender(tmp_path: Path) -> None:
+    built_in("gender")
+    tables = made()
+    earlier = {row["HADM_ID"] for row in tables["ADMISSIONS"]} - {stay["HADM_ID"] for stay in first_stays(tables)[-9:]}
+    for hadm in earlier:
+        add(tables, "DIAGNOSES_ICD", SUBJECT_ID=hadm[:3], HADM_ID=hadm, ICD9_CODE="650")
+        add(tables, "PROCEDURES_ICD", SUBJECT_ID=hadm[:3], HADM_ID=hadm, ICD9_CODE="6011")
+    result = prepared(write(tables, tmp_path))
+    places = {column.name: column.stop - 1 for column in result.schema.columns}  # of "yes", and of M
+    rows = torch.from_numpy(inputs(result))
+    pregnant, prostate = places["earlier diagnosis: pregnancy"], places["earlier procedure: male genital organs"]
+    assert rows[:, [pregnant, prostate]].sum(0).min() > 0
+    for code in (0, 1):
+        changed = registry().actions["gender"].apply(rows, torch.full((len(rows), 1), code), result.schema)
+        assert (changed[:, places["gender"]] == code).all()
+        assert torch.equal(changed[:, pregnant], rows[:, pregnant] * (1 - code))
+        assert torch.equal(changed[:, prostate], rows[:, prostate] * code)
 
 
 def test_the_data_set_keeps_the_contract(tmp_path: Path) -> None:
