@@ -79,7 +79,7 @@ def test_parts_do_not_change_the_store(source: Path, tmp_path: Path, monkeypatch
     assert parts.content_hash == whole.content_hash
 
 
-def test_a_preparation_goes_on_where_a_corrupt_image_stopped_it(
+def test_a_corrupt_image_stops_the_preparation_or_is_left_out(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(imagefolder, "IMAGES_PER_PART", 4)
