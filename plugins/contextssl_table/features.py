@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.plugin import Column
+from contextssl_table.groups import check_groups, in_order
 from contextssl_table.kinds import Numbers, numbers_of
 from contextssl_table.links import Links, check_values
 from contextssl_table.notes import Notes
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 MISSING = "(missing)"
 OTHER = "(other)"
-MAX_GROUPS = 50
-"""Of a sensitive attribute, and classes of a label."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class Encoding:
         for name in learned(self._options, self._records.frame.columns):
             column = self._records.frame[name]
             numbers = None if name in categories else numbers_of(column, self._records)
-            if column.null_count() == len(column):
+            if column.null_count() == len(column) and name not in self._options.sensitive:
                 self._leave(name, "no record has a value")
             elif numbers is not None:
                 self._add_numbers(name, numbers)
@@ -94,7 +93,8 @@ class Encoding:
         self._note_missing(name, missing)
         known = numbers.values[self._train & ~missing]
         if len(known) and known.min() < known.max():
-            mean, std = known.mean(), known.std()
+            with np.errstate(over="ignore"):
+                mean, std = known.mean(), known.std()
             if not np.isfinite(std):
                 raise CorruptFileError(
                     f"the numbers of the column {name!r} are too large to standardise; --drop {name}"
@@ -116,7 +116,7 @@ class Encoding:
         known = in_order(text.filter(pl.Series(self._train)).drop_nulls().unique())
         found = len(known) + bool(missing[self._train].any())
         if sensitive:
-            check_groups(f"the sensitive attribute {name!r}", len(known), found)
+            check_groups(f"the sensitive attribute {name!r}", len(known), bool(missing[self._train].any()))
         if found < 2:
             self._leave(name, "one value in the training split" if known else "no value in the training split")
         elif len(known) > self._options.max_categories and not (sensitive or name in self._options.categorical):
@@ -168,7 +168,7 @@ def labels_of(
 
     text = as_text(records.frame[name])
     classes = in_order(text.filter(pl.Series(train)).drop_nulls().unique())
-    check_groups(f"the label {name!r}", len(classes), len(classes))
+    check_groups(f"the label {name!r}", len(classes))
     codes = codes_of(text, classes)
     missing = text.is_null().to_numpy()
     if (codes[~train] < 0).all():
@@ -181,28 +181,6 @@ def labels_of(
     if unseen.any():
         _note_unseen(notes, name, text, unseen)
     return tuple(classes), codes
-
-
-def check_groups(what: str, values: int, groups: int) -> None:
-    """Whether a column can tell records apart by few categories.
-
-    Raises:
-        UsageError: if it has one or too many.
-    """
-    if groups < 2:
-        raise UsageError(f"{what} has {groups} value in the training split; it needs two or more")
-    if values > MAX_GROUPS:
-        raise UsageError(
-            f"{what} has {values:,} different values, more than {MAX_GROUPS}: bin it, for example into quartiles"
-        )
-
-
-def in_order(values: Iterable[str]) -> list[str]:
-    """Categories in the order of their numbers, if all are numbers, else of the alphabet."""
-    try:
-        return sorted(values, key=lambda value: (float(value), value))
-    except ValueError:
-        return sorted(values)
 
 
 def codes_of(text: pl.Series, known: Sequence[str]) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contextssl_cli.errors import CorruptFileError, UsageError, suggestion
+from contextssl_table.groups import check_groups
 from contextssl_table.options import SHARE, TableOptions
 from contextssl_table.records import Records, as_text
 
@@ -55,8 +56,9 @@ def _drawn(records: Records, share: float, options: TableOptions) -> NDArray[np.
     """The share of every class of the first label, rounded, in an order that the seed decides."""
     groups = np.zeros(len(records), dtype=np.int64)
     if options.label:
-        classes = as_text(records.frame[options.label[0]]).fill_null("").to_numpy()
-        _, groups = np.unique(classes, return_inverse=True)
+        classes = as_text(records.frame[options.label[0]])
+        check_groups(f"the label {options.label[0]!r}", classes.drop_nulls().n_unique())
+        _, groups = np.unique(classes.fill_null("").to_numpy(), return_inverse=True)
     draw = np.random.default_rng(options.seed)
     train = np.ones(len(records), dtype=bool)
     for group in np.unique(groups):

@@ -57,6 +57,7 @@ class Table(Dataset):
         train, notes = split_of(records, options), Notes()
         features = Encoding(records, train, options, notes).encode(links)
         columns = [feature.column for feature in features]
+        categories = {column.name: column.categories for column in columns}
         check_linked(links, columns)
         labels = {name: labels_of(name, records, train, notes) for name in options.label}
         schema = Schema(
@@ -66,7 +67,7 @@ class Table(Dataset):
             dtype="float32",
             columns=tuple(columns),
             tasks={name: classes for name, (classes, _) in labels.items()},
-            attributes={column.attribute: column.categories for column in columns if column.attribute},
+            attributes={name: categories[name] for name in options.sensitive},
         )
         codes = {name: found for name, (_, found) in labels.items()}
         sources = {path.name: file_hash(path) for path in paths}

@@ -24,7 +24,10 @@ class People(Dataset):
     """Random people; pairs are matched unless the user says otherwise."""
 
     name, summary, modality, licence, needs_source = "people", "people", "table", "none", False
-    training: ClassVar = {"model": {"encoder": "mlp"}, "actions": {"attribute": {"pairing": "matched"}, "gone": {"x": 1}}}
+    training: ClassVar = {
+        "model": {"encoder": "mlp"},
+        "actions": {"attribute": {"pairing": "matched"}, "of_another_task": {"x": 1}},
+    }
 
     def prepare(self, source: Path | None, options: Options) -> Prepared:
         return Prepared(TABLE, [self._samples("train", 60), self._samples("test", 20)])
