@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -72,8 +73,22 @@ def _short_signature(
     return ("()" if model else signature), returned
 
 
+def _links_of_plugin(app: Sphinx, path: Path, docname: str, content: list[str]) -> None:
+    """Turn the links of a plugin's README, which stands in its folder, into those of the page that includes it."""
+    if path.name != "README.md" or "plugins" not in path.parts:
+        return
+    content[0] = content[0].replace("](../../docs/", "](../")
+    content[0] = re.sub(r"\]\(\.\./contextssl_(\w+)/README\.md", _page_of_plugin, content[0])
+
+
+def _page_of_plugin(link: re.Match[str]) -> str:
+    folder = next(f for f in ("datasets", "actions") if (Path(__file__).parent / f / f"{link[1]}.md").is_file())
+    return f"](../{folder}/{link[1]}.md"
+
+
 def setup(app: Sphinx) -> None:
     """Sphinx calls this."""
+    app.connect("include-read", _links_of_plugin)
     GoogleDocstring._parse_attribute_docstring = _plain_attribute  # type: ignore[method-assign]
     app.connect("autodoc-process-docstring", _escape_shapes)
     app.connect("autodoc-process-signature", _short_signature)

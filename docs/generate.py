@@ -1,4 +1,6 @@
-"""Write the pages that come from the code or from results: ``commands.md``, ``configuration.md``, ``api``, ``results``.
+"""Write the pages that come from the code, from plugins' folders or from results.
+
+These are ``commands.md``, ``configuration.md``, ``api``, ``datasets``, ``actions`` and ``results``.
 
     python docs/generate.py            # write them
     python docs/generate.py --check    # say which are stale; exit code 1 if any is
@@ -16,17 +18,20 @@ import json
 import pkgutil
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from typer.models import ArgumentInfo, OptionInfo
+
+if TYPE_CHECKING:
+    from contextssl_cli.plugin.registry import PluginRow
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py from the code; do not edit. -->"
@@ -65,7 +70,7 @@ class Command:
 
 
 def commands() -> list[Command]:
-    """All commands, in the order of ``contextssl --help``, with the commands of groups last."""
+    """All commands, in the order of ``contextssl --help``, with groups and their commands last."""
     from contextssl_cli.cli.app import app
 
     return list(_commands(app, ""))
@@ -73,11 +78,18 @@ def commands() -> list[Command]:
 
 def _commands(application: typer.Typer, prefix: str) -> Iterator[Command]:
     for info in application.registered_commands:
-        signature = inspect.signature(info.callback, eval_str=True)
-        summary = inspect.getdoc(info.callback) or ""
-        yield Command(f"{prefix}{info.name}", summary, tuple(map(_parameter, signature.parameters.values())))
+        yield _command(f"{prefix}{info.name}", info.callback)
     for group in application.registered_groups:
+        own = group.typer_instance.registered_callback
+        if own is not None and group.typer_instance.info.invoke_without_command is True:
+            yield _command(f"{prefix}{group.name}", own.callback)
         yield from _commands(group.typer_instance, f"{prefix}{group.name} ")
+
+
+def _command(name: str, callback: Any) -> Command:
+    parameters = inspect.signature(callback, eval_str=True).parameters.values()
+    given = tuple(_parameter(p) for p in parameters if p.annotation is not typer.Context)
+    return Command(name, inspect.getdoc(callback) or "", given)
 
 
 def _parameter(parameter: inspect.Parameter) -> Parameter:
@@ -97,6 +109,8 @@ def _kind(annotation: Any, info: ArgumentInfo | OptionInfo) -> str:
     chosen = [part for part in _parts(annotation) if part is not NoneType]
     if get_origin(chosen[0]) is list:
         return f"{_kind(get_args(chosen[0])[0], info)}, repeatable"
+    if get_origin(chosen[0]) is Literal:
+        return " or ".join(get_args(chosen[0]))
     name = {Path: "path", str: "text", int: "integer", float: "number"}[chosen[0]]
     return f"{name} ≥ {info.min}" if info.min is not None else name
 
@@ -145,7 +159,21 @@ def commands_page() -> str:
         parts.append(f"## contextssl {command.name}\n\n{command.summary}\n")
         parts.append(f"```text\ncontextssl {' '.join(filter(None, [command.name, usage, '[OPTIONS]']))}\n```\n")
         parts.append(_table(["name", "value", "default", "meaning"], [_line(p) for p in command.parameters]))
+        if command.name == "prepare":
+            parts.append(_dataset_options())
     return "\n".join(parts)
+
+
+def _dataset_options() -> str:
+    """The flags that a data set adds to ``contextssl prepare``."""
+    from contextssl_cli.cli.dataset_options import option_flags
+
+    rows = [
+        [f"`{dataset.name}`", f"`{flag}`", _escape(text)]
+        for dataset in _own_datasets()
+        for flag, text in option_flags(dataset).items()
+    ]
+    return f"Options of single data sets:\n\n{_table(['data set', 'name', 'meaning'], rows)}"
 
 
 def _line(parameter: Parameter) -> list[str]:
@@ -266,6 +294,8 @@ def _name(annotation: Any) -> str:
         return " or ".join(f"`{value}`" for value in get_args(annotation))
     if get_origin(annotation) is tuple:
         return f"list of {_name(get_args(annotation)[0])}"
+    if get_origin(annotation) in (dict, Mapping):
+        return "table"
     plain = {int: "integer", float: "number", bool: "`true` or `false`", str: "text", NoneType: "`none`"}
     return " or ".join(plain[p] if p in plain else _name(p) for p in _parts(annotation))
 
@@ -322,6 +352,55 @@ def _api_page(title: str, members: list[str]) -> str:
     parts = [f"{NOTE}\n\n# {title}\n"]
     parts += [f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n```\n" for name in members]
     return "\n".join(parts)
+
+
+# --- the built-in plugins -----------------------------------------------------------------------------------------
+
+PLUGINS = DOCS.parent / "plugins"
+CATALOGUES = {
+    "datasets": f"""{NOTE}
+
+# Data sets
+
+Each is a plugin; `contextssl prepare NAME` makes its store. Other people's data sets are found in the same way: see
+[writing a plugin](../plugins.md).
+""",
+    "actions": f"""{NOTE}
+
+# Action types
+
+Each works on every data set of its modality, unless the data set brings one of the same name: `contextssl pretrain
+--plugin <data set>-<action type>`. How several combine: [the order of action types](../plugins.md).
+""",
+}
+
+
+def plugin_pages() -> dict[Path, str]:
+    """Two catalogues, and for each plugin's folder a page that includes its README."""
+    from contextssl_cli.plugin.registry import registry
+
+    rows = [row for row in registry().rows if (PLUGINS / row.name).is_dir() and (row.datasets or row.actions)]
+    found: dict[str, list[tuple[str, list[list[str]]]]] = {"datasets": [], "actions": []}
+    for row in rows:
+        catalogue = "datasets" if row.datasets else "actions"
+        found[catalogue].append((row.name.removeprefix("contextssl_"), _catalogue_lines(row)))
+    generated = {}
+    for catalogue, entries in found.items():
+        pages = [name for name, _ in entries if (PLUGINS / f"contextssl_{name}" / "README.md").is_file()]
+        for name in pages:
+            include = f"```{{include}} ../../plugins/contextssl_{name}/README.md\n```\n"
+            generated[Path(catalogue) / f"{name}.md"] = f"{NOTE}\n\n{include}"
+        header = ["name", "modality", *(["licence"] if catalogue == "datasets" else []), "what"]
+        table = _table(header, [line for _, lines in entries for line in lines])
+        toc = "\n".join(["```{toctree}", ":maxdepth: 1", "", *pages, "```"])
+        generated[Path(catalogue) / "index.md"] = f"{CATALOGUES[catalogue]}\n{table}\n{toc}\n"
+    return generated
+
+
+def _catalogue_lines(row: PluginRow) -> list[list[str]]:
+    if row.datasets:
+        return [[f"`{d.name}`", d.modality, _escape(d.licence), _escape(d.summary)] for d in row.datasets]
+    return [[f"`{action.name}`", action.modality, _escape(action.summary)] for action in row.actions]
 
 
 # --- results ------------------------------------------------------------------------------------------------------
@@ -389,21 +468,30 @@ def headline() -> str:
 def pages() -> dict[Path, str]:
     """Every generated page by its path below ``docs/``."""
     generated = {Path("commands.md"): commands_page(), Path("configuration.md"): configuration_page()}
+    generated |= plugin_pages()
     generated |= {Path("results") / f"{name}.md": text for name, text in results_pages().items()}
     return generated | {Path("api") / f"{name}.md": text for name, text in api_pages().items()}
 
 
 def stale() -> list[Path]:
-    """The generated pages that differ from what stands in ``docs/``, and pages in ``api/`` that nothing generates."""
+    """The generated pages that differ from what stands in ``docs/``, and pages that nothing generates any more."""
     generated = pages()
     differing = [path for path, text in generated.items() if _read(DOCS / path) != text]
-    left = [path.relative_to(DOCS) for path in (DOCS / "api").glob("*.md") if path.relative_to(DOCS) not in generated]
-    return differing + [path for path in left if path.name != "index.md"]
+    return differing + _left(generated)
+
+
+def _left(generated: Iterable[Path]) -> list[Path]:
+    """Pages in the folders of generated ones that are not among them; the index of the reference is written by hand."""
+    stand = {path.relative_to(DOCS) for folder in ("api", *CATALOGUES) for path in (DOCS / folder).glob("*.md")}
+    return sorted(stand - {*generated, Path("api", "index.md")})
 
 
 def write() -> None:
-    """Write every generated page."""
-    for path, text in pages().items():
+    """Write every generated page, and remove those that nothing generates any more."""
+    generated = pages()
+    for path in _left(generated):
+        (DOCS / path).unlink()
+    for path, text in generated.items():
         (DOCS / path).parent.mkdir(exist_ok=True)
         (DOCS / path).write_text(text, encoding="utf-8")
 

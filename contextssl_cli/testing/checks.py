@@ -8,7 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
+import contextssl_cli
 from contextssl_cli.errors import ContextSSLError
+
+_CORE = Path(contextssl_cli.__file__).parent
 
 Result = Literal["ok", "failed", "skipped"]
 
@@ -79,5 +82,13 @@ def _explained(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, ContextSSLError):
         return text
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"it raises {type(error).__name__}: {text}; mend {Path(place.filename).name}, line {place.lineno}"
+    return f"it raises {type(error).__name__}: {text}; mend {_place(error)}"
+
+
+def _place(error: BaseException) -> str:
+    """Where the author's code raised, or called what raised: the last line in the folder that we called into."""
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if not Path(frame.filename).is_relative_to(_CORE)] or frames
+    folder = Path(theirs[0].filename).parent
+    last = [frame for frame in theirs if Path(frame.filename).is_relative_to(folder)][-1]
+    return f"{Path(last.filename).name}, line {last.lineno}"

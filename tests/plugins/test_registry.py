@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -82,7 +83,7 @@ def test_a_broken_plugin_is_a_row_and_no_more(
     assert reason in row["what"]
     assert {"digits", "adult", "rotation", "color", "gender"} <= {row["name"] for row in found}
     assert run(["plugins"]) == 0
-    assert reason in capsys.readouterr().out
+    assert reason in re.sub(r"[\s│]+", " ", capsys.readouterr().out)  # the table breaks long lines
     assert run(["prepare", "digits", "--dry-run"]) == 0
     assert run(["pretrain", "--plugin", "digits-rotation-color", "--dry-run"]) == 0
     capsys.readouterr()

@@ -35,7 +35,7 @@ class Waves(Dataset):
     options = WavesOptions
     trial: ClassVar[dict[str, Any]] = {"count": 200}
     training: ClassVar[dict[str, Any]] = {
-        "steps": 1000,
+        "steps": 3000,
         "batch_size": 64,
         "model": {
             "encoder": "mlp", "encoder_width": 128, "feature_dim": 32, "width": 32, "layers": 2, "heads": 2,
