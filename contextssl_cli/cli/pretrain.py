@@ -77,7 +77,7 @@ def pretrain(
 
 def _of_actions(task: Task, chosen: dict[str, str]) -> dict[str, Any]:
     """Flags that are short for an option of an action type, as settings."""
-    found = {}
+    found: dict[str, Any] = {}
     for option, value in chosen.items():
         names = [action.name for action in task.actions if option in action.options.model_fields]
         if not names:

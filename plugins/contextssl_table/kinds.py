@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from contextssl_table.records import Records
 if TYPE_CHECKING:
     import polars as pl
 
+Kind: TypeAlias = Literal["numbers", "dates"]
 _DATE = r"^\d{4}-\d{2}-\d{2}([T ].*)?$"
 
 
@@ -27,7 +28,7 @@ class Numbers:
     """
 
     values: NDArray[np.float64]
-    kind: Literal["numbers", "dates"]
+    kind: Kind
 
 
 def numbers_of(column: pl.Series, records: Records) -> Numbers | None:
@@ -51,11 +52,11 @@ def numbers_of(column: pl.Series, records: Records) -> Numbers | None:
     number = number.set(number.is_infinite() | number.is_nan(), None)
     date = column.set(~column.str.contains(_DATE).fill_null(value=False), None)
     date = date.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
-    for parsed, kind in ((number, "numbers"), (date.cast(pl.Int32), "dates")):
+    readings: dict[Kind, pl.Series] = {"numbers": number, "dates": date.cast(pl.Int32)}
+    for kind, parsed in readings.items():
         if 2 * parsed.count() > column.count():
-            there = (parsed.is_not_null() | column.is_null()).to_numpy()
-            _check(there, column, records, kind, kind)  # type: ignore[arg-type]
-            return Numbers(_floats(parsed), kind)  # type: ignore[arg-type]
+            _check((parsed.is_not_null() | column.is_null()).to_numpy(), column, records, kind, kind)
+            return Numbers(_floats(parsed), kind)
     return None
 
 

@@ -15,6 +15,8 @@ from contextssl_cli.errors import CorruptFileError
 from contextssl_table.records import MISSING, Records
 
 if TYPE_CHECKING:
+    from _csv import Reader
+
     import polars as pl
 
 _ROWS = 20_000  # that are held as Python text at a time
@@ -44,7 +46,7 @@ def read_csv(path: Path) -> Records:
     return Records(pl.concat(parts), (path,), (len(lines),), np.array(lines, dtype=np.int64))
 
 
-def _rows(path: Path, reader: csv._reader) -> Iterator[tuple[int, list[str]]]:
+def _rows(path: Path, reader: Reader) -> Iterator[tuple[int, list[str]]]:
     """Every row that is not empty, with the line in which it ends."""
     while True:
         try:
