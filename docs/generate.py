@@ -215,6 +215,18 @@ The same as flags, where keys of the model take the prefix `model.`; `none` unse
 ```console
 $ contextssl pretrain --plugin digits-rotation-color --steps 2000 --set model.width=64 --set grad_clip=none
 ```
+
+Action types may have options of their own. They are keys too, below `actions` and the action type's name:
+
+```toml
+[actions.attribute]
+sensitive = "race"
+```
+
+As a flag that is `--set actions.attribute.sensitive=race`; the flags `--sensitive` and `--pairing` are short for the
+options of these names, whichever action type of the task has them. As a variable it is the whole table,
+`CONTEXTSSL_ACTIONS='{{attribute = {{sensitive = "race"}}}}'`. An option that no action type of the task has is an
+error. A run keeps all options that were in force.
 """
 
 
@@ -244,6 +256,8 @@ def configuration_page() -> str:
         _fields(TrainConfig, skip=("model",)),
         "## Model\n\nThe table `[model]` of a TOML file.\n",
         _fields(ModelConfig),
+        "## Options of action types\n\nThe keys are `actions.<action type>.<option>`.\n",
+        _action_options(),
         "## What data sets and the paper's preset change\n\nA data set's defaults stand in its plugin "
         "(`Dataset.training`). An empty cell leaves the default.\n",
         _overrides(layers),
@@ -257,6 +271,19 @@ def _own_datasets() -> list[Any]:
     from contextssl_cli.plugin.registry import registry
 
     return [dataset for row in registry().rows if row.owner == "contextssl" for dataset in row.datasets]
+
+
+def _action_options() -> str:
+    from contextssl_cli.plugin.registry import registry
+
+    own = [row for row in registry().rows if row.owner == "contextssl"]
+    actions = [action for row in own for action in (*row.actions, *(a for d in row.datasets for a in d.actions))]
+    rows = [
+        [f"`{action.name}.{name}`", _type(field), f"`{_show(field.default)}`", _escape(field.description or "")]
+        for action in actions
+        for name, field in action.options.model_fields.items()
+    ]
+    return _table(["option", "type", "default", "meaning"], rows)
 
 
 def _fields(model: type[BaseModel], skip: tuple[str, ...] = ()) -> str:
@@ -417,7 +444,10 @@ def _results_page(path: Path) -> str:
     from contextssl_cli.report.summary import gap_sentence
     from contextssl_cli.report.tables import probe_tables
 
-    report = ProbeReport.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    values = json.loads(path.read_text(encoding="utf-8"))
+    if "compared" in values:
+        return _comparison_page(path, values["compared"])
+    report = ProbeReport.from_dict(values)
     versions = report.protocol["versions"]
     tables = "\n\n".join(f"## {table.title}\n\n{table.markdown()}" for table in probe_tables(report))
     return path.with_suffix(".txt").read_text(encoding="utf-8").format(
@@ -427,6 +457,37 @@ def _results_page(path: Path) -> str:
         tables=tables,
         versions=", ".join(f"{name} {version}" for name, version in versions.items()),
     )  # fmt: skip
+
+
+def _comparison_page(path: Path, compared: dict[str, Any]) -> str:
+    """A page that holds several reports of one data set side by side, at the longest context."""
+    from contextssl_cli.evaluation.protocol import ProbeReport
+
+    reports = {name: ProbeReport.from_dict(values) for name, values in compared.items()}
+    versions = next(iter(reports.values())).protocol["versions"]
+    probes = dict.fromkeys(row.probe for report in reports.values() for row in report.rows)
+    tables = [f"## {probe}\n\n{_comparison(reports, probe)}" for probe in probes]
+    return path.with_suffix(".txt").read_text(encoding="utf-8").format(
+        note=NOTE,
+        tables="\n\n".join(tables),
+        versions=", ".join(f"{name} {version}" for name, version in versions.items()),
+    )  # fmt: skip
+
+
+def _comparison(reports: dict[str, Any], probe: str) -> str:
+    """A line for every report and environment, a column for every figure that the probe gives."""
+    from contextssl_cli.report.tables import figure
+
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for name, report in reports.items():
+        for row in report.rows:
+            if row.probe == probe and row.context_length in (0, report.lengths[-1]):
+                if row.environment in report.environments and not row.context_length:
+                    continue  # a context of no pairs says nothing yet
+                cells.setdefault((name, row.environment), {})[f"{row.metric} {row.target}"] = figure(row)
+    columns = list(dict.fromkeys(column for line in cells.values() for column in line))
+    lines = [[*key, *(line.get(column, "") for column in columns)] for key, line in cells.items()]
+    return _table(["pairing", "context", *columns], lines)
 
 
 # --- writing ------------------------------------------------------------------------------------------------------
