@@ -14,6 +14,7 @@ from contextssl_cli.store import hdf5
 from contextssl_cli.store.arrays import read_arrays
 from contextssl_cli.store.dataset import KIND as STORE_KIND
 from contextssl_cli.store.dataset import Split, Store
+from contextssl_cli.store.images import decode
 from contextssl_cli.store.schema import Schema
 
 IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
@@ -41,7 +42,7 @@ def read_inputs(path: Path, schema: Schema) -> Inputs:
     """Read samples for a model trained on data of ``schema``.
 
     A store gives its test split; an array file its array ``x``, or its only one; a folder its images, in the order of
-    their paths, resized to the model's input.
+    their paths, fitted to the model's input as ``contextssl_cli.store.images.decode`` does.
 
     Raises:
         DataMissingError: if there is nothing at ``path``, or no image in the folder.
@@ -84,11 +85,10 @@ def _read_folder(folder: Path, schema: Schema) -> Inputs:
     images = np.empty((len(found), height, width, channels), np.uint8)
     for number, path in enumerate(found):
         try:
-            with Image.open(path) as opened:
-                image = opened.convert("RGB" if channels == 3 else "L").resize(
-                    (width, height), Image.Resampling.BILINEAR
-                )
-                images[number] = np.asarray(image).reshape(height, width, channels)
-        except OSError as error:
+            image = decode(path.read_bytes(), height, width)
+        except (OSError, ValueError) as error:
             raise CorruptFileError(f"{path} cannot be read as an image ({error}); remove it or replace it") from error
+        images[number] = (
+            image if channels == image.shape[-1] else np.asarray(Image.fromarray(image).convert("L"))[..., None]
+        )
     return Inputs(images, names=tuple(str(path.relative_to(folder)) for path in found), origin=str(folder))

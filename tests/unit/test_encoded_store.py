@@ -68,6 +68,18 @@ def test_a_frame_is_covered_and_its_centre_kept() -> None:
     assert (decode(stream.getvalue(), 20, 20) == 200).all()
 
 
+def test_an_image_is_turned_upright_as_its_camera_noted() -> None:
+    pixels = np.zeros((20, 20, 3), np.uint8)
+    pixels[:10] = 200  # bright at the top
+    upright, turned = Image.fromarray(pixels), Image.fromarray(np.rot90(pixels).copy())
+    exif = turned.getexif()
+    exif[0x0112] = 6  # to be turned clockwise by a quarter
+    stream, expected = io.BytesIO(), io.BytesIO()
+    turned.save(stream, "PNG", exif=exif)
+    upright.save(expected, "PNG")
+    np.testing.assert_array_equal(decode(stream.getvalue(), 20, 20), decode(expected.getvalue(), 20, 20))
+
+
 def test_many_threads_keep_the_order() -> None:
     many = [picture(number, 16, 16, "PNG") for number in range(200)]
     np.testing.assert_array_equal(decode_all(many, 16, 16), np.stack([decode(data, 16, 16) for data in many]))
