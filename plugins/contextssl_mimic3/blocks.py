@@ -25,7 +25,8 @@ Item = TypeVar("Item")
 def record_blocks(path: Path) -> Iterator[bytes]:
     """Blocks of whole lines of text, the header's among them.
 
-    polars' own ``scan_csv`` takes a gzip file into memory as a whole (measured in ``benchmarks/mimic3_full_size.py``).
+    polars' own ``scan_csv`` streams as well, but fills up short records, and takes a file that is cut off within a
+    record for whole; blocks can be checked.
 
     Raises:
         CorruptFileError: if the file is cut off, not gzip, not UTF-8, or a quotation mark is never closed.
