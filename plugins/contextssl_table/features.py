@@ -93,13 +93,11 @@ class Encoding:
         self._note_missing(name, missing)
         known = numbers.values[self._train & ~missing]
         if len(known) and known.min() < known.max():
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
                 mean, std = known.mean(), known.std()
-            if not np.isfinite(std):
-                raise CorruptFileError(
-                    f"the numbers of the column {name!r} are too large to standardise; --drop {name}"
-                )
-            values = np.where(missing, 0.0, (numbers.values - mean) / std).astype(np.float32)
+                values = np.where(missing, 0.0, (numbers.values - mean) / std).astype(np.float32)
+            if not (np.isfinite(std) and np.isfinite(values).all()):
+                raise CorruptFileError(f"the column {name!r} holds numbers too far apart to standardise; --drop {name}")
             self._add(values, name=name, kind="numeric", mean=float(mean), std=float(std))
             self._notes.add("numbers" if numbers.kind == "numbers" else "dates, as days since 1970-01-01", name)
         else:

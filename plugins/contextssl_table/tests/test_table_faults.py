@@ -62,9 +62,13 @@ def test_infinite_numbers_in_parquet(tmp_path: Path) -> None:
     fails(CorruptFileError, "people.parquet, row 2: the column 'x' holds inf, expected numbers", path)
 
 
-def test_numbers_too_large_to_standardise(tmp_path: Path) -> None:
-    path = written(tmp_path, people(x=[1e300, -1e300, 0.0] * 20))
-    fails(CorruptFileError, "the numbers of the column 'x' are too large to standardise", path)
+def test_numbers_too_far_apart_to_standardise(tmp_path: Path) -> None:
+    words = "the column 'x' holds numbers too far apart to standardise; --drop x"
+    fails(CorruptFileError, words, written(tmp_path, people(x=[1e300, -1e300, 0.0] * 20)))
+    part = ["train", "train", "test"] * 20
+    fails(CorruptFileError, words, written(tmp_path, people(x=[1.0, 2.0, 1e300] * 20, part=part)), split="part")
+    tiny = [1.0, 1.0 + 2**-52, 1.0] * 20  # whose spread is lost in the rounding
+    assert all(abs(value - 1) < 1e-3 for value in Made(written(tmp_path, people(x=tiny)), drop=()).column("x"))
 
 
 @pytest.mark.parametrize("where", [0, 100, 2 * (1 << 20) - 1])
