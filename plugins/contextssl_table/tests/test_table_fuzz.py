@@ -45,7 +45,7 @@ def tables(draw: st.DrawFn) -> dict[str, list[str]]:
     return columns
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(columns=tables(), options=OPTIONS)
 def test_any_table_is_read_or_refused(columns: dict[str, list[str]], options: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "any.csv"
