@@ -11,6 +11,7 @@ import torch
 from hypothesis import settings
 
 from contextssl_cli.data.prepare import prepare
+from contextssl_cli.plugin.registry import registry
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.run import Run
@@ -42,8 +43,9 @@ def digits_task() -> Task:
 
 
 @pytest.fixture(scope="session")
-def digits_store(digits_task: Task, home: Path) -> Store:
-    return prepare(digits_task.dataset)
+def digits_store(home: Path) -> Store:
+    built_in("digits")
+    return prepare(registry().dataset("digits"))
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,13 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)]
+EXAMPLE = DOCS / "example-plugin"
+PLUGINS = sorted((ROOT / "plugins").glob("contextssl_*/README.md"))
+PAGES = [
+    ROOT / "README.md",
+    *sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts),
+    *PLUGINS,
+]
 
 
 @pytest.fixture(scope="session")

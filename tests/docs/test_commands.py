@@ -15,7 +15,7 @@ from contextssl_cli.model.config import ModelConfig
 from contextssl_cli.plugin.registry import registry
 from contextssl_cli.plugin.task import resolve_task
 from contextssl_cli.training.config import TrainConfig
-from tests.docs.conftest import PAGES, ROOT, blocks
+from tests.docs.conftest import EXAMPLE, PAGES, ROOT, blocks
 
 
 def written(page: Path) -> Iterator[str]:
@@ -28,7 +28,8 @@ def written(page: Path) -> Iterator[str]:
 
 
 def found() -> list[Any]:
-    lines = [(page, line) for page in PAGES for line in written(page) if line.startswith("contextssl ")]
+    pages = [page for page in PAGES if EXAMPLE not in page.parents]  # its commands are run by test_example_plugin
+    lines = [(page, line) for page in pages for line in written(page) if line.startswith("contextssl ")]
     return [pytest.param(line, id=f"{page.relative_to(ROOT)}: {line[:60]}") for page, line in lines]
 
 
@@ -40,20 +41,27 @@ def test_a_written_command_exists(line: str, generate: ModuleType) -> None:
     known = {tuple(command.name.split()): command for command in generate.commands()}
     name = next((name for name in (tuple(words[:2]), tuple(words[:1])) if name in known), None)
     assert name is not None, f"there is no command {words[0]!r}"
+    options = known[name].options | own_options(name, words)
     rest = iter(words[len(name) :])
     plain = []
     for word in rest:
         if not word.startswith("-"):
             plain.append(word)
             continue
-        assert word in known[name].options, f"contextssl {' '.join(name)} has no option {word}"
-        if known[name].options[word]:
+        assert word in options, f"contextssl {' '.join(name)} has no option {word}"
+        if options[word]:
             check_value(word, next(rest, None))
     arguments = [p for p in known[name].parameters if p.argument]
     prose = line == f"contextssl {' '.join(name)}" or not plain
     assert len(plain) == len(arguments) or (prose and not plain), f"arguments: {plain}"
-    if name == ("prepare",) and plain:
-        registry().dataset(plain[0])
+
+
+def own_options(name: tuple[str, ...], words: list[str]) -> dict[str, bool]:
+    """The options that a data set adds to ``prepare``, and whether a value follows; the data set has to exist."""
+    if name != ("prepare",) or len(words) < 2 or words[1].startswith("-") or words[1] == "NAME":
+        return {}
+    fields = registry().dataset(words[1]).options.model_fields
+    return {f"--{key.replace('_', '-')}": field.annotation is not bool for key, field in fields.items()}
 
 
 def check_value(option: str, value: str | None) -> None:
@@ -63,10 +71,17 @@ def check_value(option: str, value: str | None) -> None:
     if option == "--plugin":
         resolve_task(value)
     if option == "--set":
-        key, _, name = value.partition("=")[0].partition(".")
-        assert (
-            (name in ModelConfig.model_fields) if key == "model" else (key == "key" or key in TrainConfig.model_fields)
-        )
+        check_setting(value.partition("=")[0])
+
+
+def check_setting(key: str) -> None:
+    first, *rest = key.split(".")
+    if first == "actions":
+        name, option = rest
+        owners = [registry().actions, *({a.name: a for a in d.actions} for d in registry().datasets.values())]
+        assert any(option in found[name].options.model_fields for found in owners if name in found), key
+    else:
+        assert key == "key" or (rest[0] in ModelConfig.model_fields if rest else first in TrainConfig.model_fields), key
 
 
 def test_commands_are_found_at_all() -> None:

@@ -1,33 +1,29 @@
-"""The plugin of the guide is found, and works, as a stranger's would."""
+"""The example plugin is found, and works, as a stranger's would; its README's commands run as they stand."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
-from tests.docs.conftest import DOCS
+from tests.docs.conftest import EXAMPLE, blocks
+from tests.installed import install_project
 
-EXAMPLE = DOCS / "example-plugin"
+SMALL = {
+    "prepare": ["--count", "200"],
+    "pretrain": ["--steps", "2", "--batch-size", "8", "--set", "model.block_size=8"],
+}
+"""What is added to the README's commands here."""
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Of a process that finds the example as pip would have left it: the package, and its entry point."""
-    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
-    ((group, points),) = project["entry-points"].items()
     site = tmp_path_factory.mktemp("site")
-    installed = site / f"contextssl_waves-{project['version']}.dist-info"
-    installed.mkdir()
-    (installed / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    )
-    lines = [f"{name} = {module}" for name, module in points.items()]
-    (installed / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines]) + "\n")
+    install_project(EXAMPLE, site)
     path = os.pathsep.join([str(site), str(EXAMPLE)])
     return {**os.environ, "PYTHONPATH": path, "CONTEXTSSL_HOME": str(site / "home"), "OMP_NUM_THREADS": "1"}
 
@@ -42,16 +38,27 @@ def contextssl(environment: dict[str, str], folder: Path, *arguments: str) -> st
 
 def test_it_is_listed(environment: dict[str, str], tmp_path: Path) -> None:
     told = contextssl(environment, tmp_path, "plugins")
-    for name in ("waves", "shift", "loudness"):
+    for name in ("waves", "shift", "gain"):
         assert f" {name} " in told
     assert "failed" not in told
 
 
-def test_it_trains_and_adapts(environment: dict[str, str], tmp_path: Path) -> None:
-    small = ["--steps", "2", "--batch-size", "8", "--set", "model.block_size=8"]
-    contextssl(environment, tmp_path, "pretrain", "--plugin", "waves-shift-loudness", "--out", "RUN", *small)
-    contextssl(environment, tmp_path, "context", "create", "--run", "RUN", "--action", "loudness", "--out", "ctx.h5")
-    assert "loudness" in contextssl(environment, tmp_path, "info", "ctx.h5")
+def test_the_commands_of_its_readme(environment: dict[str, str], tmp_path: Path) -> None:
+    lines = [line for block in blocks(EXAMPLE / "README.md", "console") for line in block.splitlines()]
+    commands = [line.removeprefix("$ contextssl ").split() for line in lines if line.startswith("$ contextssl ")]
+    assert [words[0] for words in commands] == [
+        "plugins",
+        "plugins",
+        "prepare",
+        "pretrain",
+        "probe",
+        "context",
+        "adapt",
+    ]
+    for words in commands:
+        contextssl(environment, tmp_path, *words, *SMALL.get(words[0], []))
+    assert "gain" in contextssl(environment, tmp_path, "info", "gain.h5")
+    assert (tmp_path / "embeddings.h5").is_file()
 
 
 def test_its_own_tests_pass(environment: dict[str, str], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from contextssl_cli.plugin.registry import registry
 from contextssl_cli.training.pretrain import run_task
 from contextssl_cli.training.run import Run
 from tests.cli.conftest import TINY
+from tests.places import built_in
 from tests.walk import command, refusal
 
 TABLE = schema(("female", "male", "other"), tasks={"rich": ("no", "yes")})
@@ -86,6 +87,7 @@ def test_an_option_that_is_not_one(flags: list[str], words: str, capsys: pytest.
 
 
 def test_flags_need_an_action_type_that_has_the_option(capsys: pytest.CaptureFixture[str]) -> None:
+    built_in("digits", "rotation")
     message = refusal(capsys, 2, "pretrain", "--plugin", "digits-rotation", "--dry-run", "--sensitive", "race")
     assert "--sensitive: no action type of digits-rotation (rotation) has that option" in message
 
