@@ -4,7 +4,7 @@ The full database needs credentials, so tables of the same columns and row count
 published; the values mean nothing. Then ``prepare`` runs in a process of its own, beside a plain decompression of the
 same files and polars' own ``scan_csv`` of the largest one, all in one run.
 
-Run: ``python benchmarks/mimic3_full_size.py FOLDER``; the folder takes 1.3 GB (with CHARTEVENTS 7 GB). Prints one JSON
+Run: ``python benchmarks/mimic3_full_size.py FOLDER``; the folder takes 1.5 GB, with all rows of CHARTEVENTS about 9 GB. Prints one JSON
 object. The targets are 10 minutes and 6 GiB.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,7 +51,8 @@ def treated_stays(source: Source, stays: Stays, vital_signs: VitalSigns) -> NDAr
     CHARTEVENTS is read here, once, and also handed to ``vital_signs``.
     """
     treated = np.zeros(len(stays), bool)
-    for found in (*_metavision(source, stays), *_infused_carevue(source, stays), *_charted(source, stays, vital_signs)):
+    parts = (_metavision(source, stays), _infused_carevue(source, stays), _charted(source, stays, vital_signs))
+    for found in chain.from_iterable(parts):
         treated[found["stay"].to_numpy()] = True
     return treated
 
