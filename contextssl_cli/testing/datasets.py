@@ -151,8 +151,9 @@ def _check_store(dataset: Dataset, store: Store, checks: Checks) -> None:
         inputs = to_tensor(store.train.inputs(slice(ROWS)), schema)
     if inputs is None:
         return
-    with checks.rule(subject, "nuisance"):
-        _check_nuisance(dataset, inputs, schema)
+    for name, change in (("augment", dataset.augment), ("nuisance", dataset.nuisance)):
+        with checks.rule(subject, name):
+            _check_change(f"{title(dataset)}.{name}", change, inputs, schema)
     for action in dataset.actions:
         _check_own_action(dataset, action, store, inputs, checks)
 
@@ -196,16 +197,18 @@ def _check_classes(name: str, split: Split) -> None:
         )
 
 
-def _check_nuisance(dataset: Dataset, inputs: Tensor, schema: Schema) -> None:
-    name, before = f"{title(dataset)}.nuisance", inputs.clone()
+def _check_change(
+    name: str, change: Callable[[Tensor, Schema, Generator], Tensor], inputs: Tensor, schema: Schema
+) -> None:
+    before = inputs.clone()
 
-    def nuisance(seed: int) -> Tensor:
-        return dataset.nuisance(inputs, schema, Generator().manual_seed(seed))
+    def changed(seed: int) -> Tensor:
+        return change(inputs, schema, Generator().manual_seed(seed))
 
-    out = nuisance(0)
+    out = changed(0)
     require(torch.equal(inputs, before), f"{name} changes its inputs in place; work on a copy")
     check_like(name, inputs, out, schema)
-    check_random(name, nuisance, constant=torch.equal(out, inputs))
+    check_random(name, changed, constant=torch.equal(out, inputs))
 
 
 def _check_own_action(dataset: Dataset, action: ActionType, store: Store, inputs: Tensor, checks: Checks) -> None:

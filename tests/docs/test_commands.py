@@ -21,7 +21,7 @@ from tests.docs.conftest import EXAMPLE, PAGES, ROOT, blocks
 def written(page: Path) -> Iterator[str]:
     """The commands of a page: lines of console blocks, and code between single backticks."""
     for block in blocks(page, "console"):
-        for line in block.splitlines():
+        for line in block.replace("\\\n", " ").splitlines():
             yield from (part.strip().removeprefix("$ ") for part in line.split("&&"))
     prose = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     yield from re.findall(r"`(contextssl [^`]*)`", prose)

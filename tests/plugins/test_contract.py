@@ -207,6 +207,7 @@ def source(tmp_path: Path) -> Path:
         ("two runs of prepare", {"samples": lambda s, split: Squares.samples(
             s, split, objects=np.random.default_rng().permutation(80) // 4)}),
         ("draws from a global generator", {"nuisance": lambda s, x, schema, g: x * torch.rand(len(x), 1, 1, 1)}),
+        ("augment draws from a global generator", {"augment": lambda s, x, schema, g: x * torch.rand(len(x), 1, 1, 1)}),
         ("the same for two seeds", {"nuisance": lambda s, x, schema, g: x * 0.5}),
         ("in place", {"nuisance": lambda s, x, schema, g: x.mul_(0.5)}),
         ("keep the shape", {"nuisance": lambda s, x, schema, g: x[:, :, 1:]}),
