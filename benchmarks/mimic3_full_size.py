@@ -4,8 +4,8 @@ The full database needs credentials, so tables of the same columns and row count
 published; the values mean nothing. Then ``prepare`` runs in a process of its own, beside a plain decompression of the
 same files and polars' own ``scan_csv`` of the largest one, all in one run.
 
-Run: ``python benchmarks/mimic3_full_size.py FOLDER``; the folder takes 1.5 GB, with all rows of CHARTEVENTS about 9 GB. Prints one JSON
-object. The targets are 10 minutes and 6 GiB.
+Run: ``python benchmarks/mimic3_full_size.py FOLDER``; the folder takes 1.5 GB, with all rows of CHARTEVENTS about 9 GB.
+Prints one JSON object. The targets are 10 minutes and 6 GiB.
 """
 
 from __future__ import annotations
