@@ -396,8 +396,8 @@ Each is a plugin; `contextssl prepare NAME` makes its store. Other people's data
 
 # Action types
 
-Each works on every data set of its modality, unless the data set brings one of the same name; `contextssl pretrain`
-takes them as `--plugin <data set>-<action type>`. How several combine: [the order of action
+Each works on every data set of its modality, unless the data set brings one of the same name. A task names
+them behind its data set: `<data set>-<action type>`. How several combine: [the order of action
 types](../plugins.md#the-order-of-action-types).
 """,
 }

@@ -145,6 +145,9 @@ class Evaluator:
         for target, classes in (self.store.schema.tasks | self.store.schema.attributes).items():
             labels, truth = self.train.classes(target).to(self.device), self.test.classes(target)
             asked = truth >= 0
+            if not probes.can_be_read(labels, truth):
+                _log.warning("%s is left out: it needs two classes to learn from and a label to be judged on", target)
+                continue
             _log.info("reading %s from %d embeddings of %d samples each", target, len(fit), fit.shape[1])
             for probe, predictions in self._predict(fit, labels, judge, near, len(classes)).items():
                 for values, predicted in zip(found, predictions, strict=True):

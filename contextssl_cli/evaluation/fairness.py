@@ -11,7 +11,7 @@ from torch import Tensor
 
 from contextssl_cli.data.inputs import whole
 from contextssl_cli.data.pairs import PairSource
-from contextssl_cli.evaluation.probes import LOGISTIC, strong_classify
+from contextssl_cli.evaluation.probes import LOGISTIC, can_be_read, strong_classify
 from contextssl_cli.evaluation.results import RAW, Key
 from contextssl_cli.store.dataset import Store
 
@@ -71,6 +71,8 @@ def raw_baseline(store: Store, train: PairSource, test: PairSource) -> dict[Key,
             fit, judge = rows[:, columns].numpy(), asked_rows[:, columns].numpy()
             for task in store.schema.tasks:
                 labels = torch.from_numpy(store.test.labels(task))
+                if not can_be_read(torch.from_numpy(store.train.labels(task)), labels):
+                    continue
                 known, asked = store.train.labels(task) >= 0, labels >= 0
                 predicted = torch.from_numpy(strong_classify(fit[known], store.train.labels(task)[known], judge[asked]))
                 accuracy = float((predicted == labels[asked]).double().mean())
@@ -78,6 +80,8 @@ def raw_baseline(store: Store, train: PairSource, test: PairSource) -> dict[Key,
                 by_group = {attribute: torch.from_numpy(groups)[asked]}
                 differences = fairness_differences(labels[asked], predicted, by_group, task, LOGISTIC)
                 found |= {Key(source, 0, *name): value for name, value in differences.items()}
+            if not can_be_read(torch.from_numpy(store.train.attribute(attribute)), torch.from_numpy(groups)):
+                continue
             read = strong_classify(fit, store.train.attribute(attribute), judge)
             found[Key(source, 0, "accuracy", attribute, LOGISTIC)] = float((read == groups).mean())
     return found

@@ -128,6 +128,11 @@ def nearest_neighbours(train: Tensor, test: Tensor, config: ProbeConfig) -> Neig
     return Neighbours(torch.cat([part.indices for part in found]), (similarity / config.knn_temperature).exp())
 
 
+def can_be_read(fit: Tensor, judge: Tensor) -> bool:
+    """Whether a probe can be fitted to class indices ``fit`` and judged on ``judge``; -1 is a missing label."""
+    return len(fit[fit >= 0].unique()) > 1 and bool((judge >= 0).any())
+
+
 def strong_classifier() -> Pipeline:
     """scikit-learn's logistic regression on standardised numbers: a strong probe beside the paper's."""
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))

@@ -15,7 +15,7 @@ from tests.cli.conftest import TINY, Command, Made
         (("no data set 'digts'", "did you mean 'digits'?"), ["prepare", "digts"]),
         (("no data set 'digts'", "did you mean 'digits'?"), ["pretrain", "--plugin", "digts-rotation"]),
         (("no action type 'rotatoin'", "did you mean 'rotation'?"), ["pretrain", "--plugin", "digits-rotatoin"]),
-        (("'digits' names no action type", "digits-color"), ["pretrain", "--plugin", "digits"]),
+        (("'digits' names no action type", "digits-"), ["pretrain", "--plugin", "digits"]),
         (("names an action type twice",), ["pretrain", "--plugin", "digits-color-color"]),
         (("'gender' works on table data", "digits is image data", "color"), ["pretrain", "--plugin", "digits-gender"]),
         (("--plugin <dataset>-<action>",), ["pretrain"]),

@@ -31,3 +31,16 @@ def test_all_tables_go_the_whole_way(
     _, probed, adapted = walk(capsys, monkeypatch, tmp_path, "mimic3-attribute", "--source", source)
     assert "treatment" in probed.out
     assert "attribute" in adapted.out
+
+
+def test_tables_that_tell_of_no_treatment_go_the_whole_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built_in("gender")
+    tables = made(40)
+    for name in ("INPUTEVENTS_MV", "INPUTEVENTS_CV"):
+        del tables[name]
+    source = write(tables, tmp_path / "tables")
+    prepared, probed, _ = walk(capsys, monkeypatch, tmp_path, "mimic3-gender", "--source", source)
+    assert "task treatment: {'no': 0, 'yes': 0" in prepared.err
+    assert "los3" in probed.out
