@@ -17,7 +17,7 @@ from contextssl_cli.cli.app import run
 from contextssl_cli.plugin.registry import registry
 from contextssl_cli.plugin.skeleton import project_name, skeleton
 from tests.installed import install_project
-from tests.places import built_in
+from tests.places import built_in, real_data
 
 KINDS = list(product(("dataset", "action"), ("image", "table")))
 TINY = [
@@ -82,16 +82,17 @@ def test_a_new_data_set_trains_and_its_tests_pass(new: New, tmp_path: Path) -> N
 def test_what_the_readme_of_a_new_plugin_says(
     new: New, kind: str, modality: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its commands, in their order, with few steps; those for Adult need its files."""
+    """Its commands, in their order, with few steps."""
     project = new(f"told_{kind}_{modality}", kind, modality)
     own_tests(project)
     (block,) = (project / "README.md").read_text().split("```console\n")[1:]
     lines = [line.removeprefix("$ contextssl ").split() for line in block.split("```")[0].splitlines()]
     commands = [words for words in lines if words[0] != "$"]
-    if ["prepare", "adult"] in commands:
-        pytest.skip("Adult is downloaded here")
     for words in commands:
-        assert run([*words, *(TINY if words[0] == "pretrain" else [])]) == 0, capsys.readouterr().err
+        more = TINY if words[0] == "pretrain" else []
+        if words == ["prepare", "adult"]:
+            more = ["--source", str(real_data("adult"))]
+        assert run([*words, *more]) == 0, capsys.readouterr().err
     assert (tmp_path / "embeddings.h5").is_file()
 
 
