@@ -16,11 +16,13 @@ def list_plugins(context: typer.Context, json: options.Json = False) -> None:
     """List the data sets and action types of all plugins, and the plugins that failed."""
     from contextssl_cli.plugin.registry import registry
     from contextssl_cli.report.plugins import print_plugins
+    from contextssl_cli.report.terminal import terminal
 
-    if context.invoked_subcommand is None:
+    command = context.invoked_subcommand
+    if command is None:
         print_plugins(registry(), as_json=json)
-    elif json:
-        raise UsageError(f"write --json behind {context.invoked_subcommand}, whose option it is, if it has it")
+    elif json or terminal.verbosity:
+        raise UsageError(f"write the options behind the command: contextssl plugins {command} ... [OPTIONS]")
 
 
 def new(

@@ -144,6 +144,16 @@ def test_a_file_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert (tmp_path / "file").read_text() == "mine"
 
 
+@pytest.mark.parametrize("option", ["--json", "-q", "-v"])
+def test_options_stand_behind_the_command(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["plugins", option, "new", "flowers"]) == 2
+    assert "write the options behind the command: contextssl plugins new" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(("kind", "modality"), KINDS)
 @pytest.mark.parametrize("name", ["none", "3d", "a__b_", "dataset", "options", "any", "class", "my_skeleton", "x" * 60])
 def test_any_name_gives_valid_files(name: str, kind: str, modality: str) -> None:
