@@ -47,7 +47,7 @@ class Adult(Dataset):
         "steps": 1500,
         "invariance_weight": 1.0,
         "model": {"encoder": "mlp", "feature_dim": 64, "encoder_width": 256, "width": 64, "aux_hidden": 256},
-        # The published figures are of these pairs; docs/results/adult-pairing.md compares the others.
+        # The published figures (docs/results/adult.md) are of these pairs.
         "actions": {"gender": {"pairing": "alone"}, "attribute": {"pairing": "alone"}},
     }
 
