@@ -6,7 +6,6 @@ from the processes that run the copy.
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import re
@@ -15,6 +14,9 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -92,39 +94,45 @@ def test_without_the_digits(tmp_path: Path) -> None:
     copy.pytest(CONTRACT, "plugins/contextssl_rotation", "-k", "rotation")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("gone", FOLDERS)
-def test_without_any_one(gone: str, tmp_path: Path) -> None:
-    """The quick part of the contract; all of it, and the plugins' own tests, are run below with fewer plugins still."""
-    copy = Copy(tmp_path / "copy", gone)
-    check_listing(copy, gone)
-    copy.pytest(CONTRACT, "-k", "plugin or action_type_keeps or definition")
+def examine(plugin: str) -> None:
+    """Take a plugin out; then take all others out, and leave it alone with what its tests say they need.
 
-
-@functools.cache
-def run_with(own: str, others: tuple[str, ...] = (), tests: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-    """Run tests of a plugin, by default all and the contract, where no plugins are but it and some others."""
-    kept = {own, *(f"contextssl_{name}" for name in others)}
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Copy(Path(folder) / "copy", *(name for name in FOLDERS if name not in kept))
-        return copy.run("-m", "pytest", "-v", "-p", "no:cacheprovider", *(tests or (CONTRACT, f"plugins/{own}")))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_a_plugins_tests_need_no_other_plugin(folder: str) -> None:
-    done = run_with(folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_a_test_that_was_skipped_needs_no_more_than_it_says(folder: str) -> None:
-    """So whatever folder is taken out, a test passes, or is skipped since it needs that one."""
+    So whatever one folder is taken out, a test passes, or is skipped since it needs that one.
+    """
+    with copy_without(plugin) as copy:
+        check_listing(copy, plugin)
+        copy.pytest(CONTRACT, "-k", "loads or action_type_keeps or definition")
     groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for name, needs in re.findall(NEEDS, run_with(folder).stdout, re.MULTILINE):
-        groups[tuple(needs.split(", "))].append(name)
-    for needs, names in groups.items():
-        done = run_with(folder, needs, tuple(names))
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert re.findall(NEEDS, done.stdout, re.MULTILINE) == []
+    for test, needs in run_with((plugin,), CONTRACT, f"plugins/{plugin}"):
+        groups[tuple(needs.split(", "))].append(test)
+    for needs, tests in groups.items():
+        assert run_with((plugin, *(f"contextssl_{name}" for name in needs)), *tests) == []
+
+
+@contextmanager
+def copy_without(*gone: str) -> Iterator[Copy]:
+    """A copy for the time of its use."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Copy(Path(folder) / "copy", *gone)
+
+
+def run_with(kept: tuple[str, ...], *tests: str) -> list[tuple[str, str]]:
+    """Run tests where there are a few plugins only; those that were skipped, and which plugins they need."""
+    with copy_without(*(name for name in FOLDERS if name not in kept)) as copy:
+        printed = copy.python("-m", "pytest", "-v", "-p", "no:cacheprovider", *tests)
+    return re.findall(NEEDS, printed, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def examined(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[None]]]:
+    """The plugins that are asked for, examined by as many threads as there are cores; each waits for its processes."""
+    calls = [getattr(item, "callspec", None) for item in request.session.items]
+    chosen = [call.params["examined_plugin"] for call in calls if call and "examined_plugin" in call.params]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {plugin: pool.submit(examine, plugin) for plugin in chosen}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("examined_plugin", FOLDERS)
+def test_no_other_needs_it_and_it_needs_no_other(examined_plugin: str, examined: dict[str, Future[None]]) -> None:
+    examined[examined_plugin].result()
