@@ -58,16 +58,12 @@ class Copy:
             "COLUMNS": "500",  # pytest shortens the reasons of what it skips
         }
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run Python in the copy."""
-        command = [sys.executable, *arguments]
-        return subprocess.run(
-            command, cwd=self.folder, env=self._environment, capture_output=True, text=True, check=False
-        )
-
     def python(self, *arguments: str) -> str:
         """Run Python in the copy; return what it printed."""
-        done = self.run(*arguments)
+        command = [sys.executable, *arguments]
+        done = subprocess.run(
+            command, cwd=self.folder, env=self._environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
