@@ -37,13 +37,14 @@ def prepare(
         report: of the progress of a data set that is prepared in parts.
 
     Raises:
-        UsageError: if another file stands at ``out``, it was prepared with other options, or an option is not one.
+        UsageError: if another file stands at ``out``, it was prepared from another source or with other options, or an
+            option is not one.
         DataMissingError, CorruptFileError: from the source.
     """
     path = out or paths.store_path(dataset.name)
     chosen = validated(dataset.options, options or {}, f"the data set {dataset.name!r}")
     if path.exists() and not force:
-        return _existing(dataset, path, chosen if options else None)
+        return _existing(dataset, path, source, chosen if options else None)
     prepared = _guarded(dataset, lambda: dataset.prepare(source, chosen))
     provenance = {
         "sources": dict(prepared.sources),
@@ -99,7 +100,7 @@ def prepared_store(dataset: Dataset, path: Path | None = None) -> Store:
     return prepare(dataset, out=found)
 
 
-def _existing(dataset: Dataset, path: Path, asked: Options | None) -> Store:
+def _existing(dataset: Dataset, path: Path, source: Path | None, asked: Options | None) -> Store:
     try:
         store = Store(path)
     except (CorruptFileError, DataMissingError) as error:
@@ -109,8 +110,12 @@ def _existing(dataset: Dataset, path: Path, asked: Options | None) -> Store:
     before = store.provenance.get("options", {})
     for name, value in (asked.model_dump(mode="json") if asked else {}).items():
         if before.get(name) != value:
-            raise UsageError(
-                f"{path} was prepared with {name} = {before.get(name)}; prepare it again with --force, or name another "
-                "file"
-            )
+            raise _differs(path, f"with {name} = {before.get(name)}")
+    origin = store.provenance.get("source")
+    if source and origin != str(source.resolve()):
+        raise _differs(path, f"from {origin or 'no --source'}")
     return store
+
+
+def _differs(path: Path, how: str) -> UsageError:
+    return UsageError(f"{path} was prepared {how}; prepare it again with --force, or name another file")

@@ -35,6 +35,8 @@ class ModelConfig(BaseModel):
     """Divide actions, and the auxiliary predictor's errors, by their spread in the training data. Not in the paper."""
     activity_bits: bool = True
     """One number per action type beside a pair's action, 1 where it is active. Not in the paper."""
+    skip: bool = False
+    """Add the feature to the read-out, so that the transformer predicts what the context changes. Not in the paper."""
 
     @property
     def max_context(self) -> int:

@@ -44,7 +44,9 @@ class ContextSSL(nn.Module):
         self.encoder = build_encoder(config, schema)
         self.feature_norm = nn.BatchNorm1d(dim, affine=False) if config.feature_norm else nn.Identity()
         bits = len(space.blocks) if config.activity_bits else 0
-        self.world = WorldModel(dim + space.width + bits, dim, config.width, config.layers, config.heads)
+        self.world = WorldModel(
+            dim + space.width + bits, dim, config.width, config.layers, config.heads, skip=config.skip
+        )
         hidden = config.aux_hidden
         self.aux = nn.Sequential(
             nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, space.width)

@@ -95,10 +95,14 @@ class WorldModel(nn.Module):
         width: W, of the transformer.
         layers: how many.
         heads: of the attention.
+        skip: add a token's feature to what is read out, so that the layers predict what the context changes in it.
     """
 
-    def __init__(self, token_dim: int, feature_dim: int, width: int, layers: int, heads: int) -> None:
+    def __init__(
+        self, token_dim: int, feature_dim: int, width: int, layers: int, heads: int, *, skip: bool = False
+    ) -> None:
         super().__init__()
+        self.skip = skip
         self.read_in = nn.Linear(token_dim, width)
         self.layers = nn.ModuleList(Layer(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
@@ -120,15 +124,19 @@ class WorldModel(nn.Module):
         for layer, mask in zip(self.layers, masks, strict=True):
             x, keys, values = layer(x, mask)
             kept.append((keys, values))
-        return self.read_out(self.norm(x)), Cache(*zip(*kept, strict=True))
+        return self._prediction(x, tokens), Cache(*zip(*kept, strict=True))
 
     def query(self, tokens: Tensor, cache: Cache) -> Tensor:
         """Predict for single tokens (S, N, token_dim), each as if it alone followed its context: (S, N, D)."""
         x = self.read_in(tokens)
         for layer, keys, values in zip(self.layers, cache.keys, cache.values, strict=True):
             x = layer.query(x, keys, values)  # type: ignore[operator]
+        return self._prediction(x, tokens)
+
+    def _prediction(self, x: Tensor, tokens: Tensor) -> Tensor:
+        """What is read out of the last layer (..., W) at tokens (..., token_dim): (..., D)."""
         predictions: Tensor = self.read_out(self.norm(x))
-        return predictions
+        return predictions + tokens[..., : predictions.shape[-1]] if self.skip else predictions
 
     def _scale_residual_branches(self) -> None:
         """Start near the identity: residual projections at 0.02 / sqrt(2 layers) (Radford et al. 2019, section 2.3)."""

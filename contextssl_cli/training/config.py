@@ -93,7 +93,7 @@ PAPER: dict[str, Any] = {
     "context_mask": 0.9, "environments_per_step": "one", "context_contrast": False,
     "invariance_weight": 0.0,
     "model": {"width": 2048, "layers": 3, "heads": 4, "block_size": 128, "aux_hidden": 1024, "feature_norm": False,
-              "standardise_actions": False, "activity_bits": False},
+              "standardise_actions": False, "activity_bits": False, "skip": False},
 }  # fmt: skip
 """The paper's recipe (section 4 and appendix B; rate 5e-5 x batch / 256). Images take its ResNet-18."""
 PRESETS = ("default", "paper")

@@ -37,13 +37,13 @@ class Cifar10(Dataset):
     licence = "none stated by its authors; free for research, cite Krizhevsky (2009)"
     options = Cifar10Options
     training: ClassVar[dict[str, Any]] = {
-        "steps": 3000,
+        "steps": 4000,
         "model": {
             "encoder": "convnet", "stem": "cifar", "feature_dim": 128, "encoder_width": 64, "width": 128,
-            "aux_hidden": 256,
+            "aux_hidden": 256, "skip": True,
         },
     }  # fmt: skip
-    probing: ClassVar[dict[str, Any]] = {"action_batch_size": 512, "label_batch_size": 256}
+    probing: ClassVar[dict[str, Any]] = {"action_batch_size": 512, "label_batch_size": 64}
 
     def augment(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         """Mirror every other image: a class looks the same from left and right."""

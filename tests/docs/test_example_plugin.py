@@ -43,6 +43,7 @@ def test_it_is_listed(environment: dict[str, str], tmp_path: Path) -> None:
     assert "failed" not in told
 
 
+@pytest.mark.slow
 def test_the_commands_of_its_readme(environment: dict[str, str], tmp_path: Path) -> None:
     lines = [line for block in blocks(EXAMPLE / "README.md", "console") for line in block.splitlines()]
     commands = [line.removeprefix("$ contextssl ").split() for line in lines if line.startswith("$ contextssl ")]
