@@ -50,6 +50,8 @@ class TrainConfig(BaseModel):
     """Of the auxiliary predictor's loss."""
     invariance_weight: float = Field(default=0.0, ge=0)
     """Of the penalty on what a linear probe still reads of the zeroed action types. Not in the paper."""
+    invariance_start: float = Field(default=0.4, ge=0, lt=1)
+    """Fraction of the steps before that penalty sets in: first the contexts must come apart."""
     context_mask: float = Field(default=0.9, ge=0, lt=1)
     """Probability that a token drops a context pair."""
     environments_per_step: Literal["all", "one"] = "all"

@@ -44,6 +44,8 @@ def step_loss(
     config: TrainConfig,
     generator: Generator,
     precision: torch.dtype = torch.float32,
+    *,
+    penalise: bool = True,
 ) -> StepLoss:
     """The loss of a batch (paper section 3.2).
 
@@ -57,11 +59,12 @@ def step_loss(
         config: weights and temperature.
         generator: of the context masks.
         precision: of the matrix products; losses are float32.
+        penalise: with the invariance penalty, if the configuration has one.
     """
     device = batch.x.device.type
     with torch.autocast(device, dtype=precision, enabled=precision != torch.float32):
         reading = _read(model, batch, environments, config, generator)
-        readout = _readout(model, batch, reading, environments) if config.invariance_weight else {}
+        readout = _readout(model, batch, reading, environments) if penalise and config.invariance_weight else {}
     predictions = reading.predictions.float().flatten(1, 2)  # (E, N, 2, D)
     contrastive = _contrast(predictions, config)
     auxiliary = _auxiliary(model, batch, predictions, environments)

@@ -113,7 +113,8 @@ class Trainer:
         views = seeded(self.config.seed, _VIEWS, self.step)
         batch = self.train.draw(self._indices(), views, nuisance=True).to(self.device)
         masks = seeded(self.config.seed, _MASKS, self.step)
-        loss = step_loss(self.model, batch, self._environments(), self.config, masks, self.precision)
+        penalise = self.step >= self.config.invariance_start * self.steps
+        loss = step_loss(self.model, batch, self._environments(), self.config, masks, self.precision, penalise=penalise)
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()
         if self.config.grad_clip is not None:

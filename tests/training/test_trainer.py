@@ -47,6 +47,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no context contrast": {"context_contrast": False},
     "the paper's": {"preset": "paper", "model_encoder": "convnet", "epochs": None},
     "invariance": {"invariance_weight": 1.0},
+    "a skip connection": {"model_skip": True},
     "nothing of ours": {"model_feature_norm": False, "model_standardise_actions": False, "model_activity_bits": False},
     "bfloat16": {"precision": "bfloat16"},
 }
@@ -75,6 +76,17 @@ def test_metrics_are_json_lines_of_increasing_steps_that_name_losses_and_gap(dig
     assert steps[-1] == digits_run.record.config.steps
     assert all(set(line["loss"]) == set(line["auxiliary_loss"]) == {"rotation", "color"} for line in lines)
     assert [line["step"] for line in lines if "held_out_gap_ridge" in line] == [10, 20]
+
+
+def test_the_invariance_penalty_sets_in_when_the_contexts_have_come_apart(
+    digits_task: Task, digits_store: Store, tmp_path: Path
+) -> None:
+    run = tiny.trained(
+        digits_task, digits_store, tmp_path / "run", steps=40, invariance_weight=1.0, invariance_start=0.5
+    )
+    lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+    counted = {line["step"]: set(line["linear_readout"]) for line in lines}
+    assert counted == {1: set(), 10: set(), 20: set(), 30: {"rotation", "color"}, 40: {"rotation", "color"}}
 
 
 def test_progress_is_reported_after_every_step(digits_task: Task, digits_store: Store, tmp_path: Path) -> None:
