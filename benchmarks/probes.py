@@ -1,4 +1,4 @@
-"""What fitting the probes of all contexts side by side saves, against one after the other; and what bfloat16 would change.
+"""What fitting the probes of all contexts side by side saves against one by one, and what bfloat16 would change.
 
 Run: ``OMP_NUM_THREADS=1 python benchmarks/probes.py``. Prints one JSON object; each ratio is of processor time in one
 run. Side by side and one by one must agree; bfloat16 does not, and is no option of ``probe``.

@@ -54,6 +54,11 @@ def probe(
     from contextssl_cli.training.device import resolve_device
     from contextssl_cli.training.run import Run
 
+    chosen = {
+        "metrics": options.words("--metrics", metrics, (*METRICS, "all")),
+        "readers": options.words("--probes", probes, (*get_args(Reader), "none")),
+        "context_lengths": options.numbers("--lengths", lengths),
+    }
     runs = [Run(folder) for folder in run] if run else [latest_run()]
     folder = out or runs[0].folder / ("probe" if len(runs) == 1 else f"probe-{len(runs)}-runs")
     if dry_run:
@@ -61,11 +66,6 @@ def probe(
         return
     make_folder(folder)  # before minutes of work that could not be written
     terminal.note(f"probing {', '.join(str(r.folder) for r in runs)}")
-    chosen = {
-        "metrics": options.words("--metrics", metrics, (*METRICS, "all")),
-        "readers": options.words("--probes", probes, (*get_args(Reader), "none")),
-        "context_lengths": options.numbers("--lengths", lengths),
-    }
     report = probe_runs(runs, resolve_device(device), seed=seed, **chosen)
     paths = write_probe(report, folder)
     print_probe(report, paths, as_json=json)

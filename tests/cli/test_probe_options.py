@@ -40,7 +40,7 @@ def test_tables_of_all_metrics(cli: Command, made: Made) -> None:
 @pytest.mark.parametrize(
     ("words", "flags"),
     [
-        (("'r3'", "did you mean 'r2'"), ["--metrics", "r2,r3"]),
+        (("'indvidual'", "did you mean 'individual'"), ["--metrics", "r2,indvidual"]),
         ("'forest'", ["--probes", "forest"]),
         ("none stands alone", ["--probes", "none,ridge"]),
         ("whole numbers", ["--lengths", "2,two"]),
