@@ -128,8 +128,12 @@ def encode_split(
 
 def encode_samples(model: ContextSSL, source: PairSource, split: str, cache: Path, fingerprint: str) -> Tensor:
     """Features (N, D) of the samples of a split as they are, encoded or from the cache."""
-    path = cache / f"samples-{cache_key(fingerprint, split)}.safetensors"
-    return _cached(path, lambda: {"z": encode(model, source.inputs)})["z"]
+    return _cached(samples_path(split, cache, fingerprint), lambda: {"z": encode(model, source.inputs)})["z"]
+
+
+def samples_path(split: str, cache: Path, fingerprint: str) -> Path:
+    """The cache file of ``encode_samples``."""
+    return cache / f"samples-{cache_key(fingerprint, split)}.safetensors"
 
 
 @torch.no_grad()

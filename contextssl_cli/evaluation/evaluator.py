@@ -19,7 +19,14 @@ from contextssl_cli.errors import ContextSSLError
 from contextssl_cli.evaluation.bank import FeatureBank
 from contextssl_cli.evaluation.config import ProbeConfig
 from contextssl_cli.evaluation.contexts import context_hash, draw_context, draw_context_pairs, read_context
-from contextssl_cli.evaluation.encoded import EncodedSplit, cache_key, encode, encode_samples, encode_split
+from contextssl_cli.evaluation.encoded import (
+    EncodedSplit,
+    cache_key,
+    encode,
+    encode_samples,
+    encode_split,
+    samples_path,
+)
 from contextssl_cli.evaluation.results import ENCODER
 from contextssl_cli.model.context_ssl import Environment
 from contextssl_cli.model.world_model import Cache
@@ -103,7 +110,7 @@ class Evaluator:
     def draw_context(self, environment: Environment, pairs: int) -> Context:
         """A context of distinct pairs of the training split, the same ones in every environment."""
         context = draw_context(self.train_source, environment, pairs, self.config.seed)
-        if self.train_source.recorded and not self._drawn:  # its views are samples, whose features are known or will be
+        if self.train_source.recorded and not self._drawn:  # its views are samples, whose features may be known
             self._drawn.append(context)
         return context
 
@@ -142,9 +149,12 @@ class Evaluator:
         return self._folder / f"{kind.replace('/', '-')}-{cache_key(self._fingerprint, settings, kind, identity)}.json"
 
     def _learn_drawn(self) -> None:
-        """Take the features of the protocol's own contexts from those of the training split."""
+        """Take the features of the protocol's own contexts from those of the training split, if it has been encoded."""
+        split = self.store.train.name
+        if "train" not in vars(self) and not samples_path(split, self._folder, self._fingerprint).is_file():
+            return
         drawn = self._drawn.pop()
-        z = encode_samples(self.model, self.train_source, self.store.train.name, self._folder, self._fingerprint)
+        z = encode_samples(self.model, self.train_source, split, self._folder, self._fingerprint)
         pairs = draw_context_pairs(self.train_source.with_inputs(z), len(drawn), self.config.seed)
         self._bank.add(drawn.x, pairs.x)
         self._bank.add(drawn.y, pairs.y)
