@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
+from contextssl_cli.evaluation.measures import measure
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.store.context import Context
 
@@ -29,7 +30,7 @@ def symmetry_profile(evaluator: Evaluator, context: Context) -> list[ProfileRow]
     """Measure every action type of the run without context and under ``context``."""
     name = environment_name(context.environment)
     conditions = [Condition("without", 0), Condition(name, 2 * len(context), context)]
-    measured = evaluator.measure(conditions, labels=False)
+    measured = measure(evaluator, conditions, metrics=["r2"], readers=[])
     before = {key.target: value for key, value in measured.items() if key.environment == "without"}
     rows = []
     for key, now in measured.items():

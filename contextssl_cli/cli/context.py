@@ -1,4 +1,4 @@
-"""``contextssl context create``."""
+"""``contextssl context create`` and ``contextssl context inspect``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from contextssl_cli.cli import options
-from contextssl_cli.errors import UsageError
+from contextssl_cli.errors import CorruptFileError, UsageError
 
 
 def create(
@@ -49,3 +49,37 @@ def create(
         return
     made.save(out)
     terminal.result(f"{out}: {summary}")
+
+
+def inspect(
+    context: Annotated[Path, typer.Argument(help="The context file.")],
+    run: Annotated[
+        Path | None, typer.Option("--run", help="Folder of the run; by default the one that the context was made for.")
+    ] = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    json: options.Json = False,
+) -> None:
+    """Say what a context brings: symmetries by its length, how many pairs suffice, and which of them hurt."""
+    from contextssl_cli.adaptation.find_run import FoundRun, check_context, find_run
+    from contextssl_cli.evaluation.evaluator import Evaluator
+    from contextssl_cli.evaluation.inspection import inspect_context
+    from contextssl_cli.evaluation.protocol import probe_config
+    from contextssl_cli.report.inspection import print_inspection
+    from contextssl_cli.report.terminal import terminal
+    from contextssl_cli.store.context import Context
+    from contextssl_cli.training.device import resolve_device
+    from contextssl_cli.training.pretrain import run_task
+    from contextssl_cli.training.run import Run
+
+    pairs = Context.load(context)
+    found = FoundRun(Run(run), "named with --run") if run else find_run(pairs)
+    try:
+        check_context(found.run, pairs)
+    except CorruptFileError as error:
+        raise CorruptFileError(f"{context} does not fit the run {found.run.folder}: {error}") from error
+    terminal.note(f"run: {found.run.folder} ({found.reason})")
+    if pairs.fingerprint and pairs.fingerprint != found.run.fingerprint():
+        terminal.note(f"warning: {context} was made for another run, or for this one before it was trained further")
+    config = probe_config(run_task(found.run).dataset, seed=seed)
+    print_inspection(inspect_context(Evaluator(found.run, config, resolve_device(device)), pairs), as_json=json)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from contextssl_cli.errors import UsageError, suggestion
 
 Run = Annotated[
     Path | None, typer.Option("--run", help="Folder of the run; by default the newest.", show_default=False)
@@ -23,6 +25,37 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 
 _Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more; -vv shows tracebacks.")]
 _Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but results and errors.")]
+
+
+def words(option: str, text: str | None, known: Sequence[str]) -> list[str] | None:
+    """The words of a list that is separated by commas; ``none`` alone is the empty one.
+
+    Raises:
+        UsageError: if a word is unknown, or ``none`` stands beside others.
+    """
+    if text is None:
+        return None
+    found = [word.strip() for word in text.split(",")]
+    for word in found:
+        if word not in known:
+            raise UsageError(f"{option} {text}: there is no {word!r}: {suggestion(word, known)}")
+    if "none" in found and len(found) > 1:
+        raise UsageError(f"{option} {text}: none stands alone")
+    return [word for word in found if word != "none"]
+
+
+def numbers(option: str, text: str | None) -> list[int] | None:
+    """The whole numbers of a list that is separated by commas.
+
+    Raises:
+        UsageError: if a part is none.
+    """
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise UsageError(f"{option} {text}: expected whole numbers, separated by commas") from error
 
 
 def with_verbosity(command: Callable[..., None]) -> Callable[..., None]:

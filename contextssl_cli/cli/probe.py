@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -17,6 +17,26 @@ def probe(
             "--run", help="Folder of the run; several runs of one task give mean and spread. Default: the newest."
         ),
     ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            "--metrics",
+            help="Of r2, individual, top1, knn, mrr, context-labels, separated by commas; or all. Default: "
+            "r2,top1,knn,mrr, which are quick.",
+        ),
+    ] = None,
+    probes: Annotated[
+        str | None,
+        typer.Option(
+            "--probes",
+            help="Probes of actions beside the paper's own: of ridge, linear, mlp, separated by commas; or none. "
+            "Default: ridge.",
+        ),
+    ] = None,
+    lengths: Annotated[
+        str | None,
+        typer.Option("--lengths", help="Context lengths in tokens, separated by commas. Default: 0,2,14,30,126."),
+    ] = None,
     out: options.Out = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -25,6 +45,7 @@ def probe(
 ) -> None:
     """Measure what the embedding knows under each context, by the paper's protocols."""
     from contextssl_cli.adaptation.find_run import latest_run
+    from contextssl_cli.evaluation.config import METRICS, Reader
     from contextssl_cli.evaluation.protocol import probe_runs
     from contextssl_cli.paths import make_folder
     from contextssl_cli.report.folder import write_probe
@@ -33,6 +54,11 @@ def probe(
     from contextssl_cli.training.device import resolve_device
     from contextssl_cli.training.run import Run
 
+    chosen = {
+        "metrics": options.words("--metrics", metrics, (*METRICS, "all")),
+        "readers": options.words("--probes", probes, (*get_args(Reader), "none")),
+        "context_lengths": options.numbers("--lengths", lengths),
+    }
     runs = [Run(folder) for folder in run] if run else [latest_run()]
     folder = out or runs[0].folder / ("probe" if len(runs) == 1 else f"probe-{len(runs)}-runs")
     if dry_run:
@@ -40,6 +66,6 @@ def probe(
         return
     make_folder(folder)  # before minutes of work that could not be written
     terminal.note(f"probing {', '.join(str(r.folder) for r in runs)}")
-    report = probe_runs(runs, resolve_device(device), seed=seed)
+    report = probe_runs(runs, resolve_device(device), seed=seed, **chosen)
     paths = write_probe(report, folder)
     print_probe(report, paths, as_json=json)

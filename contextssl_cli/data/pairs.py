@@ -89,6 +89,15 @@ class PairSource:
         latents = {name: value[indices] for name, value in self._latents.items()}
         return PairSource(self.task, self.schema, Subset(self.inputs, indices), self.objects[indices], latents)
 
+    @property
+    def recorded(self) -> bool:
+        """Whether both views of every pair are samples of the store, as they are."""
+        return not self._applied
+
+    def with_inputs(self, inputs: Rows) -> PairSource:
+        """The same samples with something else in place of their inputs, such as features; only where ``recorded``."""
+        return PairSource(self.task, self.schema, inputs, self.objects, self._latents)
+
     def draw(self, indices: Tensor, generator: Generator, *, nuisance: bool) -> PairBatch:
         """One pair for each of the samples at ``indices``.
 

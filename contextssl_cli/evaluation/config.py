@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Metric = Literal["r2", "individual", "top1", "knn", "mrr", "context-labels"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+Reader = Literal["linear", "mlp", "ridge"]
 
 
 class ProbeConfig(BaseModel):
@@ -14,6 +18,11 @@ class ProbeConfig(BaseModel):
 
     seed: int = Field(default=0, ge=0)
     """Of views, contexts, the probes' first weights and their batches."""
+    metrics: tuple[Metric, ...] = ("r2", "top1", "knn", "mrr")
+    """Groups of metrics: R2 of relative actions and of individual latents, top-1 (and fairness), kNN, MRR and H@k
+    (where objects have several views), and labels that depend on the context."""
+    readers: tuple[Reader, ...] = ("ridge",)
+    """Probes of actions and latents beside the paper's own, which is always there."""
     context_lengths: tuple[int, ...] = (0, 2, 14, 30, 126)
     """In tokens, two per pair; those that the model takes are used."""
     action_epochs: int = Field(default=200, ge=1)
@@ -29,6 +38,13 @@ class ProbeConfig(BaseModel):
     """Width of the MLP probe's two hidden layers."""
     knn_neighbours: int = Field(default=200, ge=1)
     knn_temperature: float = Field(default=0.1, gt=0)
+
+    @field_validator("context_lengths")
+    @classmethod
+    def _whole_pairs(cls, lengths: tuple[int, ...]) -> tuple[int, ...]:
+        if not lengths or any(length < 0 or length % 2 for length in lengths):
+            raise ValueError(f"{list(lengths)}: expected even numbers of tokens from 0 on, two for each pair")
+        return tuple(sorted(set(lengths)))
 
     def lengths(self, longest: int) -> tuple[int, ...]:
         """The context lengths that fit a model."""

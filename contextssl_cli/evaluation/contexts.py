@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
-from contextssl_cli.data.pairs import PairSource, seeded
+from contextssl_cli.data.pairs import PairBatch, PairSource, seeded
 from contextssl_cli.data.tensors import to_array, to_tensor
 from contextssl_cli.errors import UsageError
 from contextssl_cli.model.context_ssl import ContextSSL, Environment
@@ -37,11 +41,16 @@ def draw_context(source: PairSource, environment: Environment, pairs: int, seed:
     """
     if not 1 <= pairs <= len(source):
         raise UsageError(f"--pairs {pairs}: expected 1 to {len(source)}, the samples of the training split")
-    generator = seeded(seed, _PURPOSE)
-    chosen = torch.randperm(len(source), generator=generator)[:pairs]
-    drawn = source.draw(chosen, generator, nuisance=False)
+    drawn = draw_context_pairs(source, pairs, seed)
     blocks = {name: drawn.actions[name].numpy().astype(np.float32) for name in environment}
     return Context(to_array(drawn.x, source.schema), to_array(drawn.y, source.schema), blocks)
+
+
+def draw_context_pairs(source: PairSource, pairs: int, seed: int) -> PairBatch:
+    """The pairs of ``draw_context``; with features in place of the source's inputs, the features of its views."""
+    generator = seeded(seed, _PURPOSE)
+    chosen = torch.randperm(len(source), generator=generator)[:pairs]
+    return source.draw(chosen, generator, nuisance=False)
 
 
 def fit_length(context: Context, max_tokens: int) -> Context:
@@ -55,8 +64,18 @@ def fit_length(context: Context, max_tokens: int) -> Context:
 
 
 @torch.no_grad()
-def read_context(model: ContextSSL, schema: Schema, context: Context | None) -> Cache:
+def read_context(
+    model: ContextSSL, schema: Schema, context: Context | None, encode: Callable[[NDArray[Any]], Tensor] | None = None,
+    *, cut: bool = True,
+) -> Cache:  # fmt: skip
     """Run a context through a model once; None is no context at all.
+
+    Args:
+        model: in evaluation mode.
+        schema: of the model's inputs.
+        context: its pairs.
+        encode: features (P, D) of the pairs' inputs, if they are known; by default the model's encoder.
+        cut: to the first pairs, where it is longer than the model was trained to read.
 
     Raises:
         CorruptFileError: if its action blocks or its inputs do not fit the model.
@@ -66,11 +85,15 @@ def read_context(model: ContextSSL, schema: Schema, context: Context | None) -> 
         empty = torch.empty(0, model.config.feature_dim, device=device)
         return model.read_context(empty, empty, torch.empty(0, model.space.width, device=device), ())
     model.space.check({name: block.shape[1] for name, block in context.actions.items()}, context.environment)
-    context = fit_length(context, model.config.max_context)
-    x, y = (to_tensor(part, schema, "the context").to(device) for part in (context.x, context.y))
+    if cut:
+        context = fit_length(context, model.config.max_context)
+    if encode is None:
+        z_x, z_y = (model.encode(to_tensor(part, schema, "the context").to(device)) for part in (context.x, context.y))
+    else:
+        z_x, z_y = (encode(part).to(device) for part in (context.x, context.y))
     parts = {name: torch.tensor(block, dtype=torch.float32, device=device) for name, block in context.actions.items()}
     actions = model.space.assemble(parts, context.environment, len(context)).to(device)
-    return model.read_context(model.encode(x), model.encode(y), actions, context.environment)
+    return model.read_context(z_x, z_y, actions, context.environment)
 
 
 def context_hash(context: Context | None) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -25,6 +28,8 @@ from contextssl_cli.store.dataset import Split
 _log = logging.getLogger(__name__)
 _PURPOSE = 31
 _BATCH = 1024
+_PROTOCOL = 2
+"""Raised when the same settings would give other features or figures."""
 
 
 @dataclass(frozen=True)
@@ -34,23 +39,49 @@ class EncodedSplit:
     Attributes:
         z_x, z_y: (draws x N, D).
         actions: relative parameters by action type, (draws x N, width).
+        first: absolute parameters of the first views by action type, (draws x N, width).
         z: (M, D) features that labels are read from: the first views, or the samples as they are.
         labels: class indices by task, (M,), -1 where missing.
         attributes: category indices by sensitive attribute, (M,).
         samples: N.
+        recorded: what ranks the views of an object, where they are samples of the store; else None.
     """
 
     z_x: Tensor
     z_y: Tensor
     actions: Mapping[str, Tensor]
+    first: Mapping[str, Tensor]
     z: Tensor
     labels: Mapping[str, Tensor]
     attributes: Mapping[str, Tensor]
     samples: int
+    recorded: RecordedViews | None = None
 
     def classes(self, target: str) -> Tensor:
         """Class indices of a task, or category indices of a sensitive attribute."""
         return self.labels[target] if target in self.labels else self.attributes[target]
+
+
+@dataclass(frozen=True)
+class RecordedViews:
+    """The N samples of a split as the views of objects.
+
+    Attributes:
+        z: (N, D) features.
+        objects: (N,) object ids.
+        source, target: (draws x N,) the samples that are the first and the second view of each pair.
+    """
+
+    z: Tensor
+    objects: Tensor
+    source: Tensor
+    target: Tensor
+
+
+def cache_key(*parts: Any) -> str:
+    """A file name's worth of hash over what decides a value; the package's version and the protocol's are among it."""
+    decides = [metadata.version("contextssl"), _PROTOCOL, *parts]
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:24]
 
 
 def encode_split(
@@ -58,31 +89,51 @@ def encode_split(
 ) -> EncodedSplit:
     """Encode pairs of views of a split without nuisances, or read them from the cache.
 
+    Where both views of a pair are samples of the store, each sample is encoded once, whatever pairs it is in.
+
     Args:
         model: in evaluation mode.
         source: pairs of the split.
         split: labels and attributes.
         config: how many views, and their seed.
         cache: folder of the run's cache.
-        fingerprint: of the weights and the store.
+        fingerprint: of the weights, the store and the task.
     """
-    key = hashlib.sha256(f"{fingerprint} {split.name} {config.views} {config.seed}".encode()).hexdigest()[:24]
     generator = seeded(config.seed, _PURPOSE, int(split.name == "test"))
-    pairs = _cached(cache / f"pairs-{key}.safetensors", lambda: _encode_pairs(model, source, config.views, generator))
-    if config.label_inputs == "views":
-        z, repeats = pairs["z_x"], config.views
+    recorded = None
+    if source.recorded:
+        z = encode_samples(model, source, split.name, cache, fingerprint)
+        pairs = _draws(source.with_inputs(torch.arange(len(source))), config.views, generator, lambda rows: rows)
+        recorded = RecordedViews(z, source.objects, pairs["x"], pairs["y"])
+        pairs["x"], pairs["y"] = z[recorded.source], z[recorded.target]
     else:
-        path = cache / f"samples-{key}.safetensors"
-        z, repeats = _cached(path, lambda: {"z": encode(model, source.inputs)})["z"], 1
+        path = cache / f"pairs-{cache_key(fingerprint, split.name, config.views, config.seed)}.safetensors"
+        pairs = _cached(path, lambda: _draws(source, config.views, generator, lambda views: encode(model, views)))
+    if config.label_inputs == "views":
+        labelled, repeats = pairs["x"], config.views
+    else:
+        labelled, repeats = encode_samples(model, source, split.name, cache, fingerprint), 1
     return EncodedSplit(
-        z_x=pairs["z_x"],
-        z_y=pairs["z_y"],
-        actions={name.partition("/")[2]: value for name, value in pairs.items() if name.startswith("actions/")},
-        z=z,
+        z_x=pairs["x"],
+        z_y=pairs["y"],
+        actions=_part(pairs, "actions/"),
+        first=_part(pairs, "first/"),
+        z=labelled,
         labels={task: torch.from_numpy(split.labels(task)).repeat(repeats) for task in source.schema.tasks},
         attributes={a: torch.from_numpy(split.attribute(a)).repeat(repeats) for a in source.schema.attributes},
         samples=len(source),
+        recorded=recorded,
     )
+
+
+def encode_samples(model: ContextSSL, source: PairSource, split: str, cache: Path, fingerprint: str) -> Tensor:
+    """Features (N, D) of the samples of a split as they are, encoded or from the cache."""
+    return _cached(samples_path(split, cache, fingerprint), lambda: {"z": encode(model, source.inputs)})["z"]
+
+
+def samples_path(split: str, cache: Path, fingerprint: str) -> Path:
+    """The cache file of ``encode_samples``."""
+    return cache / f"samples-{cache_key(fingerprint, split)}.safetensors"
 
 
 @torch.no_grad()
@@ -93,19 +144,27 @@ def encode(model: ContextSSL, inputs: Rows) -> Tensor:
     return torch.cat([model.encode(inputs[rows].to(device)).float().cpu() for rows in parts])
 
 
-def _encode_pairs(model: ContextSSL, source: PairSource, draws: int, generator: torch.Generator) -> dict[str, Tensor]:
+def _draws(
+    source: PairSource, draws: int, generator: torch.Generator, read: Callable[[Tensor], Tensor]
+) -> dict[str, Tensor]:
+    """What ``read`` makes of both views, and the parameters, of ``draws`` pairs for every sample."""
     parts: dict[str, list[Tensor]] = {}
     for _ in range(draws):
         for indices in torch.arange(len(source)).split(_BATCH):
             batch = source.draw(indices, generator, nuisance=False)
-            for name, value in _features(model, batch).items():
+            for name, value in (_parameters(batch) | {"x": read(batch.x), "y": read(batch.y)}).items():
                 parts.setdefault(name, []).append(value)
     return {name: torch.cat(values) for name, values in parts.items()}
 
 
-def _features(model: ContextSSL, batch: PairBatch) -> dict[str, Tensor]:
-    actions = {f"actions/{name}": value.float().contiguous() for name, value in batch.actions.items()}
-    return {"z_x": encode(model, batch.x), "z_y": encode(model, batch.y), **actions}
+def _parameters(batch: PairBatch) -> dict[str, Tensor]:
+    named = {f"actions/{name}": value for name, value in batch.actions.items()}
+    named |= {f"first/{name}": value for name, value in batch.first.items()}
+    return {name: value.float().contiguous() for name, value in named.items()}
+
+
+def _part(pairs: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in pairs.items() if name.startswith(prefix)}
 
 
 def _cached(path: Path, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -1,36 +1,40 @@
-"""Measures one run: R2 of every action type, classification and fairness, under any contexts."""
+"""Opens a run and its store for measuring: features, embeddings under any context, and values measured before."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
-import json
-import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from contextssl_cli import files
 from contextssl_cli.data.pairs import PairSource
+from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.errors import ContextSSLError
-from contextssl_cli.evaluation import probes
+from contextssl_cli.evaluation.bank import FeatureBank
 from contextssl_cli.evaluation.config import ProbeConfig
-from contextssl_cli.evaluation.contexts import context_hash, read_context
-from contextssl_cli.evaluation.encoded import EncodedSplit, encode_split
-from contextssl_cli.evaluation.fairness import fairness_differences
-from contextssl_cli.evaluation.results import ENCODER, Key
+from contextssl_cli.evaluation.contexts import context_hash, draw_context, draw_context_pairs, read_context
+from contextssl_cli.evaluation.encoded import (
+    EncodedSplit,
+    cache_key,
+    encode,
+    encode_samples,
+    encode_split,
+    samples_path,
+)
+from contextssl_cli.evaluation.results import ENCODER
+from contextssl_cli.model.context_ssl import Environment
+from contextssl_cli.model.world_model import Cache
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.context import Context
 from contextssl_cli.store.dataset import Split
-from contextssl_cli.training.metrics import pooled_r2
 from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,13 @@ class Condition:
         environment: its name in the results; ``encoder`` for the feature z.
         length: of the context in tokens.
         context: its pairs; None for no context, and for the encoder.
+        active: the environment's action types, whose actions a prediction is told.
     """
 
     environment: str
     length: int
     context: Context | None = None
+    active: Environment = ()
 
     @property
     def identity(self) -> str:
@@ -58,7 +64,7 @@ Values = dict[tuple[str, str, str], float]
 
 
 class Evaluator:
-    """Opens a run and its store; encodes each view once; keeps every value it measured in the run's cache.
+    """Opens a run and its store; encodes each input once; keeps features and measured values in the run's cache.
 
     Args:
         run: trained.
@@ -73,12 +79,23 @@ class Evaluator:
         self.task: Task = run_task(run)
         self.store = run_store(run)
         self.model = run.load_model(device)
-        self._fingerprint = f"{run.fingerprint()} {self.store.content_hash}"
+        self._folder = run.folder / "cache"
+        self._fingerprint = " ".join(
+            [run.fingerprint(), self.store.content_hash, self.task.name, str(sorted(self.task.options.items()))]
+        )
+        self._bank = FeatureBank(self._encode, self._folder / f"contexts-{cache_key(run.fingerprint())}.safetensors")
+        self._drawn: list[Context] = []
+        self._read: dict[str, Cache] = {}
 
     @functools.cached_property
     def train_source(self) -> PairSource:
         """Pairs of the training split, for contexts and for fitting probes."""
         return PairSource.of(self.task, self.store.schema, self.store.train)
+
+    @functools.cached_property
+    def test_source(self) -> PairSource:
+        """Pairs of the test split."""
+        return PairSource.of(self.task, self.store.schema, self.store.test)
 
     @functools.cached_property
     def train(self) -> EncodedSplit:
@@ -88,117 +105,77 @@ class Evaluator:
     @functools.cached_property
     def test(self) -> EncodedSplit:
         """Features that probes are judged on."""
-        return self._encoded(PairSource.of(self.task, self.store.schema, self.store.test), self.store.test)
+        return self._encoded(self.test_source, self.store.test)
 
-    def measure(self, conditions: Sequence[Condition], *, labels: bool = True) -> dict[Key, float]:
-        """Every value under each of the conditions; what was measured before is read from the cache.
-
-        Args:
-            conditions: contexts to embed under.
-            labels: also classify; otherwise only the R2 of the actions.
-        """
-        kinds = {"actions": self._measure_actions, "labels": self._measure_labels}
-        if not labels:
-            del kinds["labels"]
-        measured: dict[Key, float] = {}
-        for kind, measure in kinds.items():
-            known = {c.identity: self._cached(kind, c) for c in conditions}
-            missing = {c.identity: c for c in conditions if known[c.identity] is None}
-            if missing:
-                for condition, values in zip(missing.values(), measure(list(missing.values())), strict=True):
-                    known[condition.identity] = self._keep(kind, condition, values)
-            for c in conditions:
-                measured |= {Key(c.environment, c.length, *name): v for name, v in (known[c.identity] or {}).items()}
-        return measured
+    def draw_context(self, environment: Environment, pairs: int) -> Context:
+        """A context of distinct pairs of the training split, the same ones in every environment."""
+        context = draw_context(self.train_source, environment, pairs, self.config.seed)
+        if self.train_source.recorded and not self._drawn:  # its views are samples, whose features may be known
+            self._drawn.append(context)
+        return context
 
     def embeddings(self, condition: Condition, features: Tensor) -> Tensor:
         """Embeddings of features (N, D) under a condition: (N, D), on the evaluator's device."""
         features = features.to(self.device)
         if condition.environment == ENCODER:
             return features
-        cache = read_context(self.model, self.store.schema, condition.context)
+        cache = self.read(condition)
         with torch.no_grad():
             return torch.cat([self.model.embed(part, cache) for part in features.split(4096)])
 
-    def _measure_actions(self, conditions: list[Condition]) -> list[Values]:
-        """R2 of every relative action from the concatenated embeddings of two views; one pair per training sample."""
-        train, test = self.train, self.test
-        first = slice(train.samples)
-        fit = torch.stack([self._both(c, train.z_x[first], train.z_y[first]) for c in conditions])
-        judge = torch.stack([self._both(c, test.z_x, test.z_y) for c in conditions])
-        found: list[Values] = [{} for _ in conditions]
-        for action in self.task.actions:
-            targets = train.actions[action.name][first].to(self.device)
-            _log.info("reading %s from %d embeddings of %d pairs each", action.name, len(fit), fit.shape[1])
-            outputs = probes.regress(fit, targets, judge, action.probe, self.config)
-            name = probes.action_probe_name(action.probe, self.config)
-            for values, output in zip(found, outputs, strict=True):
-                values["r2", action.name, name] = pooled_r2(output.cpu(), test.actions[action.name])
-        return found
+    @torch.no_grad()
+    def predictions(self, condition: Condition, features: Tensor, actions: dict[str, Tensor]) -> Tensor:
+        """Embeddings (N, D) predicted for the views after an action, of which only the active blocks are told."""
+        told = self.model.space.assemble(actions, condition.active, len(features))
+        parts = zip(features.to(self.device).split(4096), told.to(self.device).split(4096), strict=True)
+        cache = self.read(condition)
+        return torch.cat([self.model.embed(part, cache, action, condition.active) for part, action in parts])
 
-    def _measure_labels(self, conditions: list[Condition]) -> list[Values]:
-        """Accuracy of tasks and sensitive attributes from the embeddings; fairness of each task."""
-        fit = torch.stack([self.embeddings(c, self.train.z) for c in conditions])
-        judge = torch.stack([self.embeddings(c, self.test.z) for c in conditions])
-        near = [probes.nearest_neighbours(f, j, self.config) for f, j in zip(fit, judge, strict=True)]
-        found: list[Values] = [{} for _ in conditions]
-        for target, classes in (self.store.schema.tasks | self.store.schema.attributes).items():
-            labels, truth = self.train.classes(target).to(self.device), self.test.classes(target)
-            asked = truth >= 0
-            if not probes.can_be_read(labels, truth):
-                _log.warning("%s is left out: it needs two classes to learn from and a label to be judged on", target)
-                continue
-            _log.info("reading %s from %d embeddings of %d samples each", target, len(fit), fit.shape[1])
-            for probe, predictions in self._predict(fit, labels, judge, near, len(classes)).items():
-                for values, predicted in zip(found, predictions, strict=True):
-                    values.update(self._judge(target, probe, truth[asked], predicted.cpu()[asked], asked))
-        return found
+    def read(self, condition: Condition) -> Cache:
+        """The keys and values of a condition's context, which is run through the model once."""
+        if condition.identity not in self._read:
+            self._read[condition.identity] = self.read_context(condition.context)
+        return self._read[condition.identity]
 
-    def _predict(
-        self, fit: Tensor, labels: Tensor, judge: Tensor, near: list[probes.Neighbours], classes: int
-    ) -> dict[str, list[Tensor]]:
-        """Predicted classes (M,) by probe, one tensor per condition; fitted to the samples that have a label."""
-        known = labels >= 0
-        fit, targets = fit[:, known], labels[known]
-        predictions = {
-            probes.label_probe_name(self.config): list(probes.classify(fit, targets, judge, classes, self.config)),
-            probes.KNN: [neighbours.classify(labels, classes) for neighbours in near],
-        }
-        if self.store.schema.attributes:
-            pairs = zip(fit.cpu().numpy(), judge.cpu().numpy(), strict=True)
-            strong = [probes.strong_classify(f, targets.cpu().numpy(), j) for f, j in pairs]
-            predictions[probes.LOGISTIC] = [torch.from_numpy(predicted) for predicted in strong]
-        return predictions
+    def read_context(self, context: Context | None, *, cut: bool = True) -> Cache:
+        """The keys and values of a context; none of its views is encoded twice. Arguments as ``read_context``'s."""
+        if context is not None and self._drawn and (self._bank.missing(context.x) or self._bank.missing(context.y)):
+            self._learn_drawn()
+        return read_context(self.model, self.store.schema, context, self._bank, cut=cut)
 
-    def _judge(self, target: str, probe: str, truth: Tensor, predicted: Tensor, asked: Tensor) -> Values:
-        """Accuracy of one prediction, and its fairness where the target is a task."""
-        schema = self.store.schema
-        metric = "knn" if probe == probes.KNN else "accuracy" if schema.attributes else "top1"
-        values: Values = {(metric, target, probe): float((predicted == truth).double().mean())}
-        if target in schema.tasks and probe != probes.KNN:
-            groups = {name: categories[asked] for name, categories in self.test.attributes.items()}
-            values.update(fairness_differences(truth, predicted, groups, target, probe))
-        return values
+    def values_path(self, kind: str, identity: str) -> Path:
+        """Where the values of a kind of metric under a condition are kept."""
+        settings = self.config.model_dump_json(exclude={"context_lengths", "metrics", "readers"})
+        return self._folder / f"{kind.replace('/', '-')}-{cache_key(self._fingerprint, settings, kind, identity)}.json"
 
-    def _both(self, condition: Condition, z_x: Tensor, z_y: Tensor) -> Tensor:
-        return torch.cat([self.embeddings(condition, z_x), self.embeddings(condition, z_y)], dim=1)
+    def _learn_drawn(self) -> None:
+        """Take the features of the protocol's own contexts from those of the training split, if it has been encoded."""
+        split = self.store.train.name
+        if "train" not in vars(self) and not samples_path(split, self._folder, self._fingerprint).is_file():
+            return
+        drawn = self._drawn.pop()
+        z = encode_samples(self.model, self.train_source, split, self._folder, self._fingerprint)
+        pairs = draw_context_pairs(self.train_source.with_inputs(z), len(drawn), self.config.seed)
+        self._bank.add(drawn.x, pairs.x)
+        self._bank.add(drawn.y, pairs.y)
+
+    def _encode(self, inputs: NDArray[Any]) -> Tensor:
+        return encode(self.model, to_tensor(inputs, self.store.schema, "the context"))
 
     def _encoded(self, source: PairSource, split: Split) -> EncodedSplit:
-        return encode_split(self.model, source, split, self.config, self.run.folder / "cache", self._fingerprint)
+        return encode_split(self.model, source, split, self.config, self._folder, self._fingerprint)
 
-    def _path(self, kind: str, condition: Condition) -> Path:
-        parts = [self._fingerprint, self.config.model_dump_json(exclude={"context_lengths"}), kind, condition.identity]
-        key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
-        return self.run.folder / "cache" / f"{kind}-{key}.json"
 
-    def _cached(self, kind: str, condition: Condition) -> Values | None:
-        path = self._path(kind, condition)
-        if not path.is_file():
-            return None
-        return {(v["metric"], v["target"], v["probe"]): v["value"] for v in files.read_json(path)["values"]}
+def cached_values(path: Path) -> Values | None:
+    """The values of a cache file, None if there is none."""
+    if not path.is_file():
+        return None
+    return {(v["metric"], v["target"], v["probe"]): v["value"] for v in files.read_json(path)["values"]}
 
-    def _keep(self, kind: str, condition: Condition, values: Values) -> Values:
-        lines = [{"metric": m, "target": t, "probe": p, "value": value} for (m, t, p), value in values.items()]
-        with contextlib.suppress(ContextSSLError):  # a run may be read-only: its cache saves time, no more
-            files.write_json(self._path(kind, condition), {"values": lines})
-        return values
+
+def keep_values(path: Path, values: Values) -> Values:
+    """Write values to a cache file, if the run may be written to."""
+    lines = [{"metric": m, "target": t, "probe": p, "value": value} for (m, t, p), value in values.items()]
+    with contextlib.suppress(ContextSSLError):  # a run may be read-only: its cache saves time, no more
+        files.write_json(path, {"values": lines})
+    return values

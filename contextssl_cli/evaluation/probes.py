@@ -23,8 +23,10 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from contextssl_cli.data.pairs import seeded
-from contextssl_cli.evaluation.config import ProbeConfig
+from contextssl_cli.evaluation.config import ProbeConfig, Reader
 
+RIDGE = 1e-2
+"""Penalty of the closed-form probe, per sample and standardised column."""
 LOGISTIC = "logistic regression (scikit-learn, standardised)"
 KNN = "weighted kNN"
 
@@ -45,8 +47,10 @@ class StackedLinear(nn.Module):
         return torch.baddbmm(self.bias, x, self.weight)
 
 
-def action_probe_name(kind: Literal["linear", "mlp"], config: ProbeConfig) -> str:
+def action_probe_name(kind: Reader, config: ProbeConfig) -> str:
     """What a figure says of the probe that read an action."""
+    if kind == "ridge":
+        return f"ridge (closed form, standardised, penalty {RIDGE:g} N)"
     shape = "linear" if kind == "linear" else f"MLP {config.hidden}-{config.hidden}"
     return f"{shape} (Adam {config.lr:g}, {config.action_epochs} epochs of batches of {config.action_batch_size})"
 
@@ -74,6 +78,37 @@ def regress(
     sizes = [train.shape[-1], *([config.hidden] * 2 if kind == "mlp" else []), targets.shape[-1]]
     fitted = _fit(train, targets, sizes, _mean_squared_error, config.action_epochs, config.action_batch_size, config)
     return _outputs(fitted, test)
+
+
+def read_numbers(train: Tensor, targets: Tensor, test: Tensor, kind: Reader, config: ProbeConfig) -> Tensor:
+    """Predict (N, W) numbers from (K, N, D) for (K, M, D), by the probe of a kind: (K, M, W)."""
+    if kind == "ridge":
+        return torch.stack([ridge(fit, targets, judge) for fit, judge in zip(train, test, strict=True)])
+    return regress(train, targets, test, kind, config)
+
+
+def ridge(train: Tensor, targets: Tensor, test: Tensor, penalty: float = RIDGE) -> Tensor:
+    """Predict (N, W) numbers by ridge regression in closed form, in float64.
+
+    With standardised columns X and centred targets Y, ``W = (X'X + penalty N I)^-1 X'Y``. A column that does not
+    vary is not read.
+
+    Args:
+        train: (N, D).
+        targets: (N, W).
+        test: (M, D).
+        penalty: per sample.
+
+    Returns:
+        (M, W).
+    """
+    fit, wanted = train.double(), targets.double()
+    mean, spread, centre = fit.mean(dim=0), fit.std(dim=0, correction=0), wanted.mean(dim=0)
+    scale = torch.where(spread > 1e-6 * fit.abs().amax(dim=0), 1 / spread, torch.zeros_like(spread))
+    fit = (fit - mean) * scale
+    gram = fit.T @ fit + penalty * len(fit) * torch.eye(fit.shape[1], dtype=fit.dtype, device=fit.device)
+    weights: Tensor = torch.linalg.solve(gram, fit.T @ (wanted - centre))
+    return (((test.double() - mean) * scale) @ weights + centre).to(targets.dtype)
 
 
 def classify(train: Tensor, labels: Tensor, test: Tensor, classes: int, config: ProbeConfig) -> Tensor:

@@ -12,12 +12,11 @@ from typing import Any, Self
 import torch
 from pydantic import ValidationError
 
-from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.errors import UsageError
-from contextssl_cli.evaluation.config import ProbeConfig
-from contextssl_cli.evaluation.contexts import draw_context
+from contextssl_cli.evaluation.config import METRICS, ProbeConfig
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.fairness import raw_baseline
+from contextssl_cli.evaluation.measures import context_label_ceiling, measure, ranks_views
 from contextssl_cli.evaluation.results import ENCODER, Key, Row, average, find, to_dicts
 from contextssl_cli.plugin.kinds import Dataset
 from contextssl_cli.plugin.task import Task, environment_name
@@ -33,7 +32,7 @@ class ProbeReport:
     Attributes:
         task: of all the runs.
         rows: mean and spread over the runs.
-        gaps: the adaptation gap of each run, at the longest context, by the paper's probes.
+        gaps: the adaptation gap of each run, at the longest context, by the paper's probes; none without R2.
         clipped_gaps: the same with every R2 below 0 counted as 0. A probe that overfits reads an R2 below 0 where
             there is nothing to read, which would count as adaptation.
         environments: names, in the task's order.
@@ -53,8 +52,8 @@ class ProbeReport:
 
     @property
     def adaptation_gap(self) -> float:
-        """The mean over the runs."""
-        return statistics.fmean(self.gaps)
+        """The mean over the runs; NaN where R2 was not measured."""
+        return statistics.fmean(self.gaps) if self.gaps else math.nan
 
     @property
     def gap_std(self) -> float:
@@ -64,16 +63,16 @@ class ProbeReport:
     @property
     def adaptation_gap_clipped(self) -> float:
         """The mean over the runs, with negative R2 counted as 0."""
-        return statistics.fmean(self.clipped_gaps)
+        return statistics.fmean(self.clipped_gaps) if self.gaps else math.nan
 
     def as_dict(self) -> dict[str, Any]:
         """One JSON object."""
         return {
             "task": self.task,
-            "adaptation_gap": self.adaptation_gap,
+            "adaptation_gap": self.adaptation_gap if self.gaps else None,
             "adaptation_gap_std": self.gap_std,
             "adaptation_gaps": self.gaps,
-            "adaptation_gap_clipped": self.adaptation_gap_clipped,
+            "adaptation_gap_clipped": self.adaptation_gap_clipped if self.gaps else None,
             "adaptation_gaps_clipped": self.clipped_gaps,
             "environments": self.environments,
             "actions": self.actions,
@@ -117,10 +116,11 @@ def probe_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Probe
     Args:
         runs: trained.
         device: for encoder and probes.
-        flags: values of ``ProbeConfig``.
+        flags: values of ``ProbeConfig``; ``metrics`` may be ``["all"]``, which is all that the data allow.
 
     Raises:
-        UsageError: if the runs are of different tasks or data, differ in their sequences, or one is named twice.
+        UsageError: if the runs are of different tasks or data, differ in their sequences, one is named twice, or they
+            have no such metric.
     """
     tasks = sorted({run.record.task for run in runs})
     if len(tasks) > 1:
@@ -132,13 +132,20 @@ def probe_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Probe
         or len({run.record.store_hash for run in runs}) > 1
     ):
         raise UsageError("the runs differ in model.block_size or in their data, so their figures cannot be averaged")
-    config = probe_config(run_task(runs[0]).dataset, **flags)
+    named = flags.pop("metrics", None)
+    asked = METRICS if named and "all" in named else named
+    config = probe_config(run_task(runs[0]).dataset, metrics=asked, **flags)
     measured: list[tuple[int, dict[Key, float]]] = []
     for run in runs:
         evaluator = Evaluator(run, config, device)
+        if "mrr" in (named or ()) and not ranks_views(evaluator):
+            raise UsageError(
+                f"mrr ranks the recorded views of an object, and {run.record.task} has none: leave it out of --metrics"
+            )
         measured.append((run.record.config.seed, _measure(evaluator)))
     task, lengths = evaluator.task, _lengths(evaluator)
     environments = [environment_name(environment) for environment in task.environments]
+    by_run = [average([one]) for one in measured] if "r2" in config.metrics else []
     protocol = {
         "probes": config.model_dump(mode="json"),
         "contexts": "distinct pairs of the training split",
@@ -150,8 +157,8 @@ def probe_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Probe
     return ProbeReport(
         task=task.name,
         rows=average(measured),
-        gaps=[_gap(average([one]), task, lengths[-1]) for one in measured],
-        clipped_gaps=[_gap(average([one]), task, lengths[-1], floor=0.0) for one in measured],
+        gaps=[_gap(one, task, lengths[-1]) for one in by_run],
+        clipped_gaps=[_gap(one, task, lengths[-1], floor=0.0) for one in by_run],
         environments=environments,
         actions=[action.name for action in task.actions],
         lengths=lengths,
@@ -165,20 +172,27 @@ def _measure(evaluator: Evaluator) -> dict[Key, float]:
     longest = _lengths(evaluator)[-1]
     for environment in evaluator.task.environments:
         pairs = max(1, longest // 2)
-        context = draw_context(evaluator.train_source, environment, pairs, evaluator.config.seed)
+        context = evaluator.draw_context(environment, pairs)
         for length in _lengths(evaluator):
             part = context.take(length // 2) if length else None
-            conditions.append(Condition(environment_name(environment), length, part))
-    measured = evaluator.measure(conditions)
-    if evaluator.store.schema.columns and evaluator.store.schema.attributes:
-        test = PairSource.of(evaluator.task, evaluator.store.schema, evaluator.store.test)
-        measured |= raw_baseline(evaluator.store, evaluator.train_source, test)
+            conditions.append(Condition(environment_name(environment), length, part, environment))
+    measured = measure(evaluator, conditions)
+    metrics, schema = evaluator.config.metrics, evaluator.store.schema
+    if "context-labels" in metrics:
+        measured |= context_label_ceiling(evaluator)
+    if "top1" in metrics and schema.columns and schema.attributes:
+        measured |= raw_baseline(evaluator.store, evaluator.train_source, evaluator.test_source)
     return measured
 
 
 def _lengths(evaluator: Evaluator) -> list[int]:
     longest = min(evaluator.model.config.max_context, 2 * len(evaluator.train_source))
-    return list(evaluator.config.lengths(longest))
+    lengths = list(evaluator.config.lengths(longest))
+    if not lengths:
+        raise UsageError(
+            f"--lengths {','.join(map(str, evaluator.config.context_lengths))}: this run reads {longest} tokens at most"
+        )
+    return lengths
 
 
 def _gap(rows: list[Row], task: Task, length: int, floor: float = -math.inf) -> float:

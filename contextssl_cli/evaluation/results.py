@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 ENCODER = "encoder"
 """In place of an environment: read from the feature z, before any context."""
+BLIND = "input without context"
+"""In place of an environment: what no reader of the input alone can exceed."""
 RAW = "raw columns"
 """In place of an environment: read from the table itself."""
 

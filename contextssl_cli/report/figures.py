@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from contextssl_cli import files
 from contextssl_cli.evaluation.protocol import ProbeReport
+from contextssl_cli.evaluation.results import Row, find
 from contextssl_cli.evaluation.retrieval import Retrieval
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # told apart by the colour-blind (Okabe and Ito)
@@ -28,6 +30,20 @@ def context_length_figure(report: ProbeReport, path: Path) -> None:
             _draw_panel(panel, report, environment)
         panels[0].set_ylabel("R2 of the relative action")
         panels[0].legend(frameon=False)
+        save(figure, path)
+
+
+def ranking_figure(report: ProbeReport, path: Path) -> None:
+    """Mean reciprocal rank of the view after an action against context length, a line for each environment."""
+    with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
+        figure = Figure(figsize=(3.6, 3.0), layout="constrained")
+        panel = figure.subplots()
+        for environment, colour in zip(report.environments, _COLOURS * len(report.environments), strict=False):
+            rows = [find(report.rows, environment, length, "mrr", "view") for length in report.lengths]
+            _draw_line(panel, rows, f"context: {environment}", colour)
+        _draw_lengths(panel, report)
+        panel.set_ylabel("mean reciprocal rank")
+        panel.legend(frameon=False)
         save(figure, path)
 
 
@@ -59,16 +75,24 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def _draw_panel(panel: Axes, report: ProbeReport, environment: str) -> None:
-    ticks = range(len(report.lengths))
     for action, colour in zip(report.actions, _COLOURS * len(report.actions), strict=False):
-        rows = [r for r in report.rows if (r.environment, r.metric, r.target) == (environment, "r2", action)]
-        mean, std = np.array([row.mean for row in rows]), np.array([row.std for row in rows])
-        panel.plot(ticks, mean, marker="o", color=colour, label=action)
-        panel.fill_between(ticks, mean - std, mean + std, color=colour, alpha=0.2, linewidth=0)
-    panel.set_xticks(list(ticks), [str(length) for length in report.lengths])
-    panel.set_xlabel("context length in tokens")
+        rows = [find(report.rows, environment, length, "r2", action) for length in report.lengths]
+        _draw_line(panel, rows, action, colour)
+    _draw_lengths(panel, report)
     panel.set_title(f"context: {environment}")
     panel.axhline(0, color="0.8", linewidth=0.8, zorder=0)
+
+
+def _draw_line(panel: Axes, rows: Sequence[Row], label: str, colour: str) -> None:
+    """Means and spread, evenly spaced from left to right."""
+    mean, std = np.array([row.mean for row in rows]), np.array([row.std for row in rows])
+    panel.plot(range(len(rows)), mean, marker="o", color=colour, label=label)
+    panel.fill_between(range(len(rows)), mean - std, mean + std, color=colour, alpha=0.2, linewidth=0)
+
+
+def _draw_lengths(panel: Axes, report: ProbeReport) -> None:
+    panel.set_xticks(range(len(report.lengths)), [str(length) for length in report.lengths])
+    panel.set_xlabel("context length in tokens")
 
 
 def _picture(axes: Axes, image: NDArray[np.float32], title: str) -> None:

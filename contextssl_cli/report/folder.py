@@ -7,16 +7,20 @@ from pathlib import Path
 from contextssl_cli import files
 from contextssl_cli.evaluation.protocol import ProbeReport
 from contextssl_cli.evaluation.results import to_csv
-from contextssl_cli.report.figures import context_length_figure
+from contextssl_cli.report.figures import context_length_figure, ranking_figure
 
 FIGURE = "r2-by-context-length"
+RANKING = "mrr-by-context-length"
 
 
 def write_probe(report: ProbeReport, folder: Path) -> list[Path]:
-    """Write ``results.json``, ``results.csv`` and the figure as PNG and SVG; return their paths."""
-    paths = [folder / "results.json", folder / "results.csv", folder / f"{FIGURE}.png", folder / f"{FIGURE}.svg"]
+    """Write ``results.json``, ``results.csv`` and the figures as PNG and SVG; return their paths."""
+    paths = [folder / "results.json", folder / "results.csv"]
     files.write_json(paths[0], report.as_dict())
     files.write_text(paths[1], to_csv(report.rows))
-    for path in paths[2:]:
-        context_length_figure(report, path)
+    measured = {row.metric for row in report.rows}
+    for metric, name, draw in (("r2", FIGURE, context_length_figure), ("mrr", RANKING, ranking_figure)):
+        for path in [folder / f"{name}.png", folder / f"{name}.svg"] if metric in measured else []:
+            draw(report, path)
+            paths.append(path)
     return paths

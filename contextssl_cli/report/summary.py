@@ -8,7 +8,7 @@ from typing import Any
 
 from contextssl_cli.adaptation.adapt import Adaptation
 from contextssl_cli.evaluation.protocol import ProbeReport
-from contextssl_cli.report.tables import probe_tables
+from contextssl_cli.report.tables import probe_tables, side_by_side
 from contextssl_cli.report.terminal import terminal
 
 
@@ -17,9 +17,10 @@ def print_probe(report: ProbeReport, paths: Sequence[Path], *, as_json: bool) ->
     if as_json:
         terminal.json(report.as_dict() | {"paths": [str(path) for path in paths]})
         return
-    for table in probe_tables(report):
+    for table in [*probe_tables(report), side_by_side(report)]:
         terminal.table(table.title, table.header, table.rows)
-    terminal.result(gap_sentence(report))
+    if report.gaps:
+        terminal.result(gap_sentence(report))
     for path in paths:
         terminal.result(f"wrote {path}")
 

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from contextssl_cli.evaluation.context_labels import METRIC
 from contextssl_cli.evaluation.protocol import ProbeReport
-from contextssl_cli.evaluation.results import Row
+from contextssl_cli.evaluation.ranking import HITS
+from contextssl_cli.evaluation.results import BLIND, ENCODER, Row
+
+_R2_TITLES = {
+    "r2": "R2 of the relative action, from the embeddings of two views",
+    "r2_individual": "R2 of the latents of one view, from its embedding",
+}
 
 
 @dataclass(frozen=True)
@@ -24,14 +31,45 @@ class TextTable:
 
 
 def probe_tables(report: ProbeReport) -> list[TextTable]:
-    """R2 by context length, and every label's figures by context length and probe."""
-    action_rows = [row for row in report.rows if row.metric == "r2"]
-    label_rows = [row for row in report.rows if row.metric != "r2"]
-    tables = [_pivot("R2 of the relative action, from the embeddings of two views", action_rows)]
-    for probe in dict.fromkeys(row.probe for row in label_rows):
-        chosen = [row for row in label_rows if row.probe == probe]
-        tables.append(_pivot(f"Labels by {probe}", chosen))
+    """By context length: R2 of actions and latents by each probe, ranks of views, and every label's figures."""
+    tables = []
+    for metric, title in _R2_TITLES.items():
+        rows = [row for row in report.rows if row.metric == metric]
+        own = {row.target: row.probe for row in reversed(rows)}  # the first probe of a target is the paper's
+        if rows:
+            tables.append(_pivot(title, [row for row in rows if row.probe == own[row.target]]))
+        others = [row for row in rows if row.probe != own[row.target]]
+        for probe in dict.fromkeys(row.probe for row in others):
+            tables.append(_pivot(f"{title}, by {probe}", [row for row in others if row.probe == probe]))
+    rest = [row for row in report.rows if row.metric not in _R2_TITLES]
+    for probe in dict.fromkeys(row.probe for row in rest if row.environment != BLIND):
+        chosen = [row for row in rest if row.probe == probe]
+        tables.append(_pivot(f"{_subject(chosen[0])} by {probe}", [*_at_best(rest, chosen[0].metric), *chosen]))
     return tables
+
+
+def side_by_side(report: ProbeReport) -> TextTable:
+    """Embedding against representation (the paper's table 9): every figure of the encoder's z and of the embeddings."""
+    longest = report.lengths[-1]
+    places = [(ENCODER, 0), *((environment, longest) for environment in report.environments)]
+    lines: dict[tuple[str, str, str], dict[tuple[str, int], str]] = {}
+    for row in report.rows:
+        if (row.environment, row.context_length) in places:
+            name = (row.metric, row.target, row.probe.split(" (")[0])
+            lines.setdefault(name, {})[row.environment, row.context_length] = figure(row)
+    header = ["metric", "of", "probe", "encoder z", *(f"{name}, {longest} tokens" for name in report.environments)]
+    body = [[*name, *(cells.get(place, "") for place in places)] for name, cells in lines.items()]
+    return TextTable("Representation and embedding", header, body)
+
+
+def _subject(row: Row) -> str:
+    if row.metric in ("mrr", *(f"h@{k}" for k in HITS)):
+        return "The view after an action"
+    return "Labels that depend on the context" if row.metric == METRIC else "Labels"
+
+
+def _at_best(rows: Sequence[Row], metric: str) -> list[Row]:
+    return [row for row in rows if row.environment == BLIND and row.metric == metric]
 
 
 def figure(row: Row) -> str:

@@ -49,7 +49,7 @@ class Trainer:
         self.device = device
         self.config: TrainConfig = run.record.config
         self.precision = _precision(self.config, device)
-        self.train, self.held_out = _split(PairSource.of(task, store.schema, store.train), self.config)
+        self.train, self.held_out = hold_out(PairSource.of(task, store.schema, store.train), self.config)
         self.steps = self.config.total_steps(len(self.train))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeded(self.config.seed, _WEIGHTS).initial_seed())
@@ -190,7 +190,7 @@ def _precision(config: TrainConfig, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if config.precision == "bfloat16" else torch.float32
 
 
-def _split(source: PairSource, config: TrainConfig) -> tuple[PairSource, PairSource]:
+def hold_out(source: PairSource, config: TrainConfig) -> tuple[PairSource, PairSource]:
     """Hold out a fraction of the *objects*, so that no view of a held-out object is trained on."""
     objects = source.objects.unique()
     count = held_out_count(len(objects), config)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from contextssl_cli.data.pairs import seeded
@@ -100,17 +104,74 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     return calls
 
 
-def test_a_probe_encodes_each_view_once_and_a_second_probe_nothing(
+EVERYTHING = {"metrics": ["all"], "readers": ["ridge", "linear", "mlp"]}
+FEWEST = {"action_epochs": 1, "label_epochs": 1, "views": 1, "hidden": 8}
+
+
+def test_a_full_probe_encodes_each_view_once_and_a_second_one_nothing(
     digits_run: Run, encoded: list[int], tmp_path: Path
 ) -> None:
     run = Run(shutil.copytree(digits_run.folder, tmp_path / "run"))
-    few = {"action_epochs": 1, "label_epochs": 1, "views": 1, "context_lengths": (0, 2), "hidden": 8}
-    first = probe_runs([run], CPU, **few)
-    views = 2 * 1797  # both views of every sample of both splits
-    of_contexts = sum(count for count in encoded if count < 300)
-    assert sum(encoded) - of_contexts == views
-    assert of_contexts < 30
+    lengths = (0, 2, 6, 10, 14)
+    first = probe_runs([run], CPU, **EVERYTHING, **FEWEST, context_lengths=lengths)
+    views, of_contexts = 2 * 1797, 2 * 7  # both views of every sample of both splits, and of every pair of the contexts
+    assert sum(encoded) == views + of_contexts
+    assert {row.metric for row in first.rows} == {"r2", "r2_individual", "top1", "knn", "context_label_top1"}
+    assert {row.context_length for row in first.rows if row.environment == "color"} == set(lengths)
     encoded.clear()
-    second = probe_runs([run], CPU, **few)
+    second = probe_runs([Run(run.folder)], CPU, **EVERYTHING, **FEWEST, context_lengths=lengths)
     assert not encoded
     assert second.as_dict()["results"] == first.as_dict()["results"]
+
+
+ANOTHER_PROCESS = """
+import sys
+from pathlib import Path
+import torch
+from contextssl_cli.evaluation.protocol import probe_runs
+from contextssl_cli.model.context_ssl import ContextSSL
+from contextssl_cli.training.run import Run
+
+def refuse(self, inputs):
+    raise AssertionError("encoded again")
+
+ContextSSL.encode = refuse
+few = {"action_epochs": 1, "label_epochs": 1, "views": 1, "hidden": 8, "context_lengths": (0, 2)}
+report = probe_runs([Run(Path(sys.argv[1]))], torch.device("cpu"), metrics=["individual", "knn"], **few)
+print(len(report.rows))
+"""
+
+
+def test_another_process_measures_other_metrics_and_encodes_nothing(digits_run: Run, tmp_path: Path) -> None:
+    run = Run(shutil.copytree(digits_run.folder, tmp_path / "run"))
+    probe_runs([run], CPU, metrics=["r2"], readers=[], **FEWEST, context_lengths=(0, 2))
+    done = subprocess.run(
+        [sys.executable, "-c", ANOTHER_PROCESS, str(run.folder)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) == 5 * (2 * 2 + 1)  # conditions; two types by two probes, one task by neighbours
+
+
+def test_another_version_encodes_anew(
+    digits_run: Run, encoded: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(shutil.copytree(digits_run.folder, tmp_path / "run"))
+    few = {"metrics": ["knn"], "views": 1, "context_lengths": (0,)}
+    probe_runs([run], CPU, **few)
+    encoded.clear()
+    monkeypatch.setattr("contextssl_cli.evaluation.encoded.metadata.version", lambda name: "0.0.test")
+    probe_runs([run], CPU, **few)
+    assert sum(encoded) == 2 * 1797
+
+
+def test_ridge_is_scikit_learns() -> None:
+    train, test = data(1, samples=40)
+    train, test = train[0] * torch.tensor([1.0, 5, 0.1, 2, 3, 1]) + 4, test[0] + 4
+    train[:, 3] = 7.0  # does not vary, and is not read
+    targets = torch.randn(40, 2, generator=seeded(8))
+    columns = [0, 1, 2, 4, 5]
+    scaler = StandardScaler().fit(train[:, columns].double())
+    fitted = Ridge(alpha=0.3 * 40).fit(scaler.transform(train[:, columns].double()), targets.double())
+    expected = fitted.predict(scaler.transform(test[:, columns].double()))
+    found = probes.ridge(train, targets, test, penalty=0.3)
+    torch.testing.assert_close(found, torch.from_numpy(expected).float(), rtol=1e-4, atol=1e-5)

@@ -1,0 +1,241 @@
+"""Is a context good enough? What its pairs bring, measured on training objects that no training step saw.
+
+Nothing here touches the test split: how many pairs suffice, and which hurt, are choices. The probe is ridge regression,
+which needs no training, so that a hundred contexts are read in seconds.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from contextssl_cli.data.pairs import seeded
+from contextssl_cli.errors import UsageError
+from contextssl_cli.evaluation import probes
+from contextssl_cli.evaluation.evaluator import Evaluator
+from contextssl_cli.plugin.task import environment_name
+from contextssl_cli.store.context import Context
+from contextssl_cli.training.trainer import hold_out
+
+DRAWS = 5
+"""Subsets of pairs that are read at each length."""
+MAX_FIT, MAX_JUDGED = 4096, 2048
+TOLERANCE = 0.02
+"""A shorter context suffices if its score is at most this far below."""
+HURTS = 0.005
+HURTS_ERRORS = 3
+"""A pair hurts if the score rises without it by at least ``HURTS``, and by so many standard errors."""
+_PURPOSE = 51
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is read under contexts of one length; means and sample standard deviations over ``draws`` subsets of pairs.
+
+    Attributes:
+        pairs: in the contexts.
+        beyond: whether that is more than the model was trained to read.
+        draws: how many subsets.
+        r2: mean by action type.
+        score: mean R2 of the active types minus that of the others, negative R2 counted as 0.
+        spread: of the score.
+    """
+
+    pairs: int
+    beyond: bool
+    draws: int
+    r2: dict[str, float]
+    score: float
+    spread: float
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """The change of the score without one pair, counted from 0, and its standard error over the judged pairs."""
+
+    pair: int
+    change: float
+    error: float
+
+    @property
+    def hurts(self) -> bool:
+        """Whether the context is better without the pair, beyond chance."""
+        return self.change >= HURTS and self.change >= HURTS_ERRORS * self.error
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What ``contextssl context inspect`` found.
+
+    Attributes:
+        environment: the active action types, as a name.
+        pairs: of the context.
+        trained_pairs: what the model was trained to read at most.
+        profile: by length, from no pair to all of them.
+        suffices: the fewest pairs from which on the score stays within ``TOLERANCE`` of the one at the trained length.
+        left_out: without each pair in turn, of those that ``adapt`` would read.
+        probe: its name.
+        fitted, judged: pairs of views that the probe is fitted to, and held-out ones that it is judged on.
+    """
+
+    environment: str
+    pairs: int
+    trained_pairs: int
+    profile: list[Reading]
+    suffices: int
+    left_out: list[LeftOut]
+    probe: str
+    fitted: int
+    judged: int
+
+    @property
+    def hurting(self) -> list[LeftOut]:
+        """The pairs that hurt, the worst first."""
+        return sorted((one for one in self.left_out if one.hurts), key=lambda one: -one.change)
+
+    def as_dict(self) -> dict[str, Any]:
+        """One JSON object."""
+        return asdict(self) | {"hurting": [one.pair for one in self.hurting]}
+
+
+def inspect_context(evaluator: Evaluator, context: Context) -> Inspection:
+    """Read parts of a context, and say what each length and each pair brings.
+
+    Args:
+        evaluator: of the run.
+        context: of at least two pairs, which fits the run.
+
+    Raises:
+        UsageError: if the context has a single pair.
+    """
+    if len(context) < 2:
+        raise UsageError(
+            "the context has one pair; leaving one out needs at least 2: contextssl context create --pairs"
+        )
+    trained = evaluator.model.config.max_context // 2
+    judge = _Judge(evaluator, context.environment)
+    profile = [_reading(judge, context, pairs, trained) for pairs in _lengths(len(context), trained)]
+    used = context.take(min(len(context), trained))
+    return Inspection(
+        environment=environment_name(context.environment),
+        pairs=len(context),
+        trained_pairs=trained,
+        profile=profile,
+        suffices=_suffices(profile),
+        left_out=_leave_one_out(judge, used),
+        probe=probes.action_probe_name("ridge", evaluator.config),
+        fitted=len(judge.fit),
+        judged=len(judge.held_out),
+    )
+
+
+class _Judge:
+    """Reads the action types from embeddings under contexts, fitted to trained objects and judged on held-out ones."""
+
+    def __init__(self, evaluator: Evaluator, environment: tuple[str, ...]) -> None:
+        self._evaluator = evaluator
+        split, source = evaluator.train, evaluator.train_source
+        _, held_out = hold_out(source, evaluator.run.record.config)
+        apart = torch.isin(source.objects, held_out.objects)
+        generator = seeded(evaluator.config.seed, _PURPOSE)
+        self.fit = _some(~apart, MAX_FIT, generator)
+        self.held_out = _some(apart.repeat(evaluator.config.views), MAX_JUDGED, generator)
+        self._views = {part: (split.z_x[rows], split.z_y[rows]) for part, rows in self._parts().items()}
+        names = [action.name for action in evaluator.task.actions]
+        self._actions = {part: {n: split.actions[n][rows] for n in names} for part, rows in self._parts().items()}
+        active = sum(name in environment for name in names)
+        passive = len(names) - active
+        self.signs = {name: 1 / active if name in environment else -1 / passive for name in names}
+
+    def _parts(self) -> dict[str, Tensor]:
+        return {"fit": self.fit, "judge": self.held_out}
+
+    @torch.no_grad()
+    def errors(self, context: Context | None) -> dict[str, Tensor]:
+        """Each judged pair's share of 1 - R2, by action type: (M,)."""
+        model, device = self._evaluator.model, self._evaluator.device
+        cache = self._evaluator.read_context(context, cut=False)
+        fit, judge = (
+            torch.cat([model.embed(z.to(device), cache) for z in views], dim=1) for views in self._views.values()
+        )
+        found = {}
+        for name, truth in self._actions["judge"].items():
+            output = probes.ridge(fit, self._actions["fit"][name].to(device), judge).cpu().double()
+            total = (truth.double() - truth.double().mean()).square().sum()
+            found[name] = (truth.double() - output).square().sum(dim=1) / total
+        return found
+
+    def score(self, r2: Mapping[str, float]) -> float:
+        """What the context asks for: R2 of the active types minus R2 of the others."""
+        return math.fsum(self.signs[name] * max(0.0, value) for name, value in r2.items())
+
+
+def _r2(errors: Mapping[str, Tensor]) -> dict[str, float]:
+    return {name: 1 - float(error.sum()) for name, error in errors.items()}
+
+
+def _some(wanted: Tensor, limit: int, generator: torch.Generator) -> Tensor:
+    rows = wanted.nonzero()[:, 0]
+    return rows[torch.randperm(len(rows), generator=generator)[:limit]]
+
+
+def _lengths(pairs: int, trained: int) -> list[int]:
+    """No pair, 1, 2, 4 and so on, the trained length, and all pairs."""
+    powers = [2**power for power in range(pairs.bit_length()) if 2**power < pairs]
+    return sorted({0, *powers, pairs, *([trained] if trained < pairs else [])})
+
+
+def _reading(judge: _Judge, context: Context, pairs: int, trained: int) -> Reading:
+    draws = 1 if pairs in (0, len(context)) else DRAWS
+    found = [_r2(judge.errors(_subset(context, pairs, draw))) for draw in range(draws)]
+    scores = [judge.score(r2) for r2 in found]
+    return Reading(
+        pairs=pairs,
+        beyond=pairs > trained,
+        draws=draws,
+        r2={name: statistics.fmean(r2[name] for r2 in found) for name in found[0]},
+        score=statistics.fmean(scores),
+        spread=statistics.stdev(scores) if draws > 1 else 0.0,
+    )
+
+
+def _subset(context: Context, pairs: int, draw: int) -> Context | None:
+    """Pairs drawn from the context; all of them in their order, none for 0."""
+    if pairs in (0, len(context)):
+        return context if pairs else None
+    return _rows(context, torch.randperm(len(context), generator=seeded(draw, pairs, _PURPOSE))[:pairs])
+
+
+def _rows(context: Context, rows: Tensor) -> Context:
+    kept = rows.numpy()
+    blocks = {name: block[kept] for name, block in context.actions.items()}
+    return replace(context, x=context.x[kept], y=context.y[kept], actions=blocks)
+
+
+def _suffices(profile: list[Reading]) -> int:
+    trained = [reading for reading in profile if not reading.beyond]
+    wanted, fewest = trained[-1].score - TOLERANCE, trained[-1].pairs
+    for reading in reversed(trained):
+        if reading.score < wanted:
+            break
+        fewest = reading.pairs
+    return fewest
+
+
+def _leave_one_out(judge: _Judge, context: Context) -> list[LeftOut]:
+    whole = judge.errors(context)
+    score = judge.score(_r2(whole))
+    found = []
+    for pair in range(len(context)):
+        rest = torch.tensor([other for other in range(len(context)) if other != pair])
+        errors = judge.errors(_rows(context, rest))
+        gain = sum((judge.signs[n] * (whole[n] - errors[n]) for n in whole), torch.zeros(len(judge.held_out)))
+        error = float(gain.std() * len(gain) ** 0.5)
+        found.append(LeftOut(pair, judge.score(_r2(errors)) - score, error))
+    return found

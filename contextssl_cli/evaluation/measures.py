@@ -1,0 +1,279 @@
+"""Every metric of a run under any conditions, each measured once.
+
+A *kind* is what is measured together and kept together: one probe's reading of one action type, the labels by one
+probe, the ranks of views. Probes of all the conditions that are missing are fitted side by side.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from contextssl_cli.evaluation import context_labels, probes, ranking
+from contextssl_cli.evaluation.config import METRICS, Metric, Reader
+from contextssl_cli.evaluation.evaluator import Condition, Evaluator, Values, cached_values, keep_values
+from contextssl_cli.evaluation.fairness import fairness_differences
+from contextssl_cli.evaluation.results import BLIND, ENCODER, Key
+from contextssl_cli.plugin.kinds import ActionType
+from contextssl_cli.training.metrics import pooled_r2
+
+_log = logging.getLogger(__name__)
+
+
+def _same_embeddings(condition: Condition) -> str:
+    return condition.identity
+
+
+def _same_predictions(condition: Condition) -> str:
+    """A prediction is told the active actions, also where there is no context."""
+    return f"{condition.identity} {'+'.join(condition.active)}"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is measured and kept together.
+
+    Attributes:
+        name: in the names of cache files.
+        measure: the values under each of the conditions.
+        identity: equal for conditions with equal values.
+    """
+
+    name: str
+    measure: Callable[[list[Condition]], list[Values]]
+    identity: Callable[[Condition], str] = _same_embeddings
+
+
+def measure(
+    evaluator: Evaluator,
+    conditions: Sequence[Condition],
+    metrics: Sequence[Metric] | None = None,
+    readers: Sequence[Reader] | None = None,
+) -> dict[Key, float]:
+    """Every value under each of the conditions; what was measured before is read from the cache.
+
+    Args:
+        evaluator: of the run.
+        conditions: contexts to embed under.
+        metrics: groups of metrics; by default those of the evaluator's configuration.
+        readers: probes of actions beside the paper's; by default those of the configuration.
+    """
+    metrics = evaluator.config.metrics if metrics is None else metrics
+    readers = evaluator.config.readers if readers is None else readers
+    measured: dict[Key, float] = {}
+    for kind in _kinds(evaluator, conditions, metrics, readers):
+        paths = [evaluator.values_path(kind.name, kind.identity(c)) for c in conditions]
+        known = {path: cached_values(path) for path in paths}
+        missing = {path: c for path, c in zip(paths, conditions, strict=True) if known[path] is None}
+        if missing:
+            found = kind.measure(list(missing.values()))
+            known |= {path: keep_values(path, values) for path, values in zip(missing, found, strict=True)}
+        for path, c in zip(paths, conditions, strict=True):
+            measured |= {Key(c.environment, c.length, *name): value for name, value in (known[path] or {}).items()}
+    return measured
+
+
+def context_label_ceiling(evaluator: Evaluator) -> dict[Key, float]:
+    """The best share of context-dependent labels that can be read without a context, by task."""
+    train, test, environments = evaluator.train, evaluator.test, evaluator.task.environments
+    found = {}
+    for task in evaluator.store.schema.tasks:
+        classes = _classes(test.labels[task], test.z_x)
+        truth = context_labels.labels(classes, context_labels.bins(train.first, test.first), environments)
+        if bool((classes >= 0).any()):
+            key = Key(BLIND, 0, context_labels.METRIC, f"{task} and bin", "none: the share that could be right at best")
+            found[key] = context_labels.ceiling(truth[:, classes >= 0])
+    return found
+
+
+def ranks_views(evaluator: Evaluator) -> bool:
+    """Whether the run's objects have several views, which MRR needs."""
+    return evaluator.train_source.recorded
+
+
+def _kinds(
+    evaluator: Evaluator, conditions: Sequence[Condition], metrics: Sequence[Metric], readers: Sequence[Reader]
+) -> list[Kind]:
+    """In the order of `METRICS`, the paper's own probes before others."""
+    made: list[Kind] = []
+    for metric in (m for m in METRICS if m in metrics):
+        if metric in ("r2", "individual"):
+            own = [(action, action.probe) for action in evaluator.task.actions]
+            others = [(action, r) for r in readers for action in evaluator.task.actions if r != action.probe]
+            for action, reader in [*own, *others]:
+                take = functools.partial(_action, evaluator, metric, action, reader)
+                made.append(Kind(f"{metric}/{action.name}/{reader}", take))
+        elif metric == "top1":
+            made.append(Kind("top1", functools.partial(_top1, evaluator)))
+        elif metric == "knn":
+            made.append(Kind("knn", functools.partial(_knn, evaluator)))
+        elif metric == "mrr" and ranks_views(evaluator):
+            made.append(Kind("mrr", functools.partial(_views, evaluator), _same_predictions))
+        elif metric == "context-labels":
+            take = functools.partial(_context_labels, evaluator, conditions)
+            made.append(Kind("context-labels", take, functools.partial(_same_length, conditions)))
+    return made
+
+
+def _action(
+    evaluator: Evaluator, metric: Metric, action: ActionType, reader: Reader, conditions: list[Condition]
+) -> list[Values]:
+    """R2 of an action from the embeddings of two views, or of the latents from one; one pair per training sample."""
+    train, test, first = evaluator.train, evaluator.test, slice(evaluator.train.samples)
+
+    def seen(condition: Condition, z_x: Tensor, z_y: Tensor) -> Tensor:
+        views = [z_x, z_y] if metric == "r2" else [z_x]
+        return torch.cat([evaluator.embeddings(condition, z) for z in views], dim=1)
+
+    fit = torch.stack([seen(c, train.z_x[first], train.z_y[first]) for c in conditions])
+    judge = torch.stack([seen(c, test.z_x, test.z_y) for c in conditions])
+    wanted, truth = (
+        (part.actions if metric == "r2" else part.first)[action.name].to(evaluator.device) for part in (train, test)
+    )
+    _log.info("reading %s (%s, %s) from %d embeddings of %d samples each", action.name, metric, reader, *fit.shape[:2])
+    outputs = probes.read_numbers(fit, wanted[first], judge, reader, evaluator.config)
+    row = ("r2" if metric == "r2" else "r2_individual", action.name, probes.action_probe_name(reader, evaluator.config))
+    return [{row: pooled_r2(output, truth)} for output in outputs]
+
+
+def _readable(evaluator: Evaluator) -> dict[str, int]:
+    """Tasks and sensitive attributes that a probe can be fitted to and judged on, with their numbers of classes."""
+    found = {}
+    for target, classes in (evaluator.store.schema.tasks | evaluator.store.schema.attributes).items():
+        if probes.can_be_read(evaluator.train.classes(target), evaluator.test.classes(target)):
+            found[target] = len(classes)
+        else:
+            _log.warning("%s is left out: it needs two classes to learn from and a label to be judged on", target)
+    return found
+
+
+def _top1(evaluator: Evaluator, conditions: list[Condition]) -> list[Values]:
+    """Accuracy of tasks and sensitive attributes by a linear probe (and a strong one); fairness of each task."""
+    fit = torch.stack([evaluator.embeddings(c, evaluator.train.z) for c in conditions])
+    judge = torch.stack([evaluator.embeddings(c, evaluator.test.z) for c in conditions])
+    config = evaluator.config
+    found: list[Values] = [{} for _ in conditions]
+    for target, classes in _readable(evaluator).items():
+        labels = evaluator.train.classes(target).to(evaluator.device)
+        known = labels >= 0
+        _log.info("reading %s from %d embeddings of %d samples each", target, len(fit), int(known.sum()))
+        predictions = {
+            probes.label_probe_name(config): probes.classify(fit[:, known], labels[known], judge, classes, config)
+        }
+        if evaluator.store.schema.attributes:
+            pairs = zip(fit[:, known].cpu().numpy(), judge.cpu().numpy(), strict=True)
+            strong = [probes.strong_classify(f, labels[known].cpu().numpy(), j) for f, j in pairs]
+            predictions[probes.LOGISTIC] = torch.stack([torch.from_numpy(predicted) for predicted in strong])
+        for probe, predicted in predictions.items():
+            for values, one in zip(found, predicted.cpu(), strict=True):
+                values.update(_judge(evaluator, target, probe, one))
+    return found
+
+
+def _judge(evaluator: Evaluator, target: str, probe: str, predicted: Tensor) -> Values:
+    """Accuracy of one prediction, and its fairness where the target is a task."""
+    schema, truth = evaluator.store.schema, evaluator.test.classes(target)
+    asked = truth >= 0
+    metric = "accuracy" if schema.attributes else "top1"
+    values: Values = {(metric, target, probe): float((predicted == truth)[asked].double().mean())}
+    if target in schema.tasks:
+        groups = {name: categories[asked] for name, categories in evaluator.test.attributes.items()}
+        values.update(fairness_differences(truth[asked], predicted[asked], groups, target, probe))
+    return values
+
+
+def _knn(evaluator: Evaluator, conditions: list[Condition]) -> list[Values]:
+    """Accuracy of tasks and sensitive attributes by the nearest neighbours."""
+    targets, found = _readable(evaluator), []
+    for c in conditions:
+        train, test = (evaluator.embeddings(c, part.z) for part in (evaluator.train, evaluator.test))
+        near = probes.nearest_neighbours(train, test, evaluator.config)
+        values: Values = {}
+        for target, classes in targets.items():
+            truth = evaluator.test.classes(target)
+            predicted = near.classify(evaluator.train.classes(target).to(evaluator.device), classes).cpu()
+            values["knn", target, probes.KNN] = float((predicted == truth)[truth >= 0].double().mean())
+        found.append(values)
+    return found
+
+
+def _views(evaluator: Evaluator, conditions: list[Condition]) -> list[Values]:
+    """MRR and H@k of the view that an action leads to, among its object's views; nothing for the encoder."""
+    test = evaluator.test
+    if test.recorded is None:
+        raise TypeError("the views of this task are not recorded")
+    members, row = ranking.members_of(test.recorded.objects)
+    views = sorted({int(count) for count in (members >= 0).sum(dim=1).tolist()})
+    among = f"{views[0]}" if len(views) == 1 else f"{views[0]} to {views[-1]}"
+    probe = f"cosine rank among the {among} views of an object, the source included"
+    candidates = members[row[test.recorded.source]].to(evaluator.device)
+    found: list[Values] = []
+    for c in conditions:
+        if c.environment == ENCODER:  # a feature predicts no other view
+            found.append({})
+            continue
+        predicted = evaluator.predictions(c, test.z_x, dict(test.actions))
+        gallery = evaluator.embeddings(c, test.recorded.z)
+        rank = ranking.ranks(predicted, gallery, candidates, test.recorded.target.to(evaluator.device))
+        found.append({(metric, "view", probe): value for metric, value in ranking.summary(rank).items()})
+    return found
+
+
+def _same_length(conditions: Sequence[Condition], condition: Condition) -> str:
+    """One probe serves all environments of a context length, so its values depend on all of their contexts."""
+    together = [f"{c.environment} {c.identity}" for c in _together(conditions, condition)]
+    return hashlib.sha256("\n".join([condition.environment, *together]).encode()).hexdigest()
+
+
+def _together(conditions: Sequence[Condition], condition: Condition) -> list[Condition]:
+    if condition.environment == ENCODER:
+        return [condition]
+    return [c for c in conditions if c.length == condition.length and c.environment != ENCODER]
+
+
+def _context_labels(evaluator: Evaluator, conditions: Sequence[Condition], missing: list[Condition]) -> list[Values]:
+    """Accuracy, in each environment, of one linear probe for all environments of a context length."""
+    train, test, config = evaluator.train, evaluator.test, evaluator.config
+    environments = list(dict.fromkeys(c.active for c in conditions if c.environment != ENCODER))
+    groups = {id(c): _together(conditions, c) for c in missing}
+    lengths = {tuple(c.identity for c in group): group for group in groups.values()}
+    fit, judge = (
+        torch.stack([_stack(evaluator, group, part.z_x, len(environments)) for group in lengths.values()])
+        for part in (train, test)
+    )
+    probe = f"{probes.label_probe_name(config)}, one for all contexts"
+    found: list[Values] = [{} for _ in missing]
+    for task, names in evaluator.store.schema.tasks.items():
+        fit_classes, judge_classes = _classes(train.labels[task], train.z_x), _classes(test.labels[task], test.z_x)
+        if not probes.can_be_read(fit_classes, judge_classes):
+            continue
+        labels = context_labels.labels(fit_classes, context_labels.bins(train.first, train.first), environments)
+        truth = context_labels.labels(judge_classes, context_labels.bins(train.first, test.first), environments)
+        known, count = labels.flatten() >= 0, len(names) * context_labels.codes(environments)
+        _log.info("reading %s by context from %d embeddings of %d views each", task, len(fit), int(known.sum()))
+        wanted = labels.flatten()[known].to(evaluator.device)
+        predicted = probes.classify(fit[:, known], wanted, judge, count, config).cpu()
+        right = (predicted.view(len(fit), *truth.shape) == truth).double()[..., judge_classes >= 0].mean(dim=-1)
+        by_length = dict(zip(lengths, right, strict=True))
+        for values, c in zip(found, missing, strict=True):
+            shares = by_length[tuple(other.identity for other in groups[id(c)])]
+            share = shares.mean() if c.environment == ENCODER else shares[environments.index(c.active)]
+            values[context_labels.METRIC, f"{task} and bin", probe] = float(share)
+    return found
+
+
+def _stack(evaluator: Evaluator, group: list[Condition], z: Tensor, environments: int) -> Tensor:
+    """Embeddings (E N, D) of the same views under the context of each environment; the encoder's feature E times."""
+    parts = [evaluator.embeddings(c, z) for c in group]
+    return torch.cat(parts * (environments // len(parts)))
+
+
+def _classes(labels: Tensor, views: Tensor) -> Tensor:
+    """Class indices of the views (draws x N,), where labels are those of samples or of views."""
+    return labels.repeat(len(views) // len(labels))

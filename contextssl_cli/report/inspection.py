@@ -1,0 +1,55 @@
+"""What ``contextssl context inspect`` prints."""
+
+from __future__ import annotations
+
+from contextssl_cli.evaluation.inspection import Inspection, Reading
+from contextssl_cli.report.terminal import terminal
+
+_SHOWN = 5
+
+
+def print_inspection(found: Inspection, *, as_json: bool) -> None:
+    """The profile by length, how many pairs suffice, and the pairs that matter most; or one JSON object."""
+    if as_json:
+        terminal.json(found.as_dict())
+        return
+    actions = list(found.profile[0].r2)
+    header = ["pairs", "tokens", *(f"R2 {action}" for action in actions), "score", ""]
+    title = f"Context {found.environment}, by length (on {found.judged} held-out pairs, {found.probe})"
+    terminal.table(title, header, [_line(reading, actions) for reading in found.profile])
+    terminal.result("score: mean R2 of the types that the context shows minus that of the others, negative R2 as 0")
+    terminal.result(f"pairs that suffice: {found.suffices} of {min(found.pairs, found.trained_pairs)}")
+    for text in _pair_sentences(found):
+        terminal.result(text)
+    terminal.result(_beyond(found))
+
+
+def _line(reading: Reading, actions: list[str]) -> list[str]:
+    spread = f" ± {reading.spread:.3f}" if reading.draws > 1 else ""
+    r2 = [f"{reading.r2[action]:.3f}" for action in actions]
+    note = "longer than trained" if reading.beyond else ""
+    return [str(reading.pairs), str(2 * reading.pairs), *r2, f"{reading.score:.3f}{spread}", note]
+
+
+def _pair_sentences(found: Inspection) -> list[str]:
+    hurting = found.hurting[:_SHOWN]
+    lines = [
+        f"pair {one.pair} hurts: without it the score is {one.change:+.3f} (standard error {one.error:.3f})"
+        for one in hurting
+    ]
+    if not hurting:
+        worst = max(found.left_out, key=lambda one: one.change)
+        lines = [f"no pair hurts: the largest gain from leaving one out is {worst.change:+.3f} (pair {worst.pair})"]
+    best = min(found.left_out, key=lambda one: one.change)
+    return [*lines, f"the pair that helps most is {best.pair}: without it the score is {best.change:+.3f}"]
+
+
+def _beyond(found: Inspection) -> str:
+    longer = [reading for reading in found.profile if reading.beyond]
+    if not longer:
+        return f"the model was trained to read {found.trained_pairs} pairs at most; the context has {found.pairs}"
+    at = next(reading for reading in found.profile if reading.pairs == found.trained_pairs)
+    return (
+        f"beyond the {found.trained_pairs} pairs that the model was trained to read: score {longer[-1].score:.3f} with "
+        f"{found.pairs}, {at.score:.3f} with {at.pairs}; adapt reads the first {found.trained_pairs}"
+    )

@@ -1,0 +1,111 @@
+"""What ``probe`` computes is a choice, and ``context inspect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import pytest
+
+from tests.cli.conftest import TINY, Command, Made
+
+
+def test_metrics_probes_and_lengths_are_chosen(cli: Command, made: Made) -> None:
+    flags = ["--metrics", "individual,context-labels", "--probes", "none", "--lengths", "2"]
+    found = cli("probe", "--run", made.run, "--out", "probe", "--json", *flags).json
+    assert {row["metric"] for row in found["results"]} == {"r2_individual", "context_label_top1"}
+    assert found["context_lengths"] == [2]
+    assert found["adaptation_gap"] is None
+    assert {Path(path).name for path in found["paths"]} == {"results.json", "results.csv"}
+    assert not any("ridge" in row["probe"] for row in found["results"])
+    blind = [row["mean"] for row in found["results"] if row["environment"] == "input without context"]
+    assert len(blind) == 1
+    assert 0.5 < blind[0] < 1
+
+
+def test_tables_of_all_metrics(cli: Command, made: Made) -> None:
+    outcome = cli("probe", "--run", made.run, "--out", "probe", "--metrics", "all", "--probes", "ridge,linear")
+    assert outcome.code == 0, outcome.err
+    for title in (
+        "R2 of the relative action, from the embeddings of two views",
+        "by ridge (closed form, standardised, penalty 0.01 N)",
+        "R2 of the latents of one view, from its embedding",
+        "Labels that depend on the context by linear",
+        "Representation and embedding",
+        "input without context",
+    ):
+        assert title in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("words", "flags"),
+    [
+        (("'indvidual'", "did you mean 'individual'"), ["--metrics", "r2,indvidual"]),
+        ("'forest'", ["--probes", "forest"]),
+        ("none stands alone", ["--probes", "none,ridge"]),
+        ("whole numbers", ["--lengths", "2,two"]),
+        ("even numbers", ["--lengths", "3"]),
+        (("--lengths 500", "6 tokens"), ["--lengths", "500"]),
+        ("mrr ranks the recorded views", ["--metrics", "mrr"]),
+    ],
+)
+def test_choices_of_no_sense(cli: Command, made: Made, words: str | tuple[str, ...], flags: list[str]) -> None:
+    outcome = cli("probe", "--run", made.run, "--out", "probe", *flags)
+    assert outcome.code == 2, outcome.err
+    for word in (words,) if isinstance(words, str) else words:
+        assert word in outcome.message
+    assert len(outcome.message.splitlines()) <= 2
+
+
+@pytest.fixture
+def long(cli: Command, made: Made) -> Path:
+    """A context of 5 pairs, for a run that was trained to read 3."""
+    flags = ["--action", "color", "--pairs", "5", "--out", "long.h5"]
+    assert cli("context", "create", "--run", made.run, *flags).code == 0
+    return Path("long.h5")
+
+
+def test_inspect_says_what_a_context_brings(cli: Command, made: Made, long: Path) -> None:
+    outcome = cli("context", "inspect", long)
+    assert outcome.code == 0, outcome.err
+    for words in ("Context color, by length", "pairs that suffice:", "longer than trained", "adapt reads the first 3"):
+        assert words in outcome.out
+    found = cli("context", "inspect", long, "--json").json
+    assert [(r["pairs"], r["beyond"]) for r in found["profile"]] == [
+        (0, False), (1, False), (2, False), (3, False), (4, True), (5, True),
+    ]  # fmt: skip
+    assert [one["pair"] for one in found["left_out"]] == [0, 1, 2]
+    assert found["suffices"] in (0, 1, 2, 3)
+    assert found["judged"] == 144  # a tenth of the training split, which no step saw
+    for reading in found["profile"]:
+        r2 = {name: max(0.0, value) for name, value in reading["r2"].items()}
+        if reading["draws"] == 1:
+            assert reading["score"] == pytest.approx(r2["color"] - r2["rotation"])
+
+
+def test_inspecting_needs_two_pairs(cli: Command, fails: Command, made: Made) -> None:
+    cli("context", "create", "--run", made.run, "--action", "color", "--pairs", "1", "--out", "one.h5")
+    fails(2, ("one pair", "at least 2"), "context", "inspect", "one.h5")
+
+
+def test_a_context_of_another_run_is_refused_if_it_does_not_fit(
+    cli: Command, fails: Command, made: Made, long: Path
+) -> None:
+    fails(4, ("long.h5", "does not fit the run", "color"), "context", "inspect", long, "--run", made.newer)
+    other = [*TINY, "--seed", "4"]
+    assert cli("pretrain", "--plugin", "digits-rotation-color", "--out", "other", *other).code == 0
+    outcome = cli("context", "inspect", long, "--run", "other", "--json")
+    assert outcome.code == 0
+    assert "was made for another run" in outcome.err
+
+
+@pytest.mark.parametrize(("code", "name"), [(3, "none.h5"), (4, "store")])
+def test_inspecting_what_is_no_context(fails: Command, made: Made, code: int, name: str) -> None:
+    path = made.store if name == "store" else Path(name)
+    fails(code, str(path), "context", "inspect", path)
+
+
+def test_inspecting_a_damaged_context(fails: Command, long: Path) -> None:
+    with h5py.File(long, "r+") as file:
+        file["x"][0] = float("nan")
+    fails(4, "NaN", "context", "inspect", long)
