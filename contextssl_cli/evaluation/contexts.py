@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from contextssl_cli.data.pairs import PairSource, seeded
 from contextssl_cli.data.tensors import to_array, to_tensor
@@ -17,6 +19,7 @@ from contextssl_cli.store.context import Context
 from contextssl_cli.store.schema import Schema
 
 _PURPOSE = 21
+_CHANGES = 22
 
 
 class ContextTooLongWarning(UserWarning):
@@ -42,6 +45,17 @@ def draw_context(source: PairSource, environment: Environment, pairs: int, seed:
     drawn = source.draw(chosen, generator, nuisance=False)
     blocks = {name: drawn.actions[name].numpy().astype(np.float32) for name in environment}
     return Context(to_array(drawn.x, source.schema), to_array(drawn.y, source.schema), blocks)
+
+
+def draw_changes(source: PairSource, environment: Environment, pairs: int, seed: int) -> dict[str, NDArray[Any]]:
+    """Views (pairs, 2, *shape) that differ in one type alone, for every applied type that ``environment`` zeroes.
+
+    They are of the samples that ``draw_context`` takes. A recorded type has none: nothing can change it alone.
+    """
+    chosen = torch.randperm(len(source), generator=seeded(seed, _PURPOSE))[:pairs]
+    zeroed = [name for name in source.applied if name not in environment]
+    found = {name: source.draw_change(chosen, name, seeded(seed, _CHANGES)) for name in zeroed}
+    return {name: np.stack([to_array(view, source.schema) for view in views], axis=1) for name, views in found.items()}
 
 
 def fit_length(context: Context, max_tokens: int) -> Context:
