@@ -52,7 +52,7 @@ def read_candidates(
             if len(paths) > 1 and context.fingerprint and context.fingerprint != found.run.fingerprint():
                 raise UsageError(
                     f"{name} was made for another run ({context.run or context.fingerprint[:12]}) than "
-                    f"{found.run.folder}, or before it was trained further; make it again with contextssl context create"
+                    f"{found.run.folder}, or before it was trained further; make it again"
                 )
     if every:
         for environment in run_task(found.run).environments:
