@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from contextssl_cli import paths
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
 from contextssl_cli.adaptation.find_run import FoundRun
+from contextssl_cli.adaptation.guard_profile import GuardRow, guard_profile
 from contextssl_cli.adaptation.inputs import Inputs, from_split, read_inputs
 from contextssl_cli.adaptation.profile import ProfileRow, symmetry_profile, to_dicts
 from contextssl_cli.errors import DataMissingError, UsageError
@@ -23,6 +26,7 @@ from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run
 
+NO_CONTEXT = "no context"
 _log = logging.getLogger(__name__)
 
 
@@ -34,44 +38,54 @@ class Adaptation:
     out: Path
     embeddings: Embeddings
     profile: list[ProfileRow]
+    guarded: list[GuardRow]
 
 
 def adapt(
-    found: FoundRun, context: Context, out: Path, *, source: Path | None = None, device: str = "auto", seed: int = 0
-) -> Adaptation:
+    found: FoundRun, context: Context | None, out: Path, *, source: Path | None = None, guard: str | None = None,
+    device: str = "auto", seed: int = 0, about: Mapping[str, Any] | None = None,
+) -> Adaptation:  # fmt: skip
     """Embed inputs under a context and write them to ``out``.
 
     Args:
         found: the run.
-        context: read once; its keys and values are kept.
+        context: read once; its keys and values are kept. None embeds without context, and measures no profile.
         out: the embeddings file.
         source: a store, an array file or a folder of images; by default the run's test split.
+        guard: an action type that the context zeroes, to be taken out of the embeddings.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         seed: of the profile's probes and views.
+        about: more for the embeddings file to record.
 
     Raises:
+        UsageError: if the context has nothing to guard with.
         CorruptFileError: if context or input do not fit the run.
         DataMissingError: if the run has no store and no input is named.
     """
     paths.make_folder(out.parent)  # before minutes of work that could not be written
     run = found.run
-    context = fit_length(context, run.record.config.model.max_context)
-    encoder = ContextEncoder.load(run.folder, device).with_context(context)
-    inputs = _inputs(run, source)
+    context = None if context is None else fit_length(context, run.record.config.model.max_context)
+    encoder = ContextEncoder.load(run.folder, device).with_context(context, guard)
+    inputs = read_or_test(run, source)
     values = encoder.transform(inputs.samples)
-    profile = _profile(run, context, device, seed, needed=source is None)
-    about = {
+    evaluator = None if context is None else _evaluator(run, device, seed, needed=source is None)
+    profile = symmetry_profile(evaluator, context) if evaluator and context else []
+    guarded = guard_profile(evaluator, encoder) if evaluator and guard else []
+    facts = {
         "run": str(run.folder.resolve()),
         "fingerprint": run.fingerprint(),
         "chosen": found.reason,
-        "environment": environment_name(context.environment),
-        "context_length": 2 * len(context),
+        "environment": NO_CONTEXT if context is None else environment_name(context.environment),
+        "context_length": 0 if context is None else 2 * len(context),
         "input": inputs.origin,
         "profile": to_dicts(profile),
     }
-    embeddings = Embeddings(values, inputs.labels, inputs.attributes, inputs.names, about)
+    if encoder.guard_ is not None:
+        facts["guard"] = {"action": guard, **encoder.guard_.about(), "profile": [asdict(row) for row in guarded]}
+    facts |= about or {}
+    embeddings = Embeddings(values, inputs.labels, inputs.attributes, inputs.names, facts)
     embeddings.save(out)
-    return Adaptation(found, out, embeddings, profile)
+    return Adaptation(found, out, embeddings, profile, guarded)
 
 
 def check_output(out: Path, *, force: bool) -> None:
@@ -84,7 +98,12 @@ def check_output(out: Path, *, force: bool) -> None:
         raise UsageError(f"{out} exists and is not an embeddings file; choose another --out or add --force")
 
 
-def _inputs(run: Run, source: Path | None) -> Inputs:
+def read_or_test(run: Run, source: Path | None) -> Inputs:
+    """The samples that a user names, or the run's test split.
+
+    Raises:
+        UsageError: if none are named and the run has no data set; else as ``read_inputs``.
+    """
     if source is not None:
         return read_inputs(source, run.record.schema_)
     if not run.record.task:
@@ -92,16 +111,15 @@ def _inputs(run: Run, source: Path | None) -> Inputs:
     return from_split(run_store(run).test)
 
 
-def _profile(run: Run, context: Context, device: str, seed: int, *, needed: bool) -> list[ProfileRow]:
-    """Measured on the run's own data set, whatever the input; an imported run has none."""
+def _evaluator(run: Run, device: str, seed: int, *, needed: bool) -> Evaluator | None:
+    """Profiles are measured on the run's own data set, whatever the input; an imported run has none."""
     if not run.record.task:
-        return []
+        return None
     config = probe_config(run_task(run).dataset, seed=seed)
     try:
-        evaluator = Evaluator(run, config, resolve_device(device))
+        return Evaluator(run, config, resolve_device(device))
     except DataMissingError as error:
         if needed:
             raise
         _log.warning("no symmetry profile: %s", error)
-        return []
-    return symmetry_profile(evaluator, context)
+        return None

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from contextssl_cli.adaptation.guard import Guard, guard_pairs
 from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.errors import CorruptFileError
 from contextssl_cli.evaluation.contexts import read_context
@@ -31,6 +32,8 @@ class ContextEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         context: a ``Context`` or the path of its file; None embeds without context.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         batch_size: inputs that go through the encoder at once; it does not change the result.
+        guard: an action type that the context zeroes; what still tells it is taken out of the embeddings
+            (``contextssl_cli.adaptation.guard``).
     """
 
     def __init__(
@@ -39,11 +42,13 @@ class ContextEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         context: Context | str | Path | None = None,
         device: str = "auto",
         batch_size: int = 1024,
+        guard: str | None = None,
     ) -> None:
         self.run = run
         self.context = context
         self.device = device
         self.batch_size = batch_size
+        self.guard = guard
 
     @classmethod
     def load(cls, run: str | Path, device: str = "auto") -> Self:
@@ -54,13 +59,14 @@ class ContextEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         return cls(run=run, device=device).fit()
 
-    def with_context(self, context: Context | str | Path | None) -> Self:
-        """The same run under another context; this encoder stays as it is.
+    def with_context(self, context: Context | str | Path | None, guard: str | None = None) -> Self:
+        """The same run under another context, with or without a guard; this encoder stays as it is.
 
         Raises:
             CorruptFileError: if the context does not fit the run.
+            UsageError: if it has nothing to guard this action type with.
         """
-        other = type(self)(**(self.get_params(deep=False) | {"context": context}))
+        other = type(self)(**(self.get_params(deep=False) | {"context": context, "guard": guard}))
         if hasattr(self, "model_"):
             other._adopt(self.run_, self.model_)
         return other.fit()
@@ -72,9 +78,12 @@ class ContextEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             self._adopt(run, run.load_model(resolve_device(self.device)))
         context = self.context if isinstance(self.context, Context | None) else Context.load(Path(self.context))
         self.cache_: Cache = read_context(self.model_, self.run_.record.schema_, context)
+        self.guard_: Guard | None = None
+        if self.guard is not None:
+            views = guard_pairs(self.run_, context, self.guard)
+            self.guard_ = Guard.fit(self._embed(views[:, 0]), self._embed(views[:, 1]))
         return self
 
-    @torch.no_grad()
     def transform(self, X: NDArray[Any]) -> NDArray[np.float32]:
         """Embeddings of unit length, (N, D).
 
@@ -87,6 +96,12 @@ class ContextEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         if not hasattr(self, "cache_"):
             self.fit()
+        embeddings = self._embed(X)
+        return embeddings if self.guard_ is None else self.guard_(embeddings)
+
+    @torch.no_grad()
+    def _embed(self, X: NDArray[Any]) -> NDArray[np.float32]:
+        """Embeddings without the guard."""
         inputs = to_tensor(np.asarray(X), self.run_.record.schema_, "X")
         device = self.model_.world.read_in.weight.device
         parts = [

@@ -9,7 +9,7 @@ from pathlib import Path
 from contextssl_cli.adaptation.find_run import check_context
 from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.errors import UsageError, suggestion
-from contextssl_cli.evaluation.contexts import draw_context, fit_length
+from contextssl_cli.evaluation.contexts import draw_changes, draw_context, fit_length
 from contextssl_cli.store.context import Context
 from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run
@@ -35,7 +35,8 @@ def context_from_run(run: Run, actions: Sequence[str], pairs: int | None, seed: 
     longest = min(run.record.config.model.max_context // 2, len(source))
     context = draw_context(source, environment, longest if pairs is None else pairs, seed)
     fit_length(context, run.record.config.model.max_context)  # warns if the model will not read all of it
-    return replace(context, fingerprint=run.fingerprint(), run=str(run.folder.resolve()))
+    changes = draw_changes(source, environment, len(context), seed)
+    return replace(context, fingerprint=run.fingerprint(), run=str(run.folder.resolve()), changes=changes)
 
 
 def context_from_pairs(run: Run, path: Path, actions: Sequence[str]) -> Context:
@@ -43,7 +44,7 @@ def context_from_pairs(run: Run, path: Path, actions: Sequence[str]) -> Context:
 
     Args:
         run: the run.
-        path: HDF5 or NPZ with x, y and actions/<action type>.
+        path: HDF5 or NPZ with x, y and actions/<action type>; and changes/<action type>, for a guard.
         actions: the active action types, blocks of others are left out; empty keeps all blocks.
 
     Raises:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contextssl_cli.data.tensors import to_tensor
-from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError
+from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, suggestion
 from contextssl_cli.store.context import Context
 from contextssl_cli.training.run import Run, known_runs
 
@@ -60,6 +60,18 @@ def check_context(run: Run, context: Context) -> None:
     run.record.space.check({name: block.shape[1] for name, block in context.actions.items()}, context.environment)
     for name, part in (("x of the context", context.x), ("y of the context", context.y)):
         to_tensor(part, run.record.schema_, name)
+    for name, views in context.changes.items():
+        if name not in run.record.space.names:
+            raise CorruptFileError(
+                f"changes/{name} of the context: this run has no such action type: "
+                f"{suggestion(name, run.record.space.names)}"
+            )
+        if name not in run.record.space.names:
+            raise CorruptFileError(
+                f"changes/{name} of the context: this run has no such action type: "
+                f"{suggestion(name, run.record.space.names)}"
+            )
+        to_tensor(views[:, 0], run.record.schema_, f"changes/{name} of the context")
 
 
 def latest_run() -> Run:

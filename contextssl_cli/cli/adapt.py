@@ -8,16 +8,36 @@ from typing import Annotated
 import typer
 
 from contextssl_cli.cli import options
+from contextssl_cli.errors import UsageError
 
 
 def adapt(
-    context: Annotated[Path, typer.Option("--context", help="The context file.")],
+    context: Annotated[
+        list[Path] | None, typer.Option("--context", help="The context file; several are candidates for --labels.")
+    ] = None,
     run: Annotated[
         Path | None, typer.Option("--run", help="Folder of the run; by default the one that the context was made for.")
     ] = None,
     source: Annotated[
         Path | None,
         typer.Option("--input", help="A store, an array file or a folder of images; by default the run's test split."),
+    ] = None,
+    guard: Annotated[
+        str | None, typer.Option("--guard", help="A zeroed action type: take out what still tells it.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="CSV of a few labelled inputs, to choose the context by.")
+    ] = None,
+    candidates: Annotated[
+        str | None,
+        typer.Option("--candidates", help="all: every environment of the run, and no context, for --labels."),
+    ] = None,
+    at_most: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--at-most",
+            help="A bound on the choice: ATTRIBUTE=ACCURACY at which it is read, or equalized-odds=DIFFERENCE.",
+        ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="The embeddings file.")] = Path("embeddings.h5"),
     seed: options.Seed = 0,
@@ -26,21 +46,30 @@ def adapt(
     force: options.Force = False,
     dry_run: options.DryRun = False,
 ) -> None:
-    """Embed data under a context, and say what the embedding is now equivariant and invariant to."""
+    """Embed data under a context, and say what the embedding is now equivariant and invariant to.
+
+    With --labels, choose the context among several by a few labelled inputs.
+    """
     from contextssl_cli.adaptation.adapt import adapt as embed
     from contextssl_cli.adaptation.adapt import check_output
-    from contextssl_cli.adaptation.find_run import FoundRun, check_context, find_run
+    from contextssl_cli.adaptation.candidates import choose, read_candidates
+    from contextssl_cli.report.selection import print_selection
     from contextssl_cli.report.summary import print_adaptation
     from contextssl_cli.report.terminal import terminal
-    from contextssl_cli.store.context import Context
-    from contextssl_cli.training.run import Run
 
-    pairs = Context.load(context)
+    if labels is None and (candidates or at_most or len(context or []) != 1):
+        raise UsageError("name one --context, or several (or --candidates all) with --labels to choose by")
     check_output(out, force=force)
-    found = FoundRun(Run(run), "named with --run") if run else find_run(pairs)
-    check_context(found.run, pairs)
+    found, contexts = read_candidates(context or [], candidates, run, seed)
     terminal.note(f"run: {found.run.folder} ({found.reason})")
     if dry_run:
-        terminal.result(f"would embed {source or 'the test split of the run'} under {context} into {out}")
+        terminal.result(f"would embed {source or 'the test split of the run'} under {' or '.join(contexts)} into {out}")
         return
-    print_adaptation(embed(found, pairs, out, source=source, device=device, seed=seed), as_json=json)
+    chosen, about = next(iter(contexts)), None
+    if labels is not None:
+        selection = choose(found.run, contexts, labels, source, at_most or [], device)
+        if not json:
+            print_selection(selection)
+        chosen, about = selection.chosen, {"selection": selection.as_dict()}
+    adapted = embed(found, contexts[chosen], out, source=source, guard=guard, device=device, seed=seed, about=about)
+    print_adaptation(adapted, as_json=json)

@@ -16,6 +16,8 @@ from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Split
 from contextssl_cli.store.schema import Schema
 
+_REDRAWS = 4
+
 
 @dataclass(frozen=True)
 class PairBatch:
@@ -126,6 +128,38 @@ class PairSource:
             {a.name: a.absolute(drawn[a.name][0]) for a in self.task.actions},
             {a.name: a.absolute(drawn[a.name][1]) for a in self.task.actions},
         )
+
+    def draw_change(self, indices: Tensor, name: str, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Two views of each sample that differ in one applied action type, and in nothing else.
+
+        The second view's parameters of that type are those that another sample would draw, redrawn a few times where
+        they are the same.
+
+        Args:
+            indices: (N,) the samples.
+            name: of the action type.
+            generator: the only source of randomness.
+        """
+        samples = self.inputs[indices]
+        latents = {a.name: a.sample(samples, self.schema, generator) for a in self._applied}
+        action = next(a for a in self._applied if a.name == name)
+        changed = latents[name].clone()
+        for _ in range(_REDRAWS):
+            others = samples[torch.randperm(len(samples), generator=generator)]
+            drawn = action.sample(others, self.schema, generator)
+            same = (changed == latents[name]).all(dim=1, keepdim=True)
+            changed = torch.where(same, drawn, changed)
+        return self._render(samples, latents), self._render(samples, {**latents, name: changed})
+
+    @property
+    def applied(self) -> tuple[str, ...]:
+        """The applied action types."""
+        return tuple(action.name for action in self._applied)
+
+    def _render(self, samples: Tensor, latents: dict[str, Tensor]) -> Tensor:
+        for action in self._applied:
+            samples = action.apply(samples, latents[action.name], self.schema)
+        return samples
 
     @functools.cached_property
     def _matches(self) -> Tensor | None:

@@ -21,6 +21,7 @@ from contextssl_cli.store.context import Context
 from contextssl_cli.store.schema import Schema
 
 _PURPOSE = 21
+_CHANGES = 22
 
 
 class ContextTooLongWarning(UserWarning):
@@ -51,6 +52,17 @@ def draw_context_pairs(source: PairSource, pairs: int, seed: int) -> PairBatch:
     generator = seeded(seed, _PURPOSE)
     chosen = torch.randperm(len(source), generator=generator)[:pairs]
     return source.draw(chosen, generator, nuisance=False)
+
+
+def draw_changes(source: PairSource, environment: Environment, pairs: int, seed: int) -> dict[str, NDArray[Any]]:
+    """Views (pairs, 2, *shape) that differ in one type alone, for every applied type that ``environment`` zeroes.
+
+    They are of the samples that ``draw_context`` takes. A recorded type has none: nothing can change it alone.
+    """
+    chosen = torch.randperm(len(source), generator=seeded(seed, _PURPOSE))[:pairs]
+    zeroed = [name for name in source.applied if name not in environment]
+    found = {name: source.draw_change(chosen, name, seeded(seed, _CHANGES)) for name in zeroed}
+    return {name: np.stack([to_array(view, source.schema) for view in views], axis=1) for name, views in found.items()}
 
 
 def fit_length(context: Context, max_tokens: int) -> Context:

@@ -46,6 +46,11 @@ def print_adaptation(adaptation: Adaptation, *, as_json: bool) -> None:
             for row in adaptation.profile
         ]
         terminal.table("Symmetry profile", ["action", "R2 without context", "R2 now", "verdict", "probe"], rows)
+    if adaptation.guarded:
+        guard = adaptation.embeddings.about["guard"]
+        lines = [[r.metric, r.target, f"{r.before:.3f}", f"{r.after:.3f}", r.probe] for r in adaptation.guarded]
+        title = f"Guard against {guard['action']}: {guard['directions']} of {guard['of']} directions removed"
+        terminal.table(title, ["figure", "of", "before", "after", "probe"], lines)
     terminal.result(f"{adaptation.out}: {count} embeddings of {dim} numbers")
 
 

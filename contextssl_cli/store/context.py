@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ class Context:
         y: (P, *shape) the inputs after the action.
         actions: (P, width) relative parameters by *active* action type; a type that is not named is zeroed,
             so the embedding becomes invariant to it. No block at all is the empty environment.
+        changes: (G, 2, *shape) by zeroed action type: two views of an input that differ in this type alone, for
+            ``adapt --guard``. The model does not read them.
         fingerprint: of the run that the context was made for, or empty.
         run: the folder of that run, or empty.
 
@@ -41,6 +43,7 @@ class Context:
     actions: Mapping[str, Array] = field(default_factory=dict)
     fingerprint: str = ""
     run: str = ""
+    changes: Mapping[str, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.x.ndim < 2 or len(self.x) == 0:
@@ -56,7 +59,13 @@ class Context:
                     f"the action block {name!r} has the shape {block.shape}, expected "
                     f"({len(self.x)}, width): one row per pair"
                 )
-        for name, array in {"x": self.x, "y": self.y, **self.actions}.items():
+        for name, views in self.changes.items():
+            if views.ndim < 3 or len(views) == 0 or views.shape[1:] != (2, *self.x.shape[1:]):
+                raise CorruptFileError(
+                    f"changes/{name} has the shape {views.shape}, expected (pairs, 2, {str(self.x.shape[1:])[1:-1]})"
+                )
+        arrays = {f"changes/{name}": views for name, views in self.changes.items()}
+        for name, array in {"x": self.x, "y": self.y, **self.actions, **arrays}.items():
             if array.dtype.kind not in "uif":
                 raise CorruptFileError(f"{name!r} of the context has the type {array.dtype}, expected numbers")
             if not np.isfinite(array).all():
@@ -73,7 +82,7 @@ class Context:
     def take(self, pairs: int) -> Context:
         """The first ``pairs`` pairs."""
         blocks = {name: block[:pairs] for name, block in self.actions.items()}
-        return Context(self.x[:pairs], self.y[:pairs], blocks, self.fingerprint, self.run)
+        return replace(self, x=self.x[:pairs], y=self.y[:pairs], actions=blocks)
 
     def save(self, path: Path) -> None:
         """Write the context file atomically."""
@@ -83,6 +92,7 @@ class Context:
             file.create_dataset("x", data=self.x)
             file.create_dataset("y", data=self.y)
             hdf5.write_group(file, "actions", self.actions)
+            hdf5.write_group(file, "changes", self.changes)
 
     @classmethod
     def load(cls, path: Path) -> Context:
@@ -95,14 +105,15 @@ class Context:
         path = Path(path)
         with hdf5.open_kind(path, KIND, VERSION) as file, hdf5.reading(path):
             parts = hdf5.read(file, "x", path), hdf5.read(file, "y", path), hdf5.read_group(file, "actions", path)
+            changes = hdf5.read_group(file, "changes", path)
             origin = str(file.attrs.get("fingerprint", "")), str(file.attrs.get("run", ""))
-        return _named(path, *parts, *origin)
+        return _named(path, *parts, *origin, changes)
 
     @classmethod
     def from_pairs(cls, path: Path, fingerprint: str = "", run: str = "") -> Context:
         """Read a user's own pairs: HDF5 or NPZ with ``x``, ``y`` and one array per action type.
 
-        The blocks stand in a group ``actions`` or under names that begin with ``actions/``.
+        The blocks stand in a group ``actions`` or under names that begin with ``actions/``; likewise ``changes/``.
 
         Raises:
             DataMissingError: if there is no such file.
@@ -115,16 +126,26 @@ class Context:
                 f"{path} has no array {missing[0]!r}; it holds {sorted(found)}, expected x, y and actions/<action type>"
             )
         blocks = {name.removeprefix("actions/"): found[name] for name in found if name.startswith("actions/")}
-        unknown = sorted(set(found) - {"x", "y"} - {f"actions/{name}" for name in blocks})
+        changes = {name.removeprefix("changes/"): found[name] for name in found if name.startswith("changes/")}
+        unknown = sorted(name for name in set(found) - {"x", "y"} if not name.startswith(("actions/", "changes/")))
         if unknown:
             raise CorruptFileError(
-                f"{path} has an array {unknown[0]!r} that is not understood; expected x, y and actions/<action type>"
+                f"{path} has an array {unknown[0]!r} that is not understood; expected x, y, actions/<action type> and "
+                "changes/<action type>"
             )
-        return _named(Path(path), found["x"], found["y"], blocks, fingerprint, run)
+        return _named(Path(path), found["x"], found["y"], blocks, fingerprint, run, changes)
 
 
-def _named(path: Path, x: Array, y: Array, actions: Mapping[str, Array], fingerprint: str, run: str) -> Context:
+def _named(
+    path: Path,
+    x: Array,
+    y: Array,
+    actions: Mapping[str, Array],
+    fingerprint: str,
+    run: str,
+    changes: Mapping[str, Array],
+) -> Context:
     try:
-        return Context(x, y, actions, fingerprint, run)
+        return Context(x, y, actions, fingerprint, run, changes)
     except CorruptFileError as error:
         raise CorruptFileError(f"{path}: {error}") from error

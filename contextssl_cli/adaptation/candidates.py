@@ -1,0 +1,100 @@
+"""The candidates of ``contextssl adapt``: context files, or every environment of a run; and the choice among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from contextssl_cli.adaptation.adapt import NO_CONTEXT, read_or_test
+from contextssl_cli.adaptation.context_encoder import ContextEncoder
+from contextssl_cli.adaptation.contexts import NONE, context_from_run
+from contextssl_cli.adaptation.few_labels import read_labels
+from contextssl_cli.adaptation.find_run import FoundRun, check_context, find_run, latest_run
+from contextssl_cli.adaptation.select import Selection, select_context
+from contextssl_cli.errors import UsageError
+from contextssl_cli.plugin.task import environment_name
+from contextssl_cli.store.context import Context
+from contextssl_cli.training.pretrain import run_task
+from contextssl_cli.training.run import Run
+
+Candidates = dict[str, Context | None]
+"""By the file's name or the environment's; None is no context."""
+
+
+def read_candidates(
+    paths: Sequence[Path], every: str | None, run: Path | None, seed: int
+) -> tuple[FoundRun, Candidates]:
+    """The run, and the contexts of a command.
+
+    Args:
+        paths: of context files.
+        every: ``all`` adds the run's environments, and no context at all.
+        run: folder of the run, or None for the one that the first context was made for.
+        seed: of the contexts that are drawn.
+
+    Raises:
+        UsageError: if ``every`` is another word, a file is named twice, or a context belongs to another run.
+        CorruptFileError: if a context does not fit the run.
+    """
+    if every not in (None, "all"):
+        raise UsageError(f"--candidates {every}: expected all; name context files with --context")
+    contexts: Candidates = {str(path): Context.load(path) for path in paths}
+    if len(contexts) < len(paths):
+        raise UsageError("a context is named twice")
+    first = next(iter(contexts.values()), None)
+    if run is not None:
+        found = FoundRun(Run(run), "named with --run")
+    else:
+        found = find_run(first) if first else FoundRun(latest_run(), "the newest run")
+    for name, context in contexts.items():
+        if context is not None:
+            check_context(found.run, context)
+            if len(paths) > 1 and context.fingerprint and context.fingerprint != found.run.fingerprint():
+                raise UsageError(
+                    f"{name} was made for another run ({context.run or context.fingerprint[:12]}) than "
+                    f"{found.run.folder}, or before it was trained further; make it again"
+                )
+    if every:
+        for environment in run_task(found.run).environments:
+            contexts[environment_name(environment)] = context_from_run(
+                found.run, list(environment) or [NONE], None, seed
+            )
+        contexts[NO_CONTEXT] = None
+    return found, contexts
+
+
+def choose(
+    run: Run, contexts: Candidates, labels: Path, source: Path | None, at_most: Sequence[str], device: str
+) -> Selection:
+    """Choose among candidates by a CSV file of labels.
+
+    Args:
+        run: of the candidates.
+        contexts: the candidates.
+        labels: the CSV file.
+        source: the inputs that its rows count; None is the run's test split.
+        at_most: bounds as the user writes them, ``NAME=NUMBER``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
+    Raises:
+        UsageError, DataMissingError, CorruptFileError: as ``read_labels`` and ``select_context``.
+    """
+    bounds = dict(_bound(text) for text in at_most)
+    inputs = read_or_test(run, source)
+    few = read_labels(labels, inputs)
+    groups = {name: values[few.rows] for name, values in inputs.attributes.items()}
+    if few.groups is not None:
+        groups = {"group": few.groups}
+    encoder = ContextEncoder.load(run.folder, device)
+    return select_context(encoder, contexts, inputs.samples[few.rows], few.labels, at_most=bounds, groups=groups)
+
+
+def _bound(text: str) -> tuple[str, float]:
+    name, _, number = text.partition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        value = float("nan")
+    if not name or not 0 <= value <= 1:
+        raise UsageError(f"--at-most {text}: expected NAME=NUMBER with a number from 0 to 1, as equalized-odds=0.1")
+    return name, value

@@ -1,0 +1,119 @@
+"""The guard: takes out of embeddings, in closed form, what a change of one action type moves in them.
+
+In-context invariance is soft: the zeroed information is small, and a probe that scales its direction up still reads it.
+Least-squares concept erasure (LEACE; Belrose et al. 2023, arXiv:2306.03819, theorem 4.2) removes the whitened
+direction of a concept's covariance with the embedding: one direction for an attribute of two categories. That stops
+linear probes alone, because a change moves different inputs in different directions, and an MLP reads which.
+
+Here the pairs are known: two views of one input that differ in the guarded type alone. So their differences *are* what
+tells the type, for any probe. With the covariance S of the embeddings, W = S^(-1/2), and the differences d, the guard
+removes the eigenvectors u of the mean of (W d)(W d)^T whose eigenvalue, the mean square of the move in units of the
+embeddings' own spread, exceeds ``THRESHOLD``. As in LEACE the projection is oblique, I - W^(-1) U U^T W, which is the
+smallest change of the embeddings that makes these whitened directions constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.covariance import ledoit_wolf
+
+from contextssl_cli.errors import UsageError, suggestion
+from contextssl_cli.store.context import Context
+from contextssl_cli.training.run import Run
+
+THRESHOLD = 0.01
+"""The mean square of a move that may be left, in units of the embeddings' variance: a tenth of a standard deviation.
+
+Chosen on held-out training records of Adult."""
+
+_SAME = 1e-6
+"""Two embeddings of unit length that are nearer than this are the same."""
+
+Floats = NDArray[np.floating[Any]]
+
+
+def guard_pairs(run: Run, context: Context | None, action: str) -> NDArray[Any]:
+    """Views (G, 2, *shape) of a context that differ in ``action`` alone.
+
+    Raises:
+        UsageError: if the run has no such action type, the context does not zero it, or holds no such views.
+    """
+    names = run.record.space.names
+    if action not in names:
+        raise UsageError(f"--guard {action}: this run has no such action type: {suggestion(action, names)}")
+    if context is None:
+        raise UsageError(f"--guard {action}: the guard is fitted to a context's pairs, and there is no context")
+    if action in context.environment:
+        raise UsageError(
+            f"--guard {action}: the context shows {action}, so the embedding keeps it; guard what it zeroes"
+        )
+    if action not in context.changes:
+        raise UsageError(
+            f"--guard {action}: the context holds no views in which {action} alone changes (changes/{action}, see "
+            "docs/formats.md); contextssl context create adds them for applied action types"
+        )
+    return context.changes[action]
+
+
+@dataclass(frozen=True)
+class Guard:
+    """An affine map of embeddings of D numbers that keeps their mean and removes K directions.
+
+    Attributes:
+        mean: (D,) of the embeddings it was fitted to.
+        left: (D, K) and ``right`` (K, D): the map takes ``(e - mean) @ left @ right`` from an embedding e.
+        moves: (D,) mean squares of the move along each whitened direction, falling; the first K are removed.
+        pairs: how many pairs moved.
+    """
+
+    mean: Floats
+    left: Floats
+    right: Floats
+    moves: Floats
+    pairs: int
+
+    @classmethod
+    def fit(cls, first: Floats, second: Floats, threshold: float = THRESHOLD) -> Self:
+        """Find the directions.
+
+        Args:
+            first: (P, D) embeddings of views.
+            second: (P, D) of the views that differ from them in the guarded type alone.
+            threshold: directions that move by more are removed.
+        """
+        both = np.concatenate([first, second]).astype(np.float64)
+        covariance, _ = ledoit_wolf(both)  # 126 embeddings of 64 numbers have no covariance matrix without shrinkage
+        spread, axes = np.linalg.eigh(covariance)
+        whiten, colour = (axes * spread**power @ axes.T for power in (-0.5, 0.5))
+        steps = (second - first)[np.linalg.norm(second - first, axis=1) > _SAME] @ whiten
+        moves, directions = np.linalg.eigh(steps.T @ steps / max(1, len(steps)))
+        moves, directions = moves[::-1], directions[:, ::-1]
+        removed = directions[:, moves > threshold]
+        return cls(both.mean(axis=0), whiten @ removed, removed.T @ colour, moves, len(steps))
+
+    @property
+    def rank(self) -> int:
+        """How many directions are removed."""
+        return int(self.left.shape[1])
+
+    def __call__(self, embeddings: Floats) -> NDArray[np.float32]:
+        """Guarded embeddings (N, D), again of unit length."""
+        kept = embeddings - (embeddings - self.mean) @ self.left @ self.right
+        length = np.linalg.norm(kept, axis=1, keepdims=True)
+        unit: NDArray[np.float32] = (kept / np.maximum(length, np.finfo(np.float32).eps)).astype(np.float32)
+        return unit
+
+    def about(self) -> Mapping[str, Any]:
+        """What the embeddings file records."""
+        return {
+            "pairs": self.pairs,
+            "directions": self.rank,
+            "of": len(self.mean),
+            "move_before": float(self.moves.sum()),
+            "move_after": float(self.moves[self.rank :].sum()),
+        }

@@ -1,0 +1,24 @@
+"""What ``contextssl adapt --labels`` prints: the candidates, best first, and whether the labels can tell."""
+
+from __future__ import annotations
+
+from contextssl_cli.adaptation.select import Selection
+from contextssl_cli.report.terminal import terminal
+
+
+def print_selection(selection: Selection) -> None:
+    """The ranking with its uncertainty, and the verdict."""
+    bounded = list(selection.candidates[0].bounds)
+    rows = [
+        [
+            candidate.name,
+            f"{candidate.skill:.3f}",
+            f"{candidate.behind:.3f} ± {candidate.behind_error:.3f}",
+            f"{candidate.accuracy:.3f} ± {candidate.accuracy_error:.3f}",
+            *(f"{candidate.bounds[name]:.3f}" for name in bounded),
+        ]
+        for candidate in selection.candidates
+    ]
+    header = ["context", "skill", "behind the best", "accuracy", *bounded]
+    terminal.table(f"Contexts by {selection.labels} labels, each predicted from the others", header, rows)
+    terminal.result(selection.reason)
