@@ -19,7 +19,7 @@ from contextssl_cli.data.inputs import Rows
 from contextssl_cli.data.pairs import PairBatch, PairSource, seeded
 from contextssl_cli.errors import ContextSSLError
 from contextssl_cli.evaluation.config import ProbeConfig
-from contextssl_cli.model.context_ssl import ContextSSL
+from contextssl_cli.model.encoder_model import EncoderModel
 from contextssl_cli.store.dataset import Split
 
 _log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class EncodedSplit:
 
 
 def encode_split(
-    model: ContextSSL, source: PairSource, split: Split, config: ProbeConfig, cache: Path, fingerprint: str
+    model: EncoderModel, source: PairSource, split: Split, config: ProbeConfig, cache: Path, fingerprint: str
 ) -> EncodedSplit:
     """Encode pairs of views of a split without nuisances, or read them from the cache.
 
@@ -86,14 +86,13 @@ def encode_split(
 
 
 @torch.no_grad()
-def encode(model: ContextSSL, inputs: Rows) -> Tensor:
+def encode(model: EncoderModel, inputs: Rows) -> Tensor:
     """Features (N, D) of N inputs, batch by batch, on the model's device; returned on the CPU."""
-    device = model.world.read_in.weight.device
     parts = torch.arange(len(inputs)).split(_BATCH)
-    return torch.cat([model.encode(inputs[rows].to(device)).float().cpu() for rows in parts])
+    return torch.cat([model.encode(inputs[rows].to(model.device)).float().cpu() for rows in parts])
 
 
-def _encode_pairs(model: ContextSSL, source: PairSource, draws: int, generator: torch.Generator) -> dict[str, Tensor]:
+def _encode_pairs(model: EncoderModel, source: PairSource, draws: int, generator: torch.Generator) -> dict[str, Tensor]:
     parts: dict[str, list[Tensor]] = {}
     for _ in range(draws):
         for indices in torch.arange(len(source)).split(_BATCH):
@@ -103,7 +102,7 @@ def _encode_pairs(model: ContextSSL, source: PairSource, draws: int, generator: 
     return {name: torch.cat(values) for name, values in parts.items()}
 
 
-def _features(model: ContextSSL, batch: PairBatch) -> dict[str, Tensor]:
+def _features(model: EncoderModel, batch: PairBatch) -> dict[str, Tensor]:
     actions = {f"actions/{name}": value.float().contiguous() for name, value in batch.actions.items()}
     return {"z_x": encode(model, batch.x), "z_y": encode(model, batch.y), **actions}
 
