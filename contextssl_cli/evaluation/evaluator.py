@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ from contextssl_cli.evaluation.contexts import context_hash, read_context
 from contextssl_cli.evaluation.encoded import EncodedSplit, encode_split
 from contextssl_cli.evaluation.fairness import fairness_differences
 from contextssl_cli.evaluation.results import ENCODER, Key
+from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.context import Context
 from contextssl_cli.store.dataset import Split
@@ -72,8 +74,18 @@ class Evaluator:
         self.device = device
         self.task: Task = run_task(run)
         self.store = run_store(run)
-        self.model = run.load_model(device)
+        self.encoder = run.load_encoder(device)
         self._fingerprint = f"{run.fingerprint()} {self.store.content_hash}"
+
+    @property
+    def model(self) -> ContextSSL:
+        """The encoder with its world model.
+
+        Raises:
+            UsageError: if the run's method has none.
+        """
+        self.run.require_context()
+        return cast(ContextSSL, self.encoder)
 
     @functools.cached_property
     def train_source(self) -> PairSource:
@@ -184,7 +196,7 @@ class Evaluator:
         return torch.cat([self.embeddings(condition, z_x), self.embeddings(condition, z_y)], dim=1)
 
     def _encoded(self, source: PairSource, split: Split) -> EncodedSplit:
-        return encode_split(self.model, source, split, self.config, self.run.folder / "cache", self._fingerprint)
+        return encode_split(self.encoder, source, split, self.config, self.run.folder / "cache", self._fingerprint)
 
     def _path(self, kind: str, condition: Condition) -> Path:
         parts = [self._fingerprint, self.config.model_dump_json(exclude={"context_lengths"}), kind, condition.identity]

@@ -33,7 +33,8 @@ class ProbeReport:
     Attributes:
         task: of all the runs.
         rows: mean and spread over the runs.
-        gaps: the adaptation gap of each run, at the longest context, by the paper's probes.
+        gaps: the adaptation gap of each run, at the longest context, by the paper's probes; none for a method without
+            a context.
         clipped_gaps: the same with every R2 below 0 counted as 0. A probe that overfits reads an R2 below 0 where
             there is nothing to read, which would count as adaptation.
         environments: names, in the task's order.
@@ -52,9 +53,9 @@ class ProbeReport:
     protocol: dict[str, Any]
 
     @property
-    def adaptation_gap(self) -> float:
-        """The mean over the runs."""
-        return statistics.fmean(self.gaps)
+    def adaptation_gap(self) -> float | None:
+        """The mean over the runs; None for a method without a context."""
+        return statistics.fmean(self.gaps) if self.gaps else None
 
     @property
     def gap_std(self) -> float:
@@ -62,9 +63,19 @@ class ProbeReport:
         return statistics.stdev(self.gaps) if len(self.gaps) > 1 else 0.0
 
     @property
-    def adaptation_gap_clipped(self) -> float:
+    def adaptation_gap_clipped(self) -> float | None:
         """The mean over the runs, with negative R2 counted as 0."""
-        return statistics.fmean(self.clipped_gaps)
+        return statistics.fmean(self.clipped_gaps) if self.clipped_gaps else None
+
+    @property
+    def method(self) -> str:
+        """That the runs were trained with."""
+        return str(self.protocol["runs"][0]["config"].get("method", "contextssl"))
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The action types that the runs' method was told to be equivariant to."""
+        return tuple(self.protocol["runs"][0]["config"].get("equivariant", ()))
 
     def as_dict(self) -> dict[str, Any]:
         """One JSON object."""
@@ -132,13 +143,18 @@ def probe_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Probe
         or len({run.record.store_hash for run in runs}) > 1
     ):
         raise UsageError("the runs differ in model.block_size or in their data, so their figures cannot be averaged")
+    if len({(run.record.config.method, run.record.config.equivariant) for run in runs}) > 1:
+        raise UsageError(
+            "the runs differ in their method or in what it was told, so their figures cannot be averaged; --compare "
+            "gives the gap between runs of one method that were told different action types"
+        )
     config = probe_config(run_task(runs[0]).dataset, **flags)
     measured: list[tuple[int, dict[Key, float]]] = []
     for run in runs:
         evaluator = Evaluator(run, config, device)
         measured.append((run.record.config.seed, _measure(evaluator)))
     task, lengths = evaluator.task, _lengths(evaluator)
-    environments = [environment_name(environment) for environment in task.environments]
+    environments = [environment_name(environment) for environment in task.environments if lengths]
     protocol = {
         "probes": config.model_dump(mode="json"),
         "contexts": "distinct pairs of the training split",
@@ -150,8 +166,8 @@ def probe_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Probe
     return ProbeReport(
         task=task.name,
         rows=average(measured),
-        gaps=[_gap(average([one]), task, lengths[-1]) for one in measured],
-        clipped_gaps=[_gap(average([one]), task, lengths[-1], floor=0.0) for one in measured],
+        gaps=[_gap(average([one]), task, lengths[-1]) for one in measured if lengths],
+        clipped_gaps=[_gap(average([one]), task, lengths[-1], floor=0.0) for one in measured if lengths],
         environments=environments,
         actions=[action.name for action in task.actions],
         lengths=lengths,
@@ -162,9 +178,8 @@ def probe_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Probe
 def _measure(evaluator: Evaluator) -> dict[Key, float]:
     """All conditions of one run at once, so that their probes are fitted side by side."""
     conditions = [Condition(ENCODER, 0)]
-    longest = _lengths(evaluator)[-1]
-    for environment in evaluator.task.environments:
-        pairs = max(1, longest // 2)
+    for environment in evaluator.task.environments if evaluator.run.has_context else ():
+        pairs = max(1, _lengths(evaluator)[-1] // 2)
         context = draw_context(evaluator.train_source, environment, pairs, evaluator.config.seed)
         for length in _lengths(evaluator):
             part = context.take(length // 2) if length else None
@@ -177,6 +192,9 @@ def _measure(evaluator: Evaluator) -> dict[Key, float]:
 
 
 def _lengths(evaluator: Evaluator) -> list[int]:
+    """The context lengths that are measured; none for a method without a context."""
+    if not evaluator.run.has_context:
+        return []
     longest = min(evaluator.model.config.max_context, 2 * len(evaluator.train_source))
     return list(evaluator.config.lengths(longest))
 

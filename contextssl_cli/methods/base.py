@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Protocol, TypeVar
 
 import torch
@@ -67,9 +68,7 @@ class Headed(EncoderModel):
         heads: by name.
     """
 
-    def __init__(
-        self, config: ModelConfig, schema: Schema, space: ActionSpace, heads: Mapping[str, nn.Module]
-    ) -> None:
+    def __init__(self, config: ModelConfig, schema: Schema, space: ActionSpace, heads: Mapping[str, nn.Module]) -> None:
         super().__init__(config, schema, space)
         self.heads = nn.ModuleDict(heads)
 
@@ -126,7 +125,7 @@ class Baseline:
 def mlp(*widths: int, last_bias: bool = True) -> nn.Sequential:
     """Linear layers with batch norm and ReLU between them."""
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(widths[:-2], widths[1:-1], strict=True):
+    for inputs, outputs in pairwise(widths[:-1]):
         layers += [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers, nn.Linear(widths[-2], widths[-1], bias=last_bias))
 

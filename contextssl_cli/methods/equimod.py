@@ -1,4 +1,4 @@
-"""EquiMod on SimCLR: Devillers and Lefort, An Equivariance Module to Improve Visual Instance Discrimination (ICLR 2023)."""
+"""EquiMod on SimCLR: Devillers and Lefort, An Equivariance Module (ICLR 2023)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIE: Garrido, Najman and LeCun, Self-Supervised Learning of Split Invariant Equivariant Representations (ICML 2023)."""
+"""SIE: Garrido, Najman and LeCun, Split Invariant Equivariant Representations (ICML 2023)."""
 
 from __future__ import annotations
 

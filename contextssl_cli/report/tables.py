@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contextssl_cli.evaluation.protocol import ProbeReport
-from contextssl_cli.evaluation.results import Row
+from contextssl_cli.evaluation.results import ENCODER, Row
+from contextssl_cli.plugin.task import environment_name
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,24 @@ def probe_tables(report: ProbeReport) -> list[TextTable]:
         chosen = [row for row in label_rows if row.probe == probe]
         tables.append(_pivot(f"Labels by {probe}", chosen))
     return tables
+
+
+def comparison_table(reports: Sequence[ProbeReport]) -> TextTable:
+    """One line per model, one column per action type's R2 and per label and probe, from the features."""
+    found = [
+        {f"{row.metric} {row.target} ({row.probe.split(' (')[0]})": row for row in report.rows
+         if row.environment == ENCODER} for report in reports
+    ]  # fmt: skip
+    columns = list(dict.fromkeys(name for rows in found for name in rows))
+    body = [
+        [
+            report.method,
+            environment_name(report.told),
+            *(figure(rows[name]) if name in rows else "" for name in columns),
+        ]
+        for report, rows in zip(reports, found, strict=True)
+    ]
+    return TextTable("What the features know, by what the model was told", ["method", "told", *columns], body)
 
 
 def figure(row: Row) -> str:
