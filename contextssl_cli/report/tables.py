@@ -42,14 +42,10 @@ def comparison_table(reports: Sequence[ProbeReport]) -> TextTable:
          if row.environment == ENCODER} for report in reports
     ]  # fmt: skip
     columns = list(dict.fromkeys(name for rows in found for name in rows))
-    body = [
-        [
-            report.method,
-            environment_name(report.told),
-            *(figure(rows[name]) if name in rows else "" for name in columns),
-        ]
-        for report, rows in zip(reports, found, strict=True)
-    ]
+    body = []
+    for report, rows in zip(reports, found, strict=True):
+        figures = [figure(rows[name]) if name in rows else "" for name in columns]
+        body.append([report.method, environment_name(report.told), *figures])
     return TextTable("What the features know, by what the model was told", ["method", "told", *columns], body)
 
 
