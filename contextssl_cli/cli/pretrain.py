@@ -63,8 +63,8 @@ def pretrain(
     from contextssl_cli.plugin.task import resolve_task
     from contextssl_cli.training.config import asked_settings, parse_setting, resolve_config
 
-    named = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "method": method}
-    named |= {"equivariant": equivariant or None}
+    named: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "method": method}
+    named["equivariant"] = equivariant or None
     flags = {key: value for key, value in named.items() if value is not None}
     flags |= dict(parse_setting(text) for text in settings or [])
     chosen = {name: value for name, value in {"sensitive": sensitive, "pairing": pairing}.items() if value is not None}
