@@ -85,7 +85,8 @@ class Baseline:
 
     def build(self, config: ModelConfig, schema: Schema, space: ActionSpace) -> Headed:
         """The encoder and the heads, with fresh weights."""
-        return Headed(config, schema, space, self.heads(config.feature_dim, int(space.active(self.equivariant).sum())))
+        told = sum(block.width for block in space.blocks if block.name in self.equivariant)
+        return Headed(config, schema, space, self.heads(config.feature_dim, told))
 
     def loss(self, model: Headed, batch: PairBatch, step: Step) -> StepLoss:
         """The loss of a batch: encoder and heads at the step's precision, terms in float32."""
