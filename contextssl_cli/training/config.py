@@ -199,7 +199,10 @@ def changed_settings(config: TrainConfig, asked: Mapping[str, Any]) -> dict[str,
         UsageError: if a value does not fit.
     """
     old = config.model_dump()
-    before, after = _flat(old), _flat(_validated(_merge(old, asked)).model_dump())
+    kept = dict(old)
+    if asked.get("method", config.method) != config.method:  # another method has other settings
+        kept |= {"method_options": {}, "equivariant": ()}
+    before, after = _flat(old), _flat(_validated(_merge(kept, asked)).model_dump())
     keys = dict.fromkeys([*before, *after])
     return {key: (before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)}
 
