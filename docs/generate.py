@@ -35,7 +35,19 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py from the code; do not edit. -->"
-LAYERS = ("store", "plugin", "data", "model", "training", "evaluation", "adaptation", "report", "testing", "cli")
+LAYERS = (
+    "store",
+    "plugin",
+    "data",
+    "model",
+    "methods",
+    "training",
+    "evaluation",
+    "adaptation",
+    "report",
+    "testing",
+    "cli",
+)
 """The folders of the package, in the order of the data's way."""
 
 

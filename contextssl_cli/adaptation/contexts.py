@@ -29,6 +29,7 @@ def context_from_run(run: Run, actions: Sequence[str], pairs: int | None, seed: 
     Raises:
         UsageError: if an action type is not the run's, or there are not so many samples.
     """
+    run.require_context()
     environment = parse_environment(run, actions)
     task, store = run_task(run), run_store(run)
     source = PairSource.of(task, store.schema, store.train)
@@ -51,6 +52,7 @@ def context_from_pairs(run: Run, path: Path, actions: Sequence[str]) -> Context:
         UsageError: if an active action type has no block in the file, or is not the run's.
         CorruptFileError: if the file or its pairs are not valid, or do not fit the run.
     """
+    run.require_context()
     context = Context.from_pairs(path, run.fingerprint(), str(run.folder.resolve()))
     if actions:
         environment = parse_environment(run, actions)

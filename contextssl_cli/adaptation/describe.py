@@ -39,6 +39,8 @@ def _run(run: Run) -> dict[str, Any]:
     return {
         "format": "run",
         "task": record.task or "imported",
+        "method": record.config.method,
+        "told to be equivariant to": ", ".join(record.config.equivariant) or "nothing",
         "action blocks": {block.name: block.width for block in record.space.blocks},
         "step": checkpoint_step(checkpoint),
         "of": record.config.steps or f"{record.config.epochs} epochs",

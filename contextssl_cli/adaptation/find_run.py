@@ -55,8 +55,10 @@ def check_context(run: Run, context: Context) -> None:
     """Compare a context's action blocks and inputs with a run's.
 
     Raises:
+        UsageError: if the run's method has no context.
         CorruptFileError: naming the first thing that does not fit.
     """
+    run.require_context()
     run.record.space.check({name: block.shape[1] for name, block in context.actions.items()}, context.environment)
     for name, part in (("x of the context", context.x), ("y of the context", context.y)):
         to_tensor(part, run.record.schema_, name)

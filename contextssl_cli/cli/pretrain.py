@@ -31,6 +31,16 @@ def pretrain(
     preset: Annotated[
         str | None, typer.Option("--preset", help="default, or paper for the paper's own recipe.")
     ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option("--method", help="contextssl, simclr, vicreg, simclr+, vicreg+, equimod, sie or sen."),
+    ] = None,
+    equivariant: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--equivariant", help="An action type that equimod, sie or sen is told, to be repeated; by default all."
+        ),
+    ] = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Optimiser steps.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", min=2, help="Pairs a step.")] = None,
     lr: Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")] = None,
@@ -49,11 +59,12 @@ def pretrain(
     force: options.Force = False,
     dry_run: options.DryRun = False,
 ) -> None:
-    """Train an encoder and its world model."""
+    """Train an encoder and its world model, or the encoder of another method."""
     from contextssl_cli.plugin.task import resolve_task
     from contextssl_cli.training.config import asked_settings, parse_setting, resolve_config
 
-    named = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed}
+    named: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "method": method}
+    named["equivariant"] = equivariant or None
     flags = {key: value for key, value in named.items() if value is not None}
     flags |= dict(parse_setting(text) for text in settings or [])
     chosen = {name: value for name, value in {"sensitive": sensitive, "pairing": pairing}.items() if value is not None}
@@ -104,9 +115,10 @@ def _start(
     from contextssl_cli.data.prepare import prepared_store
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.device import resolve_device
-    from contextssl_cli.training.pretrain import start_run
+    from contextssl_cli.training.pretrain import start_run, with_equivariant
 
     resolve_device(device)  # before an older run is replaced
+    config = with_equivariant(config, task)
     if dry_run:
         terminal.json({"task": task.name, "out": str(out) if out else None, "config": config.model_dump(mode="json")})
         return

@@ -37,6 +37,12 @@ def probe(
         str | None,
         typer.Option("--lengths", help="Context lengths in tokens, separated by commas. Default: 0,2,14,30,126."),
     ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare", help="The adaptation gap between runs of one method that were told different action types."
+        ),
+    ] = False,
     out: options.Out = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -45,11 +51,12 @@ def probe(
 ) -> None:
     """Measure what the embedding knows under each context, by the paper's protocols."""
     from contextssl_cli.adaptation.find_run import latest_run
+    from contextssl_cli.evaluation.comparison import compare_runs
     from contextssl_cli.evaluation.config import METRICS, Reader
     from contextssl_cli.evaluation.protocol import probe_runs
     from contextssl_cli.paths import make_folder
-    from contextssl_cli.report.folder import write_probe
-    from contextssl_cli.report.summary import print_probe
+    from contextssl_cli.report.folder import write_comparison, write_probe
+    from contextssl_cli.report.summary import print_comparison, print_probe
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.device import resolve_device
     from contextssl_cli.training.run import Run
@@ -60,12 +67,16 @@ def probe(
         "context_lengths": options.numbers("--lengths", lengths),
     }
     runs = [Run(folder) for folder in run] if run else [latest_run()]
-    folder = out or runs[0].folder / ("probe" if len(runs) == 1 else f"probe-{len(runs)}-runs")
+    name = "comparison" if compare else "probe" if len(runs) == 1 else f"probe-{len(runs)}-runs"
+    folder = out or runs[0].folder / name
     if dry_run:
         terminal.result(f"would probe {', '.join(str(r.folder) for r in runs)} into {folder}")
         return
     make_folder(folder)  # before minutes of work that could not be written
     terminal.note(f"probing {', '.join(str(r.folder) for r in runs)}")
+    if compare:
+        comparison = compare_runs(runs, resolve_device(device), seed=seed, **chosen)
+        print_comparison(comparison, write_comparison(comparison, folder), as_json=json)
+        return
     report = probe_runs(runs, resolve_device(device), seed=seed, **chosen)
-    paths = write_probe(report, folder)
-    print_probe(report, paths, as_json=json)
+    print_probe(report, write_probe(report, folder), as_json=json)

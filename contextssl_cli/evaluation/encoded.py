@@ -20,9 +20,9 @@ from torch import Tensor
 from contextssl_cli import files
 from contextssl_cli.data.inputs import Rows
 from contextssl_cli.data.pairs import PairBatch, PairSource, seeded
-from contextssl_cli.errors import ContextSSLError
+from contextssl_cli.errors import EncoderModelError
 from contextssl_cli.evaluation.config import ProbeConfig
-from contextssl_cli.model.context_ssl import ContextSSL
+from contextssl_cli.model.encoder_model import EncoderModel
 from contextssl_cli.store.dataset import Split
 
 _log = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ def cache_key(*parts: Any) -> str:
 
 
 def encode_split(
-    model: ContextSSL, source: PairSource, split: Split, config: ProbeConfig, cache: Path, fingerprint: str
+    model: EncoderModel, source: PairSource, split: Split, config: ProbeConfig, cache: Path, fingerprint: str
 ) -> EncodedSplit:
     """Encode pairs of views of a split without nuisances, or read them from the cache.
 
@@ -126,7 +126,7 @@ def encode_split(
     )
 
 
-def encode_samples(model: ContextSSL, source: PairSource, split: str, cache: Path, fingerprint: str) -> Tensor:
+def encode_samples(model: EncoderModel, source: PairSource, split: str, cache: Path, fingerprint: str) -> Tensor:
     """Features (N, D) of the samples of a split as they are, encoded or from the cache."""
     return _cached(samples_path(split, cache, fingerprint), lambda: {"z": encode(model, source.inputs)})["z"]
 
@@ -137,11 +137,10 @@ def samples_path(split: str, cache: Path, fingerprint: str) -> Path:
 
 
 @torch.no_grad()
-def encode(model: ContextSSL, inputs: Rows) -> Tensor:
+def encode(model: EncoderModel, inputs: Rows) -> Tensor:
     """Features (N, D) of N inputs, batch by batch, on the model's device; returned on the CPU."""
-    device = model.world.read_in.weight.device
     parts = torch.arange(len(inputs)).split(_BATCH)
-    return torch.cat([model.encode(inputs[rows].to(device)).float().cpu() for rows in parts])
+    return torch.cat([model.encode(inputs[rows].to(model.device)).float().cpu() for rows in parts])
 
 
 def _draws(
@@ -173,6 +172,6 @@ def _cached(path: Path, compute: Callable[[], dict[str, Tensor]]) -> dict[str, T
         return load_file(path)
     _log.info("encoding %s", path.stem.partition("-")[0])
     tensors = compute()
-    with contextlib.suppress(ContextSSLError), files.atomic(path) as temporary:  # a run may be read-only
+    with contextlib.suppress(EncoderModelError), files.atomic(path) as temporary:  # a run may be read-only
         save_file(tensors, temporary)
     return tensors

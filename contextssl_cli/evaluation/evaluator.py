@@ -6,7 +6,7 @@ import contextlib
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ from contextssl_cli.evaluation.encoded import (
     samples_path,
 )
 from contextssl_cli.evaluation.results import ENCODER
-from contextssl_cli.model.context_ssl import Environment
+from contextssl_cli.model.context_ssl import ContextSSL, Environment
 from contextssl_cli.model.world_model import Cache
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.context import Context
@@ -78,7 +78,7 @@ class Evaluator:
         self.device = device
         self.task: Task = run_task(run)
         self.store = run_store(run)
-        self.model = run.load_model(device)
+        self.encoder = run.load_encoder(device)
         self._folder = run.folder / "cache"
         self._fingerprint = " ".join(
             [run.fingerprint(), self.store.content_hash, self.task.name, str(sorted(self.task.options.items()))]
@@ -86,6 +86,16 @@ class Evaluator:
         self._bank = FeatureBank(self._encode, self._folder / f"contexts-{cache_key(run.fingerprint())}.safetensors")
         self._drawn: list[Context] = []
         self._read: dict[str, Cache] = {}
+
+    @property
+    def model(self) -> ContextSSL:
+        """The encoder with its world model.
+
+        Raises:
+            UsageError: if the run's method has none.
+        """
+        self.run.require_context()
+        return cast(ContextSSL, self.encoder)
 
     @functools.cached_property
     def train_source(self) -> PairSource:
@@ -154,16 +164,16 @@ class Evaluator:
         if "train" not in vars(self) and not samples_path(split, self._folder, self._fingerprint).is_file():
             return
         drawn = self._drawn.pop()
-        z = encode_samples(self.model, self.train_source, split, self._folder, self._fingerprint)
+        z = encode_samples(self.encoder, self.train_source, split, self._folder, self._fingerprint)
         pairs = draw_context_pairs(self.train_source.with_inputs(z), len(drawn), self.config.seed)
         self._bank.add(drawn.x, pairs.x)
         self._bank.add(drawn.y, pairs.y)
 
     def _encode(self, inputs: NDArray[Any]) -> Tensor:
-        return encode(self.model, to_tensor(inputs, self.store.schema, "the context"))
+        return encode(self.encoder, to_tensor(inputs, self.store.schema, "the context"))
 
     def _encoded(self, source: PairSource, split: Split) -> EncodedSplit:
-        return encode_split(self.model, source, split, self.config, self._folder, self._fingerprint)
+        return encode_split(self.encoder, source, split, self.config, self._folder, self._fingerprint)
 
 
 def cached_values(path: Path) -> Values | None:

@@ -32,7 +32,8 @@ class ProbeReport:
     Attributes:
         task: of all the runs.
         rows: mean and spread over the runs.
-        gaps: the adaptation gap of each run, at the longest context, by the paper's probes; none without R2.
+        gaps: the adaptation gap of each run, at the longest context, by the paper's probes; none without R2, or for a
+            method without a context.
         clipped_gaps: the same with every R2 below 0 counted as 0. A probe that overfits reads an R2 below 0 where
             there is nothing to read, which would count as adaptation.
         environments: names, in the task's order.
@@ -51,9 +52,9 @@ class ProbeReport:
     protocol: dict[str, Any]
 
     @property
-    def adaptation_gap(self) -> float:
-        """The mean over the runs; NaN where R2 was not measured."""
-        return statistics.fmean(self.gaps) if self.gaps else math.nan
+    def adaptation_gap(self) -> float | None:
+        """The mean over the runs; None where R2 was not measured, and for a method without a context."""
+        return statistics.fmean(self.gaps) if self.gaps else None
 
     @property
     def gap_std(self) -> float:
@@ -61,9 +62,19 @@ class ProbeReport:
         return statistics.stdev(self.gaps) if len(self.gaps) > 1 else 0.0
 
     @property
-    def adaptation_gap_clipped(self) -> float:
+    def adaptation_gap_clipped(self) -> float | None:
         """The mean over the runs, with negative R2 counted as 0."""
-        return statistics.fmean(self.clipped_gaps) if self.gaps else math.nan
+        return statistics.fmean(self.clipped_gaps) if self.clipped_gaps else None
+
+    @property
+    def method(self) -> str:
+        """That the runs were trained with."""
+        return str(self.protocol["runs"][0]["config"].get("method", "contextssl"))
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The action types that the runs' method was told to be equivariant to."""
+        return tuple(self.protocol["runs"][0]["config"].get("equivariant", ()))
 
     def as_dict(self) -> dict[str, Any]:
         """One JSON object."""
@@ -132,6 +143,11 @@ def probe_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Probe
         or len({run.record.store_hash for run in runs}) > 1
     ):
         raise UsageError("the runs differ in model.block_size or in their data, so their figures cannot be averaged")
+    if len({(run.record.config.method, run.record.config.equivariant) for run in runs}) > 1:
+        raise UsageError(
+            "the runs differ in their method or in what it was told, so their figures cannot be averaged; --compare "
+            "gives the gap between runs of one method that were told different action types"
+        )
     named = flags.pop("metrics", None)
     asked = METRICS if named and "all" in named else named
     config = probe_config(run_task(runs[0]).dataset, metrics=asked, **flags)
@@ -144,8 +160,8 @@ def probe_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Probe
             )
         measured.append((run.record.config.seed, _measure(evaluator)))
     task, lengths = evaluator.task, _lengths(evaluator)
-    environments = [environment_name(environment) for environment in task.environments]
-    by_run = [average([one]) for one in measured] if "r2" in config.metrics else []
+    environments = [environment_name(environment) for environment in task.environments if lengths]
+    by_run = [average([one]) for one in measured] if lengths and "r2" in config.metrics else []
     protocol = {
         "probes": config.model_dump(mode="json"),
         "contexts": "distinct pairs of the training split",
@@ -169,15 +185,15 @@ def probe_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Probe
 def _measure(evaluator: Evaluator) -> dict[Key, float]:
     """All conditions of one run at once, so that their probes are fitted side by side."""
     conditions = [Condition(ENCODER, 0)]
-    longest = _lengths(evaluator)[-1]
-    for environment in evaluator.task.environments:
-        pairs = max(1, longest // 2)
-        context = evaluator.draw_context(environment, pairs)
-        for length in _lengths(evaluator):
+    lengths = _lengths(evaluator)
+    for environment in evaluator.task.environments if lengths else ():
+        context = evaluator.draw_context(environment, max(1, lengths[-1] // 2))
+        for length in lengths:
             part = context.take(length // 2) if length else None
             conditions.append(Condition(environment_name(environment), length, part, environment))
-    measured = measure(evaluator, conditions)
-    metrics, schema = evaluator.config.metrics, evaluator.store.schema
+    without = () if lengths else ("mrr", "context-labels")  # which ask what a context changes
+    metrics, schema = [m for m in evaluator.config.metrics if m not in without], evaluator.store.schema
+    measured = measure(evaluator, conditions, metrics)
     if "context-labels" in metrics:
         measured |= context_label_ceiling(evaluator)
     if "top1" in metrics and schema.columns and schema.attributes:
@@ -186,6 +202,9 @@ def _measure(evaluator: Evaluator) -> dict[Key, float]:
 
 
 def _lengths(evaluator: Evaluator) -> list[int]:
+    """The context lengths that are measured; none for a method without a context."""
+    if not evaluator.run.has_context:
+        return []
     longest = min(evaluator.model.config.max_context, 2 * len(evaluator.train_source))
     lengths = list(evaluator.config.lengths(longest))
     if not lengths:

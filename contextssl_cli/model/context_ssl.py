@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from contextssl_cli.data.action_space import ActionSpace
 from contextssl_cli.data.pairs import PairBatch
 from contextssl_cli.model.config import ModelConfig
-from contextssl_cli.model.encoders import build_encoder
+from contextssl_cli.model.encoder_model import EncoderModel, spread
 from contextssl_cli.model.mask import context_mask, pair_mask
 from contextssl_cli.model.world_model import Cache, WorldModel
 from contextssl_cli.store.schema import Schema
@@ -23,7 +23,7 @@ Environment = tuple[str, ...]
 """The active action types."""
 
 
-class ContextSSL(nn.Module):
+class ContextSSL(EncoderModel):
     """An encoder whose features a world model reads in context.
 
     Args:
@@ -32,17 +32,12 @@ class ContextSSL(nn.Module):
         space: the declared action blocks.
     """
 
-    action_std: Tensor
     latent_mean: Tensor
     latent_std: Tensor
 
     def __init__(self, config: ModelConfig, schema: Schema, space: ActionSpace) -> None:
-        super().__init__()
-        self.config = config
-        self.space = space
+        super().__init__(config, schema, space)
         dim = config.feature_dim
-        self.encoder = build_encoder(config, schema)
-        self.feature_norm = nn.BatchNorm1d(dim, affine=False) if config.feature_norm else nn.Identity()
         bits = len(space.blocks) if config.activity_bits else 0
         self.world = WorldModel(
             dim + space.width + bits, dim, config.width, config.layers, config.heads, skip=config.skip
@@ -52,20 +47,14 @@ class ContextSSL(nn.Module):
             nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, space.width)
         )
 
-        self.register_buffer("action_std", torch.ones(space.width))
         self.register_buffer("latent_mean", torch.zeros(space.width))
         self.register_buffer("latent_std", torch.ones(space.width))
 
     def standardise(self, actions: Tensor, latents: Tensor) -> None:
         """Take the units of actions and latents, each (N, A), from a sample of training pairs."""
-        self.action_std.copy_(_spread(actions))
+        super().standardise(actions, latents)
         self.latent_mean.copy_(latents.mean(dim=0))
-        self.latent_std.copy_(_spread(latents))
-
-    def encode(self, inputs: Tensor) -> Tensor:
-        """Features z (N, D) of model inputs."""
-        features: Tensor = self.feature_norm(self.encoder(inputs))
-        return features
+        self.latent_std.copy_(spread(latents))
 
     def first_tokens(self, features: Tensor, actions: Tensor, environment: Environment) -> Tensor:
         """Tokens [z_x; a] of first views, with the activity bits of the environment: (..., token width).
@@ -152,9 +141,3 @@ class ContextSSL(nn.Module):
     def _interleave(first: Tensor, second: Tensor) -> Tensor:
         """(..., P, K) twice -> (..., 2 P, K): first, second, first, second."""
         return torch.stack([first, second], dim=-2).flatten(-3, -2)
-
-
-def _spread(columns: Tensor) -> Tensor:
-    """Standard deviations, (A,) of (N, A); 1 for a column that does not vary."""
-    std = columns.std(dim=0)
-    return torch.where(std > 1e-6 * columns.abs().amax(dim=0), std, torch.ones_like(std))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from contextssl_cli import files
+from contextssl_cli.evaluation.comparison import Comparison
 from contextssl_cli.evaluation.protocol import ProbeReport
 from contextssl_cli.evaluation.results import to_csv
 from contextssl_cli.report.figures import context_length_figure, ranking_figure
@@ -13,12 +14,19 @@ FIGURE = "r2-by-context-length"
 RANKING = "mrr-by-context-length"
 
 
+def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
+    """Write ``comparison.json``; return its path."""
+    path = folder / "comparison.json"
+    files.write_json(path, comparison.as_dict())
+    return [path]
+
+
 def write_probe(report: ProbeReport, folder: Path) -> list[Path]:
     """Write ``results.json``, ``results.csv`` and the figures as PNG and SVG; return their paths."""
     paths = [folder / "results.json", folder / "results.csv"]
     files.write_json(paths[0], report.as_dict())
     files.write_text(paths[1], to_csv(report.rows))
-    measured = {row.metric for row in report.rows}
+    measured = {row.metric for row in report.rows if report.lengths}  # without a context there is nothing to draw
     for metric, name, draw in (("r2", FIGURE, context_length_figure), ("mrr", RANKING, ranking_figure)):
         for path in [folder / f"{name}.png", folder / f"{name}.svg"] if metric in measured else []:
             draw(report, path)

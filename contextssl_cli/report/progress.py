@@ -56,10 +56,11 @@ def _log_parts(label: str, done: int, total: int) -> None:
 
 
 def describe(progress: Progress) -> str:
-    """Loss per environment, speed and adaptation gap in one line."""
+    """Loss per environment or term, speed and, where there is a context, the adaptation gap in one line."""
     losses = "  ".join(f"loss {name} {value:.3f}" for name, value in progress.loss.items())
+    speed = f"{losses}  {progress.pairs_per_second:.0f} pairs/s"
     gap = "not measured yet" if progress.gap is None else f"{progress.gap:.2f}"
-    return f"{losses}  {progress.pairs_per_second:.0f} pairs/s  held-out gap (ridge) {gap}"
+    return f"{speed}  held-out gap (ridge) {gap}" if progress.watched else speed
 
 
 def _log_lines(label: str) -> Callable[[Progress], None]:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from contextssl_cli.adaptation.adapt import Adaptation
+from contextssl_cli.evaluation.comparison import Comparison
 from contextssl_cli.evaluation.protocol import ProbeReport
-from contextssl_cli.report.tables import probe_tables, side_by_side
+from contextssl_cli.report.tables import comparison_table, probe_tables, side_by_side
 from contextssl_cli.report.terminal import terminal
 
 
@@ -17,16 +18,36 @@ def print_probe(report: ProbeReport, paths: Sequence[Path], *, as_json: bool) ->
     if as_json:
         terminal.json(report.as_dict() | {"paths": [str(path) for path in paths]})
         return
-    for table in [*probe_tables(report), side_by_side(report)]:
+    for table in [*probe_tables(report), *([side_by_side(report)] if report.lengths else [])]:
         terminal.table(table.title, table.header, table.rows)
-    if report.gaps:
+    if report.gaps or not report.lengths:
         terminal.result(gap_sentence(report))
+    for path in paths:
+        terminal.result(f"wrote {path}")
+
+
+def print_comparison(comparison: Comparison, paths: Sequence[Path], *, as_json: bool) -> None:
+    """What each model's features know, the gap between the models and the paths written; or one JSON object."""
+    found = comparison.as_dict()
+    if as_json:
+        terminal.json(found | {"paths": [str(path) for path in paths]})
+        return
+    table = comparison_table(comparison.reports)
+    terminal.table(table.title, table.header, table.rows)
+    several = f" ± {found['gap_std']:.3f} over {len(comparison.gaps)} seeds" if len(comparison.gaps) > 1 else ""
+    terminal.result(
+        f"adaptation gap between the models: {found['gap']:.3f}{several} ({found['gap_clipped']:.3f} with negative R2 "
+        "counted as 0)"
+    )
     for path in paths:
         terminal.result(f"wrote {path}")
 
 
 def gap_sentence(report: ProbeReport) -> str:
     """The adaptation gap, and what it would be if no R2 below 0 were counted."""
+    if report.adaptation_gap is None:
+        told = f", told to be equivariant to {', '.join(report.told)}" if report.told else ""
+        return f"{report.method}{told}: no context, so no adaptation gap; probe --compare gives that of several runs"
     several = f" ± {report.gap_std:.3f} over {len(report.gaps)} runs" if len(report.gaps) > 1 else ""
     return (
         f"adaptation gap at {report.lengths[-1]} tokens: {report.adaptation_gap:.3f}{several} "

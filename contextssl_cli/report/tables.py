@@ -9,6 +9,7 @@ from contextssl_cli.evaluation.context_labels import METRIC
 from contextssl_cli.evaluation.protocol import ProbeReport
 from contextssl_cli.evaluation.ranking import HITS
 from contextssl_cli.evaluation.results import BLIND, ENCODER, Row
+from contextssl_cli.plugin.task import environment_name
 
 _R2_TITLES = {
     "r2": "R2 of the relative action, from the embeddings of two views",
@@ -70,6 +71,20 @@ def _subject(row: Row) -> str:
 
 def _at_best(rows: Sequence[Row], metric: str) -> list[Row]:
     return [row for row in rows if row.environment == BLIND and row.metric == metric]
+
+
+def comparison_table(reports: Sequence[ProbeReport]) -> TextTable:
+    """One line per model, one column per action type's R2 and per label and probe, from the features."""
+    found = [
+        {f"{row.metric} {row.target} ({row.probe.split(' (')[0]})": row for row in report.rows
+         if row.environment == ENCODER} for report in reports
+    ]  # fmt: skip
+    columns = list(dict.fromkeys(name for rows in found for name in rows))
+    body = []
+    for report, rows in zip(reports, found, strict=True):
+        figures = [figure(rows[name]) if name in rows else "" for name in columns]
+        body.append([report.method, environment_name(report.told), *figures])
+    return TextTable("What the features know, by what the model was told", ["method", "told", *columns], body)
 
 
 def figure(row: Row) -> str:

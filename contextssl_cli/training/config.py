@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, suggestion
+from contextssl_cli.methods.config import EQUIVARIANT, OPTIONS, MethodName, without_effect
 from contextssl_cli.model.config import ModelConfig
 from contextssl_cli.plugin.kinds import Dataset
 
@@ -28,6 +29,12 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     seed: int = Field(default=0, ge=0)
+    method: MethodName = "contextssl"
+    """How the encoder is trained; see ``docs/methods.md``."""
+    equivariant: tuple[str, ...] = ()
+    """The action types that ``equimod``, ``sie`` or ``sen`` is told to be equivariant to; all, if none is named."""
+    method_options: dict[str, Any] = Field(default={}, validate_default=True)
+    """The settings of a method other than ``contextssl``, by name; a run keeps all that were in force."""
     steps: int | None = Field(default=1000, ge=1)
     """Optimiser steps; unset, ``epochs`` decides."""
     epochs: int | None = Field(default=None, ge=1)
@@ -43,7 +50,7 @@ class TrainConfig(BaseModel):
     grad_clip: float | None = Field(default=1.0, gt=0)
     """Largest gradient norm."""
     temperature: float = Field(default=0.2, gt=0)
-    """Of NT-Xent."""
+    """Of ContextSSL's NT-Xent."""
     similarity_floor: float | None = None
     """Clamp of the cosine similarities from below; the paper's code has 1e-7."""
     aux_weight: float = Field(default=2.0, ge=0)
@@ -70,10 +77,26 @@ class TrainConfig(BaseModel):
     actions: dict[str, dict[str, Any]] = {}
     """Options of the action types, by name: those that the user names; a run keeps all that were in force."""
 
+    @field_validator("method_options", mode="after")
+    @classmethod
+    def _fill_options(cls, given: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if "method" not in info.data:  # that error is told first
+            return given
+        method: MethodName = info.data["method"]
+        options = OPTIONS[method]
+        for name in given:
+            if name not in options.model_fields:
+                raise ValueError(f"{method} has no option {name!r}: {suggestion(name, options.model_fields)}")
+        return options.model_validate(given).model_dump(mode="json")
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("set either steps or epochs")
+        if self.equivariant and self.method not in EQUIVARIANT:
+            raise ValueError(f"{self.method} is not told what to be equivariant to; {', '.join(EQUIVARIANT)} are")
+        if len(set(self.equivariant)) < len(self.equivariant):
+            raise ValueError("equivariant names an action type twice")
         pairs = self.model.block_size // 2
         if self.batch_size % pairs:
             raise ValueError(
@@ -129,7 +152,12 @@ def resolve_config(
     asked = asked_settings(dataset, preset=preset, file=file, flags=flags, environ=environ)
     _check_keys(dataset.training)
     defaults = {key: value for key, value in dataset.training.items() if key != "actions"}
-    return _validated(_merge(defaults, asked))
+    config = _validated(_merge(defaults, asked))
+    named = _flat(asked_settings(dataset, file=file, flags=flags, environ=environ))  # all but the preset
+    for key in without_effect(config.method).intersection(named):
+        own = ", ".join(f"method_options.{name}" for name in config.method_options)
+        raise UsageError(f"{key} has no effect with the method {config.method}, whose own settings are {own}")
+    return config
 
 
 def asked_settings(
@@ -173,7 +201,10 @@ def changed_settings(config: TrainConfig, asked: Mapping[str, Any]) -> dict[str,
         UsageError: if a value does not fit.
     """
     old = config.model_dump()
-    before, after = _flat(old), _flat(_validated(_merge(old, asked)).model_dump())
+    kept = dict(old)
+    if asked.get("method", config.method) != config.method:  # another method has other settings
+        kept |= {"method_options": {}, "equivariant": ()}
+    before, after = _flat(old), _flat(_validated(_merge(kept, asked)).model_dump())
     keys = dict.fromkeys([*before, *after])
     return {key: (before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)}
 
@@ -267,7 +298,7 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def _check_keys(layer: Mapping[str, Any]) -> None:
     known = set(TrainConfig.model_fields) | {f"model.{name}" for name in ModelConfig.model_fields}
     for key in _flat(layer):
-        if key not in known and not key.startswith("actions."):  # those are the task's, which knows them
+        if key not in known and not key.startswith(("actions.", "method_options.")):  # their owners know those
             raise UsageError(f"configuration: there is no key {key!r}: {suggestion(key, known)}")
 
 

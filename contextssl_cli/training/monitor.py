@@ -46,8 +46,7 @@ class Monitor:
         return adaptation_gap(r2, self._environments)
 
     def _r2(self, model: ContextSSL, environment: Environment) -> dict[str, float]:
-        device = model.world.read_in.weight.device
-        context, pairs = self._context.to(device), self._pairs.to(device)
+        context, pairs = self._context.to(model.device), self._pairs.to(model.device)
         cache = model.read_pairs(context, environment)
         both = torch.cat([model.embed(model.encode(view), cache) for view in (pairs.x, pairs.y)], dim=1).cpu()
         return {name: self._ridge(both, action.cpu()) for name, action in pairs.actions.items()}

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from contextssl_cli.data.action_space import ActionSpace
-from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError
-from contextssl_cli.model.context_ssl import ContextSSL
+from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, suggestion
+from contextssl_cli.methods.config import EQUIVARIANT
+from contextssl_cli.methods.registry import method_of
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.config import TrainConfig, changed_settings
@@ -34,7 +35,7 @@ def start_run(task: Task, store: Store, config: TrainConfig, out: Path | None = 
     Raises:
         UsageError: if ``out`` is taken, or the configuration or the action types do not fit the data.
     """
-    config = _with_options(config, task)
+    config = with_equivariant(_with_options(config, task), task)
     space = ActionSpace.of(task, store.schema)
     _check_fit(config, space, store)
     record = RunRecord(
@@ -63,10 +64,25 @@ def _with_options(config: TrainConfig, task: Task) -> TrainConfig:
     return config.model_copy(update={"actions": task.options})
 
 
+def with_equivariant(config: TrainConfig, task: Task) -> TrainConfig:
+    """The configuration with the action types that an equivariant baseline is told: those named, or all of the task's.
+
+    Raises:
+        UsageError: if one that is named is not the task's.
+    """
+    known = [action.name for action in task.actions]
+    for name in config.equivariant:
+        if name not in known:
+            raise UsageError(f"equivariant: {task.name} has no action type {name!r}: {suggestion(name, known)}")
+    if config.method not in EQUIVARIANT or config.equivariant:
+        return config
+    return config.model_copy(update={"equivariant": tuple(known)})
+
+
 def _check_fit(config: TrainConfig, space: ActionSpace, store: Store) -> None:
     """Refuse what the trainer would refuse, while no folder has been made and no older run replaced."""
     with torch.device("meta"):
-        ContextSSL(config.model, store.schema, space)
+        method_of(config).build(config.model, store.schema, space)
     held_out_count(len(np.unique(store.train.objects())), config)
 
 

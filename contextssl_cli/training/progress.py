@@ -12,10 +12,11 @@ class Progress:
     Attributes:
         step: steps done.
         steps: steps in all.
-        loss: of this step, by environment; empty between the steps that are logged.
+        loss: of this step, by environment or by term; empty between the steps that are logged.
         pairs_per_second: in this process, so far.
         remaining: seconds.
         gap: the last measured adaptation gap on held-out training samples, None before the first.
+        watched: whether the method has a context, and so a gap.
     """
 
     step: int
@@ -24,3 +25,4 @@ class Progress:
     pairs_per_second: float = 0.0
     remaining: float = 0.0
     gap: float | None = None
+    watched: bool = True

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from filelock import FileLock, Timeout
@@ -24,7 +24,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from contextssl_cli import files, paths
 from contextssl_cli.data.action_space import ActionSpace
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UsageError
+from contextssl_cli.methods.config import CONTEXTUAL
+from contextssl_cli.methods.registry import method_of
 from contextssl_cli.model.context_ssl import ContextSSL
+from contextssl_cli.model.encoder_model import EncoderModel
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.training import checkpoint as checkpoints
 from contextssl_cli.training.config import TrainConfig
@@ -117,9 +120,29 @@ class Run:
         """One JSON object a line."""
         return self.folder / METRICS_FILE
 
-    def build_model(self) -> ContextSSL:
-        """The model of this run, with fresh weights."""
-        return ContextSSL(self.record.config.model, self.record.schema_, self.record.space)
+    def build_model(self) -> EncoderModel:
+        """The model of this run, with fresh weights; a ``ContextSSL`` if its method has a context."""
+        model: EncoderModel = method_of(self.record.config).build(
+            self.record.config.model, self.record.schema_, self.record.space
+        )
+        return model
+
+    @property
+    def has_context(self) -> bool:
+        """Whether the run's method has a transformer, which reads contexts."""
+        return self.record.config.method in CONTEXTUAL
+
+    def require_context(self) -> None:
+        """Refuse a run that knows no contexts.
+
+        Raises:
+            UsageError: naming the run's method.
+        """
+        if not self.has_context:
+            raise UsageError(
+                f"{self.folder} was trained with {self.record.config.method}, which has no world model to read a "
+                "context: contextssl probe reads its features; for a context train with --method contextssl"
+            )
 
     def checkpoint(self) -> Path:
         """The newest checkpoint.
@@ -135,7 +158,17 @@ class Run:
         return found
 
     def load_model(self, device: torch.device | str = "cpu") -> ContextSSL:
-        """The trained model, in evaluation mode.
+        """The trained model of a run that reads contexts, in evaluation mode.
+
+        Raises:
+            UsageError: if the run's method has no context.
+            CorruptFileError: if the checkpoint does not fit or is damaged.
+        """
+        self.require_context()
+        return cast(ContextSSL, self.load_encoder(device))
+
+    def load_encoder(self, device: torch.device | str = "cpu") -> EncoderModel:
+        """The trained model of a run of any method, in evaluation mode.
 
         Raises:
             CorruptFileError: if the checkpoint does not fit or is damaged.

@@ -6,20 +6,22 @@ import functools
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from contextssl_cli.data.pairs import PairSource, seeded
 from contextssl_cli.errors import ContextSSLError, Interrupted, UsageError
+from contextssl_cli.methods.base import Step, StepLoss
+from contextssl_cli.methods.registry import method_of
 from contextssl_cli.model.context_ssl import ContextSSL, Environment
+from contextssl_cli.model.encoder_model import EncoderModel
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training import checkpoint as checkpoints
 from contextssl_cli.training.config import TrainConfig
 from contextssl_cli.training.monitor import Monitor
-from contextssl_cli.training.objective import StepLoss, step_loss
 from contextssl_cli.training.progress import Progress
 from contextssl_cli.training.run import Run
 from contextssl_cli.training.signals import deferred_signals
@@ -48,23 +50,22 @@ class Trainer:
         self.task = task
         self.device = device
         self.config: TrainConfig = run.record.config
+        self.method = method_of(self.config)
         self.precision = _precision(self.config, device)
         self.train, self.held_out = hold_out(PairSource.of(task, store.schema, store.train), self.config)
         self.steps = self.config.total_steps(len(self.train))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeded(self.config.seed, _WEIGHTS).initial_seed())
-            self.model: ContextSSL = run.build_model().to(device)
+            self.model: EncoderModel = run.build_model().to(device)
         if self.config.model.standardise_actions:
             self._standardise()
         if task.dataset.modality == "image":
             self.model.encoder.to(memory_format=torch.channels_last)
         self.optimizer = _optimizer(self.model, self.config)
-        self.monitor = Monitor(
-            self.train, self.held_out, self.config.model.max_context // 2, seeded(self.config.seed, _MONITOR)
-        )
+        self.monitor = self._monitor() if isinstance(self.model, ContextSSL) else None
         self.step = 0
         self.gap: float | None = None
-        """The last measured adaptation gap on the held-out samples."""
+        """The last measured adaptation gap on the held-out samples; None for a method without a context."""
 
     def resume(self) -> None:
         """Go on from the newest checkpoint, if there is one; later metrics are dropped, to be written again."""
@@ -107,14 +108,18 @@ class Trainer:
         parts = (space.assemble(part, space.names, len(pairs)) for part in (pairs.actions, pairs.second))
         self.model.standardise(*parts)
 
+    def _monitor(self) -> Monitor:
+        pairs = self.config.model.max_context // 2
+        return Monitor(self.train, self.held_out, pairs, seeded(self.config.seed, _MONITOR))
+
     def _train_step(self) -> StepLoss:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.lr * _schedule(self.step, self.steps, self.config.warmup)
         views = seeded(self.config.seed, _VIEWS, self.step)
         batch = self.train.draw(self._indices(), views, nuisance=True).to(self.device)
-        masks = seeded(self.config.seed, _MASKS, self.step)
         penalise = self.step >= self.config.invariance_start * self.steps
-        loss = step_loss(self.model, batch, self._environments(), self.config, masks, self.precision, penalise=penalise)
+        masks = seeded(self.config.seed, _MASKS, self.step)
+        loss = self.method.loss(self.model, batch, Step(self._environments(), masks, self.precision, penalise))
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()
         if self.config.grad_clip is not None:
@@ -148,17 +153,18 @@ class Trainer:
         losses: dict[str, float] = {}
         line: dict[str, Any] = {}
         if logging:
-            losses = {name: value.item() for name, value in loss.contrastive.items()}
+            losses = {name: value.item() for name, value in loss.parts.items()}
             auxiliary = {name: value.item() for name, value in loss.auxiliary.items()}
             readout = {name: value.item() for name, value in loss.readout.items()}
             line = {
+                "total_loss": loss.total.item(),
                 "loss": losses,
                 "auxiliary_loss": auxiliary,
                 "linear_readout": readout,
                 "lr": self.optimizer.param_groups[0]["lr"],
             }
-        if self.step % self.config.monitor_every == 0 or last:
-            self.gap = self.monitor.gap(self.model)
+        if self.monitor is not None and (self.step % self.config.monitor_every == 0 or last):
+            self.gap = self.monitor.gap(cast(ContextSSL, self.model))
             line["held_out_gap_ridge"] = self.gap
         rate = (self.step - first) / elapsed
         if line:
@@ -166,7 +172,7 @@ class Trainer:
         if saving:
             self._save()
         report(Progress(self.step, self.steps, losses, rate * self.config.batch_size,
-                        (self.steps - self.step) / rate, self.gap))  # fmt: skip
+                        (self.steps - self.step) / rate, self.gap, watched=self.monitor is not None))  # fmt: skip
 
     def _check_finite(self, loss: StepLoss) -> None:
         if not math.isfinite(loss.total.item()):
@@ -214,7 +220,7 @@ def held_out_count(objects: int, config: TrainConfig) -> int:
     return count
 
 
-def _optimizer(model: ContextSSL, config: TrainConfig) -> torch.optim.Optimizer:
+def _optimizer(model: EncoderModel, config: TrainConfig) -> torch.optim.Optimizer:
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
     return kind(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
 

@@ -13,12 +13,13 @@ from torch import Tensor
 
 from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.errors import ContextSSLError, UsageError
+from contextssl_cli.methods.base import StepLoss
+from contextssl_cli.methods.contextssl import ContextSSLMethod
 from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training import trainer as trainer_module
 from contextssl_cli.training.checkpoint import weights_hash
-from contextssl_cli.training.objective import StepLoss
 from contextssl_cli.training.pretrain import start_run
 from contextssl_cli.training.run import Run
 from contextssl_cli.training.trainer import Trainer
@@ -102,15 +103,15 @@ def test_progress_is_reported_after_every_step(digits_task: Task, digits_store: 
 def test_a_loss_that_is_not_finite_is_an_error_and_is_never_saved(
     bad_step: int, digits_task: Task, digits_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    true_loss, calls = trainer_module.step_loss, []
+    true_loss, calls = ContextSSLMethod.loss, []
 
     def broken(*args: Any, **kwargs: Any) -> StepLoss:
         calls.append(1)
         loss = true_loss(*args, **kwargs)
         factor = math.nan if len(calls) == bad_step else 1.0
-        return StepLoss(loss.total * factor, loss.contrastive, loss.auxiliary, loss.readout)
+        return StepLoss(loss.total * factor, loss.parts, loss.auxiliary, loss.readout)
 
-    monkeypatch.setattr(trainer_module, "step_loss", broken)
+    monkeypatch.setattr(ContextSSLMethod, "loss", broken)
     config = tiny.config(digits_task, steps=20, checkpoint_every=3, grad_clip=None)
     run = start_run(digits_task, digits_store, config, tmp_path / "run")
     with pytest.raises(ContextSSLError, match="not finite") as raised:

@@ -13,7 +13,7 @@ from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from contextssl_cli.data.pairs import seeded
-from contextssl_cli.training.losses import auxiliary_loss, linear_readout, nt_xent
+from contextssl_cli.methods.losses import auxiliary_loss, linear_readout, nt_xent
 
 few = settings(max_examples=25)
 

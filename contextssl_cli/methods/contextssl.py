@@ -1,4 +1,4 @@
-"""One training step's loss: encode once, read in every environment, contrast and predict."""
+"""ContextSSL (Gupta et al. 2024, section 3): encode once, read in every environment, contrast and predict."""
 
 from __future__ import annotations
 
@@ -8,23 +8,36 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from contextssl_cli.data.action_space import ActionSpace
 from contextssl_cli.data.pairs import PairBatch
+from contextssl_cli.methods.base import Step, StepLoss
+from contextssl_cli.methods.config import Settings
+from contextssl_cli.methods.losses import auxiliary_loss, linear_readout, nt_xent
+from contextssl_cli.model.config import ModelConfig
 from contextssl_cli.model.context_ssl import ContextSSL, Environment
 from contextssl_cli.model.world_model import Cache
 from contextssl_cli.plugin.task import environment_name
-from contextssl_cli.training.config import TrainConfig
-from contextssl_cli.training.losses import auxiliary_loss, linear_readout, nt_xent
+from contextssl_cli.store.schema import Schema
 
 
-@dataclass(frozen=True)
-class StepLoss:
-    """The loss of one step and what it is made of, by environment."""
+class ContextSSLMethod:
+    """ContextSSL: NT-Xent of the predictions (equation 2) and the auxiliary loss, in every environment.
 
-    total: Tensor
-    contrastive: dict[str, Tensor]
-    auxiliary: dict[str, Tensor]
-    readout: dict[str, Tensor]
-    """What a linear probe reads of the zeroed types, where it is penalised."""
+    Args:
+        settings: weights and temperature.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def build(self, config: ModelConfig, schema: Schema, space: ActionSpace) -> ContextSSL:
+        """The encoder, the world model and the auxiliary predictor, with fresh weights."""
+        return ContextSSL(config, schema, space)
+
+    def loss(self, model: ContextSSL, batch: PairBatch, step: Step) -> StepLoss:
+        """The loss of a batch in the step's environments."""
+        environments, generator = step.environments, step.generator
+        return step_loss(model, batch, environments, self.settings, generator, step.precision, penalise=step.penalise)
 
 
 @dataclass(frozen=True)
@@ -41,7 +54,7 @@ def step_loss(
     model: ContextSSL,
     batch: PairBatch,
     environments: tuple[Environment, ...],
-    config: TrainConfig,
+    config: Settings,
     generator: Generator,
     precision: torch.dtype = torch.float32,
     *,
@@ -81,7 +94,7 @@ def _read(
     model: ContextSSL,
     batch: PairBatch,
     environments: tuple[Environment, ...],
-    config: TrainConfig,
+    config: Settings,
     generator: Generator,
 ) -> _Reading:
     sequences = len(batch) // (model.config.block_size // 2)
@@ -94,7 +107,7 @@ def _read(
     return _Reading(z_x, z_y, *model.sequences(z_x, z_y, actions, masks))
 
 
-def _contrast(predictions: Tensor, config: TrainConfig) -> Tensor:
+def _contrast(predictions: Tensor, config: Settings) -> Tensor:
     """The mean NT-Xent of each environment, (E,), from predictions (E, N, 2, D)."""
     groups = [predictions.flatten(0, 1)] if config.context_contrast else list(predictions)
     losses = [nt_xent(group, config.temperature, config.similarity_floor) for group in groups]

@@ -1,4 +1,4 @@
-"""The losses of ContextSSL. Similarities and losses are computed in float32 whatever the model runs in."""
+"""The losses of the methods. Similarities and losses are computed in float32 whatever the model runs in."""
 
 from __future__ import annotations
 
@@ -68,6 +68,23 @@ def linear_readout(embeddings: Tensor, latents: Tensor, ridge: float = 1e-3) -> 
     correlations = e.T @ e / len(e) + ridge * torch.eye(e.shape[1], dtype=e.dtype, device=e.device)
     explained: Tensor = (cross * torch.linalg.solve(correlations, cross)).sum()
     return explained.float() / target.shape[1]
+
+
+def as_pairs(first: Tensor, second: Tensor) -> Tensor:
+    """(N, D) twice -> (N, 2, D), as ``nt_xent`` takes them."""
+    return torch.stack([first, second], dim=1)
+
+
+def variance(outputs: Tensor) -> Tensor:
+    """How far the numbers' standard deviations fall short of 1 (VICReg, equations 1 and 2): a mean over (N, D)."""
+    return F.relu(1 - (outputs.float().var(dim=0) + 1e-4).sqrt()).mean()
+
+
+def covariance(outputs: Tensor) -> Tensor:
+    """Squared covariances of different numbers, summed and divided by D (VICReg, equations 3 and 4), of (N, D)."""
+    centred = outputs.float() - outputs.float().mean(dim=0)
+    matrix = centred.T @ centred / (len(centred) - 1)
+    return (matrix.square().sum() - matrix.diagonal().square().sum()) / len(matrix)
 
 
 def _standardised(columns: Tensor) -> Tensor:

@@ -1,0 +1,104 @@
+"""The adaptation gap of methods without a context: the model told one action type against the model told the other."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from contextssl_cli.errors import UsageError
+from contextssl_cli.evaluation.protocol import ProbeReport, probe_runs
+from contextssl_cli.evaluation.results import ENCODER, find
+from contextssl_cli.plugin.task import environment_name
+from contextssl_cli.training.metrics import adaptation_gap
+from contextssl_cli.training.run import Run
+
+Told = tuple[str, tuple[str, ...]]
+"""A method, and the action types that it was told to be equivariant to."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models side by side, each told other action types.
+
+    Attributes:
+        reports: one for each model, over its seeds.
+        gaps: one for each seed that every model has; if the models have different seeds, one of their means.
+        clipped_gaps: the same with every R2 below 0 counted as 0.
+    """
+
+    reports: list[ProbeReport]
+    gaps: list[float]
+    clipped_gaps: list[float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """One JSON object."""
+        return {
+            "task": self.reports[0].task,
+            "gap": statistics.fmean(self.gaps),
+            "gap_std": statistics.stdev(self.gaps) if len(self.gaps) > 1 else 0.0,
+            "gaps": self.gaps,
+            "gap_clipped": statistics.fmean(self.clipped_gaps),
+            "gaps_clipped": self.clipped_gaps,
+            "reports": [report.as_dict() for report in self.reports],
+        }
+
+
+def trained_gap(reports: Sequence[ProbeReport], floor: float = -math.inf) -> float:
+    """The adaptation gap between models, from the R2 of their features.
+
+    What a context is to ContextSSL, what a model was told is here: for the types A and B
+    ``[R2_A(told A) - R2_A(told B)] + [R2_B(told B) - R2_B(told A)]``.
+
+    Args:
+        reports: probes of one task, told different action types; one may be of a method that is told nothing.
+        floor: R2 below it count as it.
+
+    Raises:
+        UsageError: if there is one report only, two were told the same, or tasks or methods differ.
+    """
+    if len({report.task for report in reports}) > 1:
+        raise UsageError("the runs are of different tasks; compare runs of one")
+    _check_told([(report.method, report.told) for report in reports])
+    r2 = {
+        report.told: {name: max(floor, find(report.rows, ENCODER, 0, "r2", name).mean) for name in report.actions}
+        for report in reports
+    }
+    return adaptation_gap(r2, list(r2))
+
+
+def compare_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Comparison:
+    """Probe runs, group them by method and by what they were told, and give the gap between the groups.
+
+    Args:
+        runs: trained on one task; several of a group differ in their seeds.
+        device: for encoder and probes.
+        flags: values of ``ProbeConfig``.
+
+    Raises:
+        UsageError: as ``trained_gap`` and ``probe_runs``.
+    """
+    groups: dict[Told, list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.record.config.method, run.record.config.equivariant), []).append(run)
+    _check_told(list(groups))
+    reports = [probe_runs(group, device, **flags) for group in groups.values()]
+    seeds = [{run.record.config.seed: run for run in group} for group in groups.values()]
+    if any(set(found) != set(seeds[0]) for found in seeds) or len(seeds[0]) == 1:
+        return Comparison(reports, [trained_gap(reports)], [trained_gap(reports, 0.0)])
+    by_seed = [[probe_runs([found[seed]], device, **flags) for found in seeds] for seed in sorted(seeds[0])]
+    return Comparison(reports, [trained_gap(one) for one in by_seed], [trained_gap(one, 0.0) for one in by_seed])
+
+
+def _check_told(models: Sequence[Told]) -> None:
+    told = [names for _, names in models]
+    if len(set(told)) < max(2, len(told)) or len({method for method, names in models if names}) != 1:
+        found = "; ".join(f"{method} told {environment_name(names)}" for method, names in models)
+        raise UsageError(
+            "--compare takes runs of one method that were told different action types (pretrain --equivariant), and "
+            f"may take one that is told none; found {found}"
+        )

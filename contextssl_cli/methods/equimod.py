@@ -1,0 +1,62 @@
+"""EquiMod on SimCLR: Devillers and Lefort, An Equivariance Module (ICLR 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Generator, Tensor, nn
+
+from contextssl_cli.methods.base import Baseline, mlp, multiple
+from contextssl_cli.methods.config import EquiModOptions
+from contextssl_cli.methods.losses import as_pairs, nt_xent
+
+
+class EquiMod(Baseline):
+    """SimCLR's loss, and a module that predicts where an action moves an embedding (section 3).
+
+    Beside SimCLR's projector (its equation 1) stands an equivariant one. The module predicts the projection of y from
+    that of x and the action; the prediction and the projection of y are a positive pair of NT-Xent, every other
+    prediction and projection a negative. The features are the encoder's, before both projectors (section 4).
+
+    Args:
+        options: of the method.
+        equivariant: the action types whose parameters the module is told.
+    """
+
+    def __init__(self, options: EquiModOptions, equivariant: tuple[str, ...]) -> None:
+        super().__init__(equivariant)
+        self.options = options
+
+    def heads(self, dim: int, actions: int) -> dict[str, nn.Module]:
+        """Both projectors, the projection of the action, and the module: one linear layer, as in the authors' code."""
+        output = self.options.output
+        hidden = multiple(self.options.equivariant_hidden, dim)
+        return {
+            "projector": mlp(dim, multiple(self.options.hidden, dim), output),
+            "equivariant": nn.Sequential(
+                mlp(dim, hidden, hidden, output, last_bias=False), nn.BatchNorm1d(output, affine=False)
+            ),
+            "action": nn.Sequential(nn.Linear(actions, output, bias=False), nn.BatchNorm1d(output)),
+            "module": nn.Sequential(nn.Linear(2 * output, output, bias=False), nn.BatchNorm1d(output, affine=False)),
+        }
+
+    def read(self, heads: nn.ModuleDict, features: Tensor, actions: Tensor) -> dict[str, Tensor]:
+        """The projections of both views, the equivariant one of y, and the module's prediction of it."""
+        first, second = heads["projector"](features).chunk(2)
+        before, after = heads["equivariant"](features).chunk(2)
+        predicted = heads["module"](torch.cat([before, heads["action"](actions)], dim=1))
+        return {"first": first, "second": second, "after": after, "predicted": predicted}
+
+    def terms(self, outputs: Mapping[str, Tensor], generator: Generator) -> dict[str, Tensor]:
+        """NT-Xent of the views, and NT-Xent of predictions and projections."""
+        views = as_pairs(outputs["first"], outputs["second"])
+        predictions = as_pairs(outputs["predicted"], outputs["after"])
+        return {
+            "invariance": nt_xent(views, self.options.temperature).mean(),
+            "equivariance": nt_xent(predictions, self.options.equivariant_temperature).mean(),
+        }
+
+    def weights(self) -> dict[str, float]:
+        """Lambda weighs the equivariance."""
+        return {"invariance": 1.0, "equivariance": self.options.equivariance}

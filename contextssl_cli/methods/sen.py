@@ -1,0 +1,64 @@
+"""SEN: Park, Biza, Zhao, van de Meent and Walters, Learning Symmetric Embeddings (ICML 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from contextssl_cli.methods.base import Baseline, mlp, multiple
+from contextssl_cli.methods.config import SENOptions
+
+
+class SEN(Baseline):
+    """Latents that a transition model moves as the action moves the input (section 4, the contrastive loss).
+
+    The energy of two latents is their squared distance, divided by twice sigma squared. That of the moved latent of x
+    and the latent of y is made small; that of the latents of two samples is pushed above the hinge (after Kipf et al.
+    2020, Contrastive Learning of Structured World Models). The features are the encoder's, before the head.
+
+    Args:
+        options: of the method.
+        equivariant: the action types whose parameters the transition model is told.
+    """
+
+    def __init__(self, options: SENOptions, equivariant: tuple[str, ...]) -> None:
+        super().__init__(equivariant)
+        self.options = options
+
+    def heads(self, dim: int, actions: int) -> dict[str, nn.Module]:
+        """The head that gives the latents, and the transition model of the authors' Reacher experiments."""
+        output, hidden = self.options.output, self.options.transition
+        return {
+            "latent": mlp(dim, multiple(self.options.hidden, dim), output),
+            "transition": nn.Sequential(
+                nn.Linear(output + actions, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.LayerNorm(hidden),
+                nn.ReLU(), nn.Linear(hidden, output),
+            ),
+        }  # fmt: skip
+
+    def read(self, heads: nn.ModuleDict, features: Tensor, actions: Tensor) -> dict[str, Tensor]:
+        """The latents of both views, and that of the first one moved."""
+        before, after = heads["latent"](features).chunk(2)
+        return {"x": before, "y": after, "moved": before + heads["transition"](torch.cat([before, actions], dim=1))}
+
+    def terms(self, outputs: Mapping[str, Tensor], generator: Generator) -> dict[str, Tensor]:
+        """The energy of the pairs, and what the energies of each sample and another one lack to the hinge."""
+        before = outputs["x"]
+        # Each sample's negative is the next one in a random order, so never the sample itself.
+        order = torch.randperm(len(before), generator=generator)
+        other = torch.empty_like(order).scatter_(0, order, order.roll(-1)).to(before.device)
+        return {
+            "positive": self.energy(outputs["moved"], outputs["y"]).mean(),
+            "negative": F.relu(self.options.hinge - self.energy(before, before[other])).mean(),
+        }
+
+    def energy(self, one: Tensor, other: Tensor) -> Tensor:
+        """(N,) of latents (N, D) twice."""
+        return (one - other).square().sum(dim=1) / (2 * self.options.sigma**2)
+
+    def weights(self) -> dict[str, float]:
+        """Both terms count alike."""
+        return {"positive": 1.0, "negative": 1.0}

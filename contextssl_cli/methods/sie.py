@@ -1,0 +1,95 @@
+"""SIE: Garrido, Najman and LeCun, Split Invariant Equivariant Representations (ICML 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from contextssl_cli.methods.base import Baseline, mlp
+from contextssl_cli.methods.config import SIEOptions
+from contextssl_cli.methods.losses import covariance, variance
+
+
+class HyperNetwork(nn.Module):
+    """A linear predictor whose matrix is a linear function of the action (section 4, "hypernetwork").
+
+    It starts near the identity. The authors' has no matrix of its own for the action 0: their action is a quaternion,
+    which is never 0. Ours may be a difference, and then 0 is the action that changes nothing.
+
+    Args:
+        dim: numbers that are predicted, and predicted from.
+        actions: numbers of an action.
+    """
+
+    def __init__(self, dim: int, actions: int) -> None:
+        super().__init__()
+        self.still = nn.Parameter(torch.eye(dim))
+        self.moved = nn.Parameter(torch.randn(actions, dim, dim) / dim)
+
+    def forward(self, inputs: Tensor, actions: Tensor) -> Tensor:
+        """(N, dim) and (N, A) -> (N, dim): ``(I + sum over k of a_k W_k) x``; no sample's matrix is written out."""
+        by_number = F.linear(inputs, self.moved.flatten(0, 1)).unflatten(-1, self.moved.shape[:2])  # (N, A, dim)
+        predicted: Tensor = F.linear(inputs, self.still) + (actions.unsqueeze(-1) * by_number).sum(1)
+        return predicted
+
+
+class SIE(Baseline):
+    """VICReg with an invariant and an equivariant part of the feature (section 4, the final loss).
+
+    The invariant parts of both views are made equal; from the equivariant part of x the hypernetwork predicts that of
+    y. Variance and covariance are of both parts together, so that neither repeats the other, and the variance also of
+    the prediction. The features are the encoder's, both parts, before the projectors (section 5).
+
+    Args:
+        options: of the method.
+        equivariant: the action types whose parameters the hypernetwork is told.
+    """
+
+    def __init__(self, options: SIEOptions, equivariant: tuple[str, ...]) -> None:
+        super().__init__(equivariant)
+        self.options = options
+
+    def heads(self, dim: int, actions: int) -> dict[str, nn.Module]:
+        """A projector for each part, as wide as its share, and the hypernetwork."""
+        part = self.part(dim)
+        invariant, equivariant = (max(1, round(self.options.expansion * size)) for size in (dim - part, part))
+        return {
+            "invariant": mlp(dim - part, invariant, invariant, invariant, last_bias=False),
+            "equivariant": mlp(part, equivariant, equivariant, equivariant, last_bias=False),
+            "predictor": HyperNetwork(equivariant, actions),
+        }
+
+    def part(self, dim: int) -> int:
+        """How many of the feature's last numbers are equivariant."""
+        return min(dim - 1, max(1, round(self.options.share * dim)))
+
+    def read(self, heads: nn.ModuleDict, features: Tensor, actions: Tensor) -> dict[str, Tensor]:
+        """Both projected parts of both views, and the prediction."""
+        part = self.part(features.shape[1])
+        invariant = heads["invariant"](features[:, :-part]).chunk(2)
+        equivariant = heads["equivariant"](features[:, -part:]).chunk(2)
+        return {
+            "invariant x": invariant[0],
+            "invariant y": invariant[1],
+            "equivariant x": equivariant[0],
+            "equivariant y": equivariant[1],
+            "predicted": heads["predictor"](equivariant[0], actions),
+        }
+
+    def terms(self, outputs: Mapping[str, Tensor], generator: Generator) -> dict[str, Tensor]:
+        """Invariance, equivariance, variance and covariance."""
+        views = [torch.cat([outputs[f"invariant {view}"], outputs[f"equivariant {view}"]], dim=1) for view in "xy"]
+        predicted = outputs["predicted"]
+        return {
+            "invariance": F.mse_loss(outputs["invariant x"], outputs["invariant y"]),
+            "equivariance": F.mse_loss(predicted, outputs["equivariant y"]),
+            "variance": (variance(views[0]) + variance(views[1]) + variance(predicted)) / 2,
+            "covariance": covariance(views[0]) + covariance(views[1]),
+        }
+
+    def weights(self) -> dict[str, float]:
+        """The weights of the four terms."""
+        return {name: getattr(self.options, name) for name in ("invariance", "equivariance", "variance", "covariance")}

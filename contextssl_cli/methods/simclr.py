@@ -1,0 +1,43 @@
+"""SimCLR: Chen, Kornblith, Norouzi and Hinton, A Simple Framework for Contrastive Learning (ICML 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Generator, Tensor, nn
+
+from contextssl_cli.methods.base import Baseline, mlp, multiple
+from contextssl_cli.methods.config import SimCLROptions
+from contextssl_cli.methods.losses import as_pairs, nt_xent
+
+
+class SimCLR(Baseline):
+    """Agreement of the projections of two views, NT-Xent (equation 1).
+
+    The features are the encoder's, before the projector (section 4.2).
+
+    Args:
+        options: of the method.
+    """
+
+    def __init__(self, options: SimCLROptions) -> None:
+        super().__init__()
+        self.options = options
+
+    def heads(self, dim: int, actions: int) -> dict[str, nn.Module]:
+        """The projector, with one hidden layer (section 2.1)."""
+        return {"projector": mlp(dim, multiple(self.options.hidden, dim), self.options.output)}
+
+    def read(self, heads: nn.ModuleDict, features: Tensor, actions: Tensor) -> dict[str, Tensor]:
+        """The projections of both views; actions are not read."""
+        first, second = heads["projector"](features).chunk(2)
+        return {"first": first, "second": second}
+
+    def terms(self, outputs: Mapping[str, Tensor], generator: Generator) -> dict[str, Tensor]:
+        """NT-Xent over the 2 N projections."""
+        pairs = as_pairs(outputs["first"], outputs["second"])
+        return {"contrast": nt_xent(pairs, self.options.temperature).mean()}
+
+    def weights(self) -> dict[str, float]:
+        """There is one term."""
+        return {"contrast": 1.0}
