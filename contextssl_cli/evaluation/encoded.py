@@ -20,7 +20,7 @@ from torch import Tensor
 from contextssl_cli import files
 from contextssl_cli.data.inputs import Rows
 from contextssl_cli.data.pairs import PairBatch, PairSource, seeded
-from contextssl_cli.errors import EncoderModelError
+from contextssl_cli.errors import ContextSSLError
 from contextssl_cli.evaluation.config import ProbeConfig
 from contextssl_cli.model.encoder_model import EncoderModel
 from contextssl_cli.store.dataset import Split
@@ -172,6 +172,6 @@ def _cached(path: Path, compute: Callable[[], dict[str, Tensor]]) -> dict[str, T
         return load_file(path)
     _log.info("encoding %s", path.stem.partition("-")[0])
     tensors = compute()
-    with contextlib.suppress(EncoderModelError), files.atomic(path) as temporary:  # a run may be read-only
+    with contextlib.suppress(ContextSSLError), files.atomic(path) as temporary:  # a run may be read-only
         save_file(tensors, temporary)
     return tensors
