@@ -199,7 +199,7 @@ def test_the_gap_between_runs_told_different_action_types(cli: Command, fails: C
     trained(cli, "sen", "color", 0, "sen")
     r2: dict[str, dict[str, float]] = {}
     for name in ("rotation0", "color0", "rotation1", "color1"):
-        rows = cli("probe", "--run", name, "--json").json["results"]
+        rows = cli("probe", "--run", name, "--probes", "none", "--json").json["results"]
         r2[name] = {row["target"]: row["mean"] for row in rows if row["metric"] == "r2"}
     by_hand = [
         r2[f"rotation{seed}"]["rotation"] - r2[f"color{seed}"]["rotation"]
@@ -227,7 +227,7 @@ def test_with_one_action_type_a_method_that_is_told_nothing_stands_against_it(cl
     trained(cli, "simclr", "", 0, "none", "digits-rotation")
     r2 = {}
     for name in ("told", "none"):
-        rows = cli("probe", "--run", name, "--json").json["results"]
+        rows = cli("probe", "--run", name, "--probes", "none", "--json").json["results"]
         (r2[name],) = [row["mean"] for row in rows if row["metric"] == "r2"]
     found = cli("probe", "--run", "told", "--run", "none", "--compare", "--json").json
     assert found["gap"] == pytest.approx(r2["told"] - r2["none"])
