@@ -1,0 +1,64 @@
+"""What an inspection concludes from scores that are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from contextssl_cli.evaluation.inspection import LeftOut, Reading, _leave_one_out, _lengths, _suffices
+from contextssl_cli.store.context import Context
+
+
+def reading(pairs: int, score: float, *, beyond: bool = False) -> Reading:
+    return Reading(pairs, beyond, 5, {"turn": score}, score, 0.0)
+
+
+def test_lengths_are_powers_of_two_the_trained_length_and_all_pairs() -> None:
+    assert _lengths(90, 63) == [0, 1, 2, 4, 8, 16, 32, 63, 64, 90]
+    assert _lengths(8, 63) == [0, 1, 2, 4, 8]
+    assert _lengths(2, 63) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([0.0, 0.79, 0.5, 0.78, 0.8], 4),  # a good short one before a bad longer one does not count
+        ([0.0, 0.79, 0.781, 0.9, 0.8], 1),
+        ([0.8, 0.8, 0.8, 0.8, 0.8], 0),
+        ([0.0, 0.1, 0.2, 0.3, 0.8], 8),
+    ],
+)
+def test_the_fewest_pairs_from_which_on_the_score_stays(scores: list[float], expected: int) -> None:
+    profile = [reading(pairs, score) for pairs, score in zip([0, 1, 2, 4, 8], scores, strict=True)]
+    assert _suffices([*profile, reading(16, 0.0, beyond=True)]) == expected
+
+
+def test_a_pair_hurts_only_beyond_chance() -> None:
+    assert LeftOut(0, 0.02, 0.005).hurts
+    assert not LeftOut(0, 0.02, 0.007).hurts
+    assert not LeftOut(0, 0.004, 0.0001).hurts
+
+
+class _Known:
+    """R2 of "turn" is 0.9 without pair 2, 0.8 with it; that of "tint" is 0.1 without pair 0, 0.2 with it."""
+
+    signs = {"turn": 1.0, "tint": -1.0}  # noqa: RUF012
+    held_out = torch.arange(4)
+
+    def errors(self, context: Context) -> dict[str, Tensor]:
+        pairs = set(context.x[:, 0].tolist())
+        lost = {"turn": 0.2 if 2 in pairs else 0.1, "tint": 0.8 if 0 in pairs else 0.9}
+        return {name: torch.full((4,), value / 4).double() for name, value in lost.items()}
+
+    def score(self, r2: dict[str, float]) -> float:
+        return r2["turn"] - r2["tint"]
+
+
+def test_leaving_one_out_finds_the_pairs_that_hurt() -> None:
+    x = np.arange(4, dtype=np.float32)[:, None]
+    found = _leave_one_out(_Known(), Context(x, x, {"turn": x}))  # type: ignore[arg-type]
+    assert [one.change for one in found] == pytest.approx([0.1, 0.0, 0.1, 0.0])
+    assert [one.hurts for one in found] == [True, False, True, False]
+    assert [one.error for one in found] == pytest.approx([0.0] * 4)
