@@ -12,7 +12,6 @@ import pytest
 from contextssl_cli.store.dataset import Store
 from tests.cli.conftest import TINY, Command, Made
 
-
 BOTH = ["--context", "color.h5", "--context", "CONTEXT"]
 
 
