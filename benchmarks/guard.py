@@ -1,8 +1,8 @@
 """What the guard holds down on a table, and what it costs, beside the raw columns; judged on the test split.
 
-Run: ``python benchmarks/guard.py RUN gender`` with runs of adult-gender. For each run a context of the empty environment
-is drawn with the seed; strong probes read attribute and tasks from the raw columns without the attribute, and from the
-embeddings before and after the guard. Prints one JSON object.
+Run: ``python benchmarks/guard.py RUN gender`` with runs of adult-gender. For each run a context of the empty
+environment is drawn with the seed; strong probes read attribute and tasks from the raw columns without the attribute,
+and from the embeddings before and after the guard. Prints one JSON object.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def test_a_clone_has_the_parameters_and_gives_the_same(
 ) -> None:
     adapted = encoder.with_context(rotation)
     copy = clone(adapted)
-    assert copy.get_params().keys() == {"run", "context", "device", "batch_size"}
+    assert copy.get_params().keys() == {"run", "context", "device", "batch_size", "guard"}
     assert not hasattr(copy, "model_")
     np.testing.assert_array_equal(copy.fit(images).transform(images), adapted.transform(images))
 

@@ -1,0 +1,102 @@
+"""``adapt`` with a guard, and with labels to choose by: through the command, with every misuse."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from contextssl_cli.store.dataset import Store
+from tests.cli.conftest import TINY, Command, Made
+
+BOTH = ["--context", "color.h5", "--context", "CONTEXT"]
+
+
+@pytest.fixture
+def color(cli: Command, made: Made) -> Path:
+    assert cli("context", "create", "--run", made.run, "--action", "color", "--out", "color.h5").code == 0
+    return Path("color.h5")
+
+
+@pytest.fixture
+def few(made: Made) -> Path:
+    labels = Store(made.store).test.labels("digit")
+    rows = [int(row) for digit in (0, 1) for row in np.flatnonzero(labels == digit)[:5]]
+    Path("few.csv").write_text("row,label\n" + "".join(f"{row},{labels[row]}\n" for row in rows))
+    return Path("few.csv")
+
+
+def test_a_guard_is_recorded_with_its_profile(cli: Command, made: Made) -> None:
+    outcome = cli("adapt", "--context", made.context, "--guard", "color")
+    assert outcome.code == 0, outcome.err
+    assert "Guard against color" in outcome.out
+    with h5py.File("embeddings.h5") as file:
+        about = json.loads(file.attrs["about"])
+        lengths = np.linalg.norm(file["embeddings"][:], axis=1)
+    np.testing.assert_allclose(lengths, 1, rtol=1e-5)
+    assert about["guard"]["action"] == "color"
+    rows = {(row["metric"], row["target"]): row for row in about["guard"]["profile"]}
+    assert rows.keys() == {("r2", "color"), ("accuracy", "digit")}
+    assert {row["probe"].split(" (")[0] for row in about["guard"]["profile"]} >= {"least squares", "MLP 64"}
+
+
+@pytest.mark.parametrize(
+    ("guard", "words"), [("rotation", "the context shows rotation"), ("colr", "did you mean 'color'")]
+)
+def test_what_cannot_be_guarded(fails: Command, made: Made, guard: str, words: str) -> None:
+    fails(2, words, "adapt", "--context", made.context, "--guard", guard, "--out", "e.h5")
+
+
+def test_the_context_is_chosen_by_labels(cli: Command, made: Made, color: Path, few: Path) -> None:
+    outcome = cli("adapt", "--context", made.context, "--context", color, "--labels", few, "--json")
+    assert outcome.code == 0, outcome.err
+    selection = outcome.json["selection"]
+    assert selection["labels"] == 10
+    assert {candidate["name"] for candidate in selection["candidates"]} == {str(made.context), "color.h5"}
+    chosen = {str(made.context): "rotation", "color.h5": "color"}[selection["chosen"]]
+    assert outcome.json["environment"] == chosen
+    text = cli("adapt", "--context", made.context, "--context", color, "--labels", few)
+    assert selection["reason"] in text.out
+
+
+def test_all_environments_and_no_context_are_candidates(cli: Command, made: Made, few: Path) -> None:
+    outcome = cli("adapt", "--candidates", "all", "--run", made.run, "--labels", few, "--json")
+    assert outcome.code == 0, outcome.err
+    names = {candidate["name"] for candidate in outcome.json["selection"]["candidates"]}
+    assert names == {"rotation", "color", "no context"}
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "arguments"),
+    [
+        (2, "name one --context", []),
+        (2, "name one --context", BOTH),
+        (2, "name one --context", ["--candidates", "all", "--run", "RUN"]),
+        (2, "expected all", ["--candidates", "some", "--labels", "few.csv"]),
+        (2, "nothing to choose from", ["--context", "color.h5", "--labels", "few.csv"]),
+        (2, "named twice", ["--context", "color.h5", "--context", "color.h5", "--labels", "few.csv"]),
+        (2, "expected NAME=NUMBER", [*BOTH, "--labels", "few.csv", "--at-most", "x"]),
+        (2, "'sex'", [*BOTH, "--labels", "few.csv", "--at-most", "sex=0.5"]),
+        (3, "no.csv", [*BOTH, "--labels", "no.csv"]),
+        (4, "row '360'", [*BOTH, "--labels", "bad.csv"]),
+    ],
+)  # fmt: skip
+def test_misuse(
+    fails: Command, made: Made, color: Path, few: Path, code: int, words: str, arguments: list[str]
+) -> None:
+    Path("bad.csv").write_text("row,label\n360,1\n")
+    names = {"CONTEXT": str(made.context), "RUN": str(made.run)}
+    fails(code, words, "adapt", *(names.get(part, part) for part in arguments), "--out", "e.h5")
+
+
+def test_a_context_of_another_run_is_no_candidate(
+    cli: Command, fails: Command, made: Made, color: Path, few: Path
+) -> None:
+    other = [*TINY, "--seed", "1"]
+    assert cli("pretrain", "--plugin", "digits-rotation-color", "--out", "other", *other).code == 0
+    assert cli("context", "create", "--run", "other", "--action", "rotation", "--out", "foreign.h5").code == 0
+    contexts = ["--context", color, "--context", "foreign.h5"]
+    fails(2, "foreign.h5 was made for another run", "adapt", *contexts, "--labels", few, "--out", "e.h5")

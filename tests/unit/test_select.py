@@ -1,0 +1,193 @@
+"""Few-shot selection: the closed form, the verdicts, and every label that cannot be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import LeaveOneOut, cross_val_predict
+
+from contextssl_cli.adaptation import select
+from contextssl_cli.adaptation.few_labels import read_labels
+from contextssl_cli.adaptation.inputs import Inputs
+from contextssl_cli.adaptation.select import Selection, select_context
+from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError
+
+
+class Views:
+    """Stands for an encoder: under the context "a" it shows the first half of the numbers, else the second."""
+
+    def __init__(self, context: str | None = None) -> None:
+        self.context = context
+
+    def with_context(self, context: Any) -> Views:
+        return Views(context)
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        half = X.shape[1] // 2
+        return (X[:, :half] if self.context == "a" else X[:, half:]).astype(np.float32)
+
+
+def chosen(X: np.ndarray, y: Any, contexts: dict[str, Any] | None = None, **given: Any) -> Selection:
+    return select_context(Views(), contexts or {"a": "a", "b": "b"}, X, y, **given)  # type: ignore[arg-type]
+
+
+def few(seed: int, signal: float = 1.0, classes: int = 3, each: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    """The first half of the numbers tells the class."""
+    draw = np.random.default_rng(seed)
+    y = np.repeat(np.arange(classes), each)
+    X = draw.normal(size=(len(y), 16)) * 0.5
+    X[:, :classes] += signal * np.eye(classes)[y] * 2
+    return X, y
+
+
+def test_leaving_one_out_is_that_of_scikit_learn() -> None:
+    X, y = few(0)
+    targets = np.eye(3)[y]
+    centred = X - X.mean(axis=0)
+    unit = np.square(centred).sum() / len(X)
+    expected = [
+        cross_val_predict(Ridge(alpha=penalty * unit), X, targets, cv=LeaveOneOut()) for penalty in select._PENALTIES
+    ]
+    best = min(expected, key=lambda predicted: np.square(targets - predicted).sum())
+    np.testing.assert_allclose(select._Reader(X).left_out(targets), best, atol=1e-6)
+
+
+def test_the_context_that_tells_the_classes_is_chosen() -> None:
+    found = [chosen(*few(seed), seed=seed) for seed in range(20)]
+    assert all(selection.chosen == "a" for selection in found)
+    assert sum(selection.decided for selection in found) >= 19
+    first = found[0]
+    assert [candidate.name for candidate in first.candidates] == ["a", "b"]
+    assert first.candidates[0].behind == 0 < first.candidates[1].behind
+    assert first.candidates[0].skill > 0.3 > first.candidates[1].skill
+
+
+def test_labels_that_depend_on_nothing_cannot_tell() -> None:
+    found = [chosen(*few(seed, signal=0), seed=seed) for seed in range(40)]
+    assert sum(selection.decided for selection in found) <= 4
+    assert all("cannot tell" in selection.reason for selection in found if not selection.decided)
+
+
+def test_two_contexts_that_tell_alike_cannot_be_told_apart() -> None:
+    X, y = few(1)
+    selection = chosen(X, y, {"a": "a", "twin": "a"})
+    assert not selection.decided
+    assert selection.reason.startswith("cannot tell ")
+    assert selection.candidates[1].behind == 0
+
+
+def test_the_names_and_order_of_labels_do_not_matter() -> None:
+    X, y = few(2)
+    order = np.random.default_rng(0).permutation(len(y))
+    named = chosen(X[order], np.array(["x", "y", "z"])[y][order])
+    assert [c.skill for c in named.candidates] == pytest.approx([c.skill for c in chosen(X, y).candidates])
+
+
+def test_a_bound_excludes_the_context_that_tells_the_attribute() -> None:
+    X, y = few(3, classes=2, each=30)
+    X[:, 8:10] += np.eye(2)[y]  # b tells the label too, not as well
+    group = np.random.default_rng(1).integers(2, size=60)
+    X[:, 4] += 3 * group  # a tells the attribute
+    free = chosen(X, y, groups={"sex": group})
+    bounded = chosen(X, y, groups={"sex": group}, at_most={"sex": 0.8})
+    assert (free.chosen, bounded.chosen) == ("a", "b")
+    assert bounded.reason == "b alone meets the bounds"
+    assert bounded.candidates[0].bounds["sex"] <= 0.8 < bounded.candidates[1].bounds["sex"]
+    with pytest.raises(UsageError, match="no candidate meets the bounds"):
+        chosen(X, y, groups={"sex": group}, at_most={"sex": 0.1})
+
+
+def test_a_bound_on_equalized_odds() -> None:
+    draw = np.random.default_rng(4)
+    y, group = draw.integers(2, size=200), draw.integers(2, size=200)
+    X = draw.normal(size=(200, 16)) * 0.3
+    X[:, 0] += np.where(group == 1, y, draw.integers(2, size=200)) * 2  # a reads the label of one group alone
+    X[:, 8] += y * 0.8
+    selection = chosen(X, y, groups={"sex": group}, at_most={"equalized-odds": 0.2})
+    assert selection.chosen == "b"
+    assert selection.candidates[1].bounds["equalized-odds"] > 0.3
+    with pytest.raises(UsageError, match="undefined"):
+        chosen(X, y, groups={"sex": y}, at_most={"equalized-odds": 0.2})
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([0] * 6, "all labels are 0"),
+        ([0, 0, 0, 1, 1, 2], "the class 2 has one label"),
+        ([0, 0, 1, 1, np.nan, 0], "label 4 is NaN"),
+        ([0, 0, 1, 1], "6 inputs and 4 labels"),
+    ],
+)
+def test_labels_that_cannot_be_used(labels: list[float], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        chosen(np.zeros((6, 4)), labels)
+
+
+def test_bounds_and_candidates_that_cannot_be_used() -> None:
+    X, y = few(0)
+    with pytest.raises(UsageError, match="nothing to choose from"):
+        chosen(X, y, {"a": "a"})
+    with pytest.raises(UsageError, match="known are equalized-odds and no attribute"):
+        chosen(X, y, at_most={"sex": 0.5})
+    with pytest.raises(UsageError, match="needs two classes"):
+        chosen(X, y, at_most={"equalized-odds": 0.5}, groups={"sex": y})
+
+
+INPUTS = Inputs(np.zeros((5, 2)), names=("a.png", "b/c.png", "d.png", "e.png", "f.png"))
+
+
+def test_rows_names_and_groups_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "few.csv"
+    file.write_text("row,label\n4,cat\n0,dog\n4,cat\n")
+    found = read_labels(file, INPUTS)
+    assert (found.rows.tolist(), found.labels.tolist(), found.groups) == ([4, 0], ["cat", "dog"], None)
+    file.write_text("group,name,label\nx, b/c.png ,1\ny,f.png,0\n")
+    found = read_labels(file, INPUTS)
+    assert found.groups is not None
+    assert (found.rows.tolist(), found.labels.tolist(), found.groups.tolist()) == ([1, 4], ["1", "0"], ["x", "y"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "begins with 'nothing'"),
+        ("row,class\n0,1\n", "expected row,label or name,label"),
+        ("row,label,why\n0,1,2\n", "expected row,label or name,label"),
+        ("row,label\n", "holds no label"),
+        ("row,label\n5,1\n", "line 2: row '5', expected a whole number from 0 to 4"),
+        ("row,label\n-1,1\n", "row '-1'"),
+        ("row,label\n0.5,1\n", "row '0.5'"),
+        ("row,label\n0,\n", "line 2: the label is ''"),
+        ("row,label\n0,NaN\n", "the label is 'NaN'"),
+        ("row,label\n0,1\n1,1\n0,2\n", "line 4: row 0 is '2' here and '1' above"),
+        ("row,label\n0\n", "line 2: expected 2 columns"),
+        ("row,label\n0,1,2\n", "line 2: expected 2 columns"),
+        ("name,label\nc.png,1\n", "'c.png': no such image"),
+    ],
+)
+def test_a_file_of_labels_that_is_wrong(text: str, words: str, tmp_path: Path) -> None:
+    file = tmp_path / "few.csv"
+    file.write_text(text)
+    with pytest.raises(CorruptFileError) as caught:
+        read_labels(file, INPUTS)
+    assert words in str(caught.value)
+    assert str(file) in str(caught.value)
+
+
+def test_a_file_of_labels_that_is_not_there_or_not_text(tmp_path: Path) -> None:
+    with pytest.raises(DataMissingError):
+        read_labels(tmp_path / "few.csv", INPUTS)
+    (tmp_path / "few.csv").write_bytes(b"row,label\n0,\xff\n")
+    with pytest.raises(CorruptFileError, match="UTF-8"):
+        read_labels(tmp_path / "few.csv", INPUTS)
+
+
+def test_inputs_without_names_take_rows(tmp_path: Path) -> None:
+    (tmp_path / "few.csv").write_text("name,label\na.png,1\n")
+    with pytest.raises(CorruptFileError, match="use the column row"):
+        read_labels(tmp_path / "few.csv", Inputs(np.zeros((5, 2))))
