@@ -61,18 +61,11 @@ class Method(Protocol[Model]):
 
 
 class Headed(EncoderModel):
-    """An encoder with the heads that a method trains it with, which evaluation does not read.
+    """An encoder with the heads that a method trains it with, by name, which evaluation does not read."""
 
-    Args:
-        config: sizes and options; those of the transformer are not used.
-        schema: of the data set.
-        space: the declared action blocks.
-        heads: by name.
-    """
-
-    def __init__(self, config: ModelConfig, schema: Schema, space: ActionSpace, heads: Mapping[str, nn.Module]) -> None:
+    def __init__(self, config: ModelConfig, schema: Schema, space: ActionSpace) -> None:
         super().__init__(config, schema, space)
-        self.heads = nn.ModuleDict(heads)
+        self.heads = nn.ModuleDict()
 
 
 class Baseline:
@@ -88,7 +81,9 @@ class Baseline:
     def build(self, config: ModelConfig, schema: Schema, space: ActionSpace) -> Headed:
         """The encoder and the heads, with fresh weights."""
         told = sum(block.width for block in space.blocks if block.name in self.equivariant)
-        return Headed(config, schema, space, self.heads(config.feature_dim, told))
+        model = Headed(config, schema, space)
+        model.heads.update(self.heads(config.feature_dim, told))  # after the encoder, which so starts as every method's
+        return model
 
     def loss(self, model: Headed, batch: PairBatch, step: Step) -> StepLoss:
         """The loss of a batch: encoder and heads at the step's precision, terms in float32."""

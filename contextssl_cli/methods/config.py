@@ -73,8 +73,10 @@ class SIEOptions(MethodOptions):
 class SENOptions(MethodOptions):
     """Of SEN (Park et al. 2022)."""
 
+    contrast: Literal["softmax", "hinge"] = "softmax"
+    """Every other sample of the batch as a negative in one softmax, or one negative against the paper's hinge."""
     hinge: float = Field(default=1.0, gt=0)
-    """Energy from which on a negative is far enough."""
+    """Energy from which on a negative is far enough, for ``hinge``."""
     sigma: float = Field(default=0.5, gt=0)
     """Unit of distances in the energy."""
     transition: int = Field(default=128, ge=1)

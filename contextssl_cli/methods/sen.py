@@ -16,8 +16,10 @@ class SEN(Baseline):
     """Latents that a transition model moves as the action moves the input (section 4, the contrastive loss).
 
     The energy of two latents is their squared distance, divided by twice sigma squared. That of the moved latent of x
-    and the latent of y is made small; that of the latents of two samples is pushed above the hinge (after Kipf et al.
-    2020, Contrastive Learning of Structured World Models). The features are the encoder's, before the head.
+    and the latent of y is made small. With ``hinge``, as in the paper, the energy of the latents of two samples is
+    pushed above the hinge (after Kipf et al. 2020, Contrastive Learning of Structured World Models). With ``softmax``
+    the energies of the moved latent and every y of the batch stand in one softmax. The features are the encoder's,
+    before the head.
 
     Args:
         options: of the method.
@@ -45,20 +47,23 @@ class SEN(Baseline):
         return {"x": before, "y": after, "moved": before + heads["transition"](torch.cat([before, actions], dim=1))}
 
     def terms(self, outputs: Mapping[str, Tensor], generator: Generator) -> dict[str, Tensor]:
-        """The energy of the pairs, and what the energies of each sample and another one lack to the hinge."""
-        before = outputs["x"]
+        """The softmax of energies; or the energy of the pairs, and what those of two samples lack to the hinge."""
+        before, moved, after = outputs["x"], outputs["moved"], outputs["y"]
+        if self.options.contrast == "softmax":
+            own = torch.arange(len(after), device=after.device)
+            return {"contrast": F.cross_entropy(-self.energy(moved[:, None], after[None]), own)}
         # Each sample's negative is the next one in a random order, so never the sample itself.
         order = torch.randperm(len(before), generator=generator)
         other = torch.empty_like(order).scatter_(0, order, order.roll(-1)).to(before.device)
         return {
-            "positive": self.energy(outputs["moved"], outputs["y"]).mean(),
+            "positive": self.energy(moved, after).mean(),
             "negative": F.relu(self.options.hinge - self.energy(before, before[other])).mean(),
         }
 
     def energy(self, one: Tensor, other: Tensor) -> Tensor:
-        """(N,) of latents (N, D) twice."""
-        return (one - other).square().sum(dim=1) / (2 * self.options.sigma**2)
+        """Of latents (..., D) twice: (...)."""
+        return (one - other).square().sum(dim=-1) / (2 * self.options.sigma**2)
 
     def weights(self) -> dict[str, float]:
-        """Both terms count alike."""
-        return {"positive": 1.0, "negative": 1.0}
+        """Terms count alike."""
+        return {"contrast": 1.0, "positive": 1.0, "negative": 1.0}
