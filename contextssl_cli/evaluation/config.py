@@ -31,6 +31,8 @@ class ProbeConfig(BaseModel):
     label_batch_size: int = Field(default=256, ge=1)
     label_inputs: Literal["views", "samples"] = "views"
     """Read labels from transformed views, or from the samples as they are, whose own attributes the labels describe."""
+    strong: bool = False
+    """Read labels by scikit-learn's logistic regression too, as is always done where an attribute is sensitive."""
     views: int = Field(default=1, ge=1)
     """Pairs of views drawn of each sample; all serve labels and tests, action probes are fitted to the first."""
     lr: float = Field(default=1e-3, gt=0)

@@ -166,7 +166,7 @@ def _top1(evaluator: Evaluator, conditions: list[Condition]) -> list[Values]:
         predictions = {
             probes.label_probe_name(config): probes.classify(fit[:, known], labels[known], judge, classes, config)
         }
-        if evaluator.store.schema.attributes:
+        if config.strong or evaluator.store.schema.attributes:
             pairs = zip(fit[:, known].cpu().numpy(), judge.cpu().numpy(), strict=True)
             strong = [probes.strong_classify(f, labels[known].cpu().numpy(), j) for f, j in pairs]
             predictions[probes.LOGISTIC] = torch.stack([torch.from_numpy(predicted) for predicted in strong])

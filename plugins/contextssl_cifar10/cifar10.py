@@ -43,7 +43,12 @@ class Cifar10(Dataset):
             "aux_hidden": 256, "skip": True,
         },
     }  # fmt: skip
-    probing: ClassVar[dict[str, Any]] = {"label_inputs": "samples", "action_batch_size": 512, "label_batch_size": 64}
+    probing: ClassVar[dict[str, Any]] = {
+        "label_inputs": "samples",
+        "action_batch_size": 512,
+        "label_batch_size": 64,
+        "strong": True,
+    }
 
     def augment(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         """Mirror every other image: a class looks the same from left and right."""
