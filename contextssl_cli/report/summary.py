@@ -70,7 +70,8 @@ def print_adaptation(adaptation: Adaptation, *, as_json: bool) -> None:
     if adaptation.guarded:
         guard = adaptation.embeddings.about["guard"]
         lines = [[r.metric, r.target, f"{r.before:.3f}", f"{r.after:.3f}", r.probe] for r in adaptation.guarded]
-        title = f"Guard against {guard['action']}: {guard['directions']} of {guard['of']} directions removed"
+        removed, kept = guard["directions_removed"], guard["directions_kept"]
+        title = f"Guard against {guard['action']}: {removed} directions removed, {kept} kept"
         terminal.table(title, ["figure", "of", "before", "after", "probe"], lines)
     terminal.result(f"{adaptation.out}: {count} embeddings of {dim} numbers")
 

@@ -25,9 +25,10 @@ D = 12
 
 
 def content(count: int, seed: int = 0) -> np.ndarray:
-    """Correlated numbers of very different size."""
+    """Correlated numbers, some directions five times as large as others."""
     draw = np.random.default_rng(seed)
-    return draw.normal(size=(count, D)) * np.geomspace(1, 0.05, D) @ draw.normal(size=(D, D)) + 2
+    turn = np.linalg.qr(draw.normal(size=(D, D)))[0]
+    return draw.normal(size=(count, D)) * np.geomspace(1, 0.2, D) @ turn + 2
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -41,7 +42,7 @@ def test_one_move_for_all_is_removed_as_least_squares_concept_erasure_does() -> 
     both = np.concatenate([first, first + move])
     inverse = np.linalg.inv(ledoit_wolf(both)[0])
     expected = both - np.outer((both - both.mean(axis=0)) @ inverse @ move, move) / (move @ inverse @ move)
-    assert guard.rank == 1
+    assert guard.removed == 1
     np.testing.assert_allclose(guard(both), unit(expected), atol=1e-5)
 
 
@@ -52,14 +53,24 @@ def test_moves_that_differ_from_input_to_input_are_removed_for_any_probe() -> No
     guard = Guard.fit(inputs, inputs + steps)
     others = content(500, seed=3)
     moved = others + np.sign(draw.normal(size=(500, 3))) @ axes
-    assert guard.rank == 3
+    assert guard.removed == 3
     np.testing.assert_allclose(guard(moved), guard(others), atol=1e-4)
+
+
+def test_directions_that_hardly_vary_are_dropped() -> None:
+    inputs = content(200)
+    flat = np.linalg.svd(inputs - inputs.mean(axis=0))[2][-1]
+    inputs -= np.outer((inputs - inputs.mean(axis=0)) @ flat, flat) * (1 - 1e-6)
+    guard = Guard.fit(inputs, inputs)
+    assert guard.about()["directions_too_small"] == 1
+    assert np.abs(guard.write @ flat).max() < 1e-6
+    np.testing.assert_allclose(guard(inputs + 0.1 * flat), guard(inputs), atol=1e-5)
 
 
 def test_small_moves_are_left_and_counted() -> None:
     inputs = content(100)
     guard = Guard.fit(inputs, inputs + 1e-4 * content(100, seed=4))
-    assert guard.rank == 0
+    assert guard.removed == 0
     assert 0 < guard.about()["move_after"] == guard.about()["move_before"] < THRESHOLD
     np.testing.assert_allclose(guard(inputs), unit(inputs), atol=1e-6)
 
@@ -69,9 +80,9 @@ def test_views_that_do_not_move_are_no_evidence() -> None:
     second = inputs + step * (np.arange(80) < 40)[:, None]
     guard = Guard.fit(inputs, second)
     assert guard.pairs == 40
-    assert guard.rank == 1
+    assert guard.removed == 1
     still = Guard.fit(inputs, inputs)
-    assert (still.pairs, still.rank, still.about()["move_before"]) == (0, 0, 0.0)
+    assert (still.pairs, still.removed, still.about()["move_before"]) == (0, 0, 0.0)
 
 
 def test_the_mlp_probes_read_what_no_linear_probe_does() -> None:
@@ -125,7 +136,7 @@ def test_the_encoder_s_guard_is_that_of_the_embedded_changes(
     guard = Guard.fit(*(plain.transform(rotation.changes["color"][:, view]) for view in (0, 1)))
     guarded = plain.with_context(rotation, guard="color")
     np.testing.assert_allclose(guarded.transform(images), guard(plain.transform(images)), atol=1e-5)
-    assert guard.rank > 0
+    assert guard.removed > 0
 
 
 @pytest.mark.parametrize(
