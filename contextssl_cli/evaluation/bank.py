@@ -52,7 +52,8 @@ class FeatureBank:
         """Remember the features (N, D) of inputs (N, *shape)."""
         known = self._load()
         known |= dict(zip(_keys(inputs), features.float().cpu().unbind(), strict=True))
-        with contextlib.suppress(ContextSSLError), files.atomic(self._path) as temporary:  # a run may be read-only
+        # A run may be read-only, or the disk full.
+        with contextlib.suppress(ContextSSLError, SafetensorError), files.atomic(self._path) as temporary:
             table = np.frombuffer(b"".join(known), dtype=np.uint8).reshape(-1, _KEY_BYTES)
             save_file({"keys": torch.from_numpy(table.copy()), "z": torch.stack(list(known.values()))}, temporary)
 

@@ -172,6 +172,7 @@ def _cached(path: Path, compute: Callable[[], dict[str, Tensor]]) -> dict[str, T
         return load_file(path)
     _log.info("encoding %s", path.stem.partition("-")[0])
     tensors = compute()
-    with contextlib.suppress(ContextSSLError), files.atomic(path) as temporary:  # a run may be read-only
+    # A run may be read-only, or the disk full: its cache saves time, no more.
+    with contextlib.suppress(ContextSSLError, SafetensorError), files.atomic(path) as temporary:
         save_file(tensors, temporary)
     return tensors
