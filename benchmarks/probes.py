@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--contexts", type=int, default=10)
     parser.add_argument("--features", type=int, default=128)
-    parser.add_argument("--samples", type=int, default=2048)
+    parser.add_argument("--samples", type=int, default=1024)
     parser.add_argument("--hidden", type=int, default=1024)
     options = parser.parse_args()
     generator = seeded(0)
@@ -63,10 +63,13 @@ def main() -> None:
 
 
 def timed(function: Callable[[], Tensor]) -> tuple[Tensor, float]:
-    """A result, and the processor time it took."""
-    start = time.process_time()
-    result = function()
-    return result, time.process_time() - start
+    """A result, and the shortest of the processor times it took."""
+    times = []
+    for _ in range(2):
+        start = time.process_time()
+        result = function()
+        times.append(time.process_time() - start)
+    return result, min(times)
 
 
 if __name__ == "__main__":
