@@ -19,3 +19,10 @@ def test_every_page_of_results_names_three_seeds_and_its_versions(name: str) -> 
     report = json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
     assert [run["config"]["seed"] for run in report["protocol"]["runs"]] == [0, 1, 2]
     assert report["protocol"]["versions"].keys() >= {"torch", "scikit-learn", "contextssl"}
+
+
+def test_every_page_of_results_is_linked_and_has_its_figures() -> None:
+    pages = {path.stem for path in (DOCS / "results").glob("*.md")} - {"index"}
+    assert pages == {path.stem for path in (DOCS / "results").glob("*.json")}
+    index = (DOCS / "results" / "index.md").read_text(encoding="utf-8").split()
+    assert [page for page in pages if page not in index] == []
