@@ -20,8 +20,15 @@ from tests.places import built_in
 
 OTHERS = [name for name in OPTIONS if name != "contextssl"]
 FEATURES_ONLY = [name for name in OTHERS if name not in CONTEXTUAL]
+QUICK = ("sie", "vicreg+")
+"""One method without a context and one with; the others are walked in the slow suite."""
 DIGITS = ["--plugin", "digits-rotation-color", *TINY]
 STEPS = ["--steps", "2", "--set", "checkpoint_every=1"]
+
+
+def in_turn(names: list[str]) -> list[Any]:
+    """The methods as parameters, all but the quick ones marked as slow."""
+    return [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in names]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +66,7 @@ def metrics(run: Run) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if key != "pairs_per_second"} for line in found]
 
 
-@pytest.mark.parametrize("method", OTHERS)
+@pytest.mark.parametrize("method", in_turn(OTHERS))
 def test_every_method_trains_resumes_identically_and_probes(
     method: str, task: list[str], cli: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,7 +107,7 @@ def test_every_method_trains_resumes_identically_and_probes(
     assert probed.json["protocol"]["runs"][0]["config"]["method"] == method
 
 
-@pytest.mark.parametrize("method", FEATURES_ONLY)
+@pytest.mark.parametrize("method", in_turn(FEATURES_ONLY))
 def test_a_run_without_a_context_shows_no_gap_and_takes_no_context(
     method: str, cli: Command, fails: Command, made: Made
 ) -> None:
@@ -191,6 +198,7 @@ def trained(cli: Command, method: str, told: str, seed: int, out: str, task: str
     assert cli("pretrain", "--plugin", task, *TINY, "--method", method, *flags).code == 0
 
 
+@pytest.mark.slow
 def test_the_gap_between_runs_told_different_action_types(cli: Command, fails: Command, made: Made) -> None:
     assert set(EQUIVARIANT) == {"equimod", "sie", "sen"}
     for seed in (0, 1):
