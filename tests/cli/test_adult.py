@@ -57,13 +57,14 @@ def test_prepare_reads_the_canonical_files(cli: Command) -> None:
 
 
 def test_a_store_is_not_taken_for_that_of_another_source(cli: Command, few: Path) -> None:
-    assert cli("prepare", "adult", "--source", few).code == 0
-    assert cli("prepare", "adult", "--source", few).code == 0
+    prepare = ("prepare", "adult", "--out", "adult.h5", "--source")
+    assert cli(*prepare, few).code == 0
+    assert cli(*prepare, few).code == 0
     few.rename("elsewhere")
-    refused = cli("prepare", "adult", "--source", "elsewhere")
+    refused = cli(*prepare, "elsewhere")
     assert refused.code == 2
     assert f"was prepared from {few.resolve()}" in refused.err.replace("\n", "")
-    assert cli("prepare", "adult", "--source", "elsewhere", "--force").code == 0
+    assert cli(*prepare, "elsewhere", "--force").code == 0
 
 
 def test_the_whole_path_on_a_table(cli: Command, few: Path) -> None:
