@@ -107,6 +107,7 @@ def test_a_full_disk_while_preparing(fails: Command, size: int) -> None:
         fails(1, "no space left while writing digits.h5", "prepare", "digits", "--out", "digits.h5")
 
 
+@pytest.mark.slow
 def test_a_full_disk_to_the_end_of_the_process(workplace: Path) -> None:
     # h5py has crashed when it was left with a file that it could not write.
     program = (

@@ -84,6 +84,7 @@ def check_listing(copy: Copy, gone: str) -> None:
     assert {row["plugin"] for row in rows} == set(FOLDERS)
 
 
+@pytest.mark.slow
 def test_without_the_digits(tmp_path: Path) -> None:
     copy = Copy(tmp_path / "copy", "contextssl_digits")
     check_listing(copy, "contextssl_digits")

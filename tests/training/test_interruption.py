@@ -58,7 +58,8 @@ def stopped(store: Store, folder: Path, number: signal.Signals, after: int) -> i
     return process.returncode
 
 
-@pytest.mark.parametrize("after", [pytest.param(1, marks=pytest.mark.slow), 60])
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [1, 60])
 def test_a_killed_run_resumes_to_the_weights_and_metrics_of_an_uninterrupted_one(
     after: int, uninterrupted: Run, digits_store: Store, tmp_path: Path
 ) -> None:

@@ -142,6 +142,7 @@ print(len(report.rows))
 """
 
 
+@pytest.mark.slow
 def test_another_process_measures_other_metrics_and_encodes_nothing(digits_run: Run, tmp_path: Path) -> None:
     run = Run(shutil.copytree(digits_run.folder, tmp_path / "run"))
     probe_runs([run], CPU, metrics=["r2"], readers=[], **FEWEST, context_lengths=(0, 2))
