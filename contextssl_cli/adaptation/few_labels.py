@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,8 @@ class FewLabels:
     """
 
     rows: NDArray[np.int64]
-    labels: NDArray[np.str_]
-    groups: NDArray[np.str_] | None
+    labels: NDArray[Any]
+    groups: NDArray[Any] | None
 
 
 def read_labels(path: Path, inputs: Inputs) -> FewLabels:
