@@ -22,7 +22,7 @@ from typing import Any
 NUMBER = r"[-−+]?\d+(?:\.\d+)?"
 _COMMENT = re.compile(r"<!-- (?P<file>[\w./-]+\.json): (?P<figure>.*?) -->", re.DOTALL)
 _BEFORE = re.compile(rf"(?P<number>{NUMBER})(?P<percent> ?%)?\s*$")
-_BLOCK = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+_CODE = (r"^(```|~~~).*?^\1", r"`[^`]*`")
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,12 @@ class Citation:
 
 
 def citations(text: str) -> Iterator[Citation]:
-    """Every number with a comment behind it.
+    """Every number with a comment behind it, outside of code.
 
     Raises:
         ValueError: if a comment stands behind no number.
     """
+    text = _blank(text, *_CODE)
     for comment in _COMMENT.finditer(text):
         before = _BEFORE.search(text[: comment.start()])
         line = text.count("\n", 0, comment.start()) + 1
@@ -93,15 +94,20 @@ def uncited(text: str) -> list[tuple[int, str]]:
 
     Code, formulas and addresses are left out.
     """
-    kept = text
-    for pattern in (
-        _BLOCK.pattern,
+    kept = _blank(
+        text,
+        *_CODE,
         rf"{NUMBER}( ?%)?\s*{_COMMENT.pattern}",
         r"<!--.*?-->",
-        r"`[^`]*`",
         r"\$\$.*?\$\$|\$[^$\n]*\$",
         r"\]\([^)]*\)|https?://\S+|arXiv:\S+",
-    ):
-        kept = re.sub(pattern, lambda cut: re.sub(r"[^\n]", " ", cut.group()), kept, flags=re.MULTILINE | re.DOTALL)
+    )
     numbers = re.finditer(r"(?<![\d.,])\d+\.\d{2,3}(?!\d|[.,]\d)", kept)
     return [(kept.count("\n", 0, number.start()) + 1, number.group()) for number in numbers]
+
+
+def _blank(text: str, *patterns: str) -> str:
+    """The text with blanks in place of what matches; lines stay where they are."""
+    for pattern in patterns:
+        text = re.sub(pattern, lambda cut: re.sub(r"[^\n]", " ", cut.group()), text, flags=re.MULTILINE | re.DOTALL)
+    return text
