@@ -45,6 +45,7 @@ LAYERS = (
     "evaluation",
     "adaptation",
     "report",
+    "experiments",
     "testing",
     "cli",
 )
