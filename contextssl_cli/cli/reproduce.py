@@ -21,6 +21,10 @@ def reproduce(
             "--out", help="The folder of runs, results and page; by default contextssl-NAME-SCALE.", show_default=False
         ),
     ] = None,
+    runs: Annotated[
+        Path | None,
+        typer.Option("--runs", help="The folder of the runs, which experiments may share; by default --out."),
+    ] = None,
     source: Annotated[
         list[str] | None, typer.Option("--source", help="Where a data set's source files are, as adult=DIR.")
     ] = None,
@@ -37,7 +41,7 @@ def reproduce(
     from contextssl_cli.experiments.reproduce import parse_sources, plan_experiment, run_experiment
 
     folder = out or Path(f"contextssl-{name}-{scale}")
-    experiment = plan_experiment(name, scale, folder, sources=parse_sources(source or []), only=only or [])
+    experiment = plan_experiment(name, scale, folder, runs=runs, sources=parse_sources(source or []), only=only or [])
     if dry_run:
         print_plan(outlook(experiment), as_json=json)
         return

@@ -25,9 +25,9 @@ def page_text(results: Mapping[str, Any]) -> str:
         f"# {results['title']}",
         results["summary"],
         f"```console\n$ {command}\n```",
-        "Mean ± sample standard deviation over seeds, where there are several. R2 may be negative; it is never clamped, "
-        "and the gap stands a second time with every negative R2 counted as 0. The gap of a method without a context is "
-        "that between its models that were told different action types.",
+        "Mean ± sample standard deviation over seeds, where there are several. R2 may be negative; it is never "
+        "clamped, and the gap stands a second time with every negative R2 counted as 0. The gap of a method without a "
+        "context is that between its models that were told different action types.",
     ]
     parts += [results["published_note"]] if results["published_note"] else []
     for part in results["parts"]:
@@ -45,8 +45,8 @@ def _part(part: Mapping[str, Any]) -> list[str]:
     lines = [
         f"## {study['name']}",
         f"Data: `{study['plugin']}`, {store['train']:,} training and {store['test']:,} test samples (content "
-        f"{store['hash'][:12]}). Budget: {study['budget_minutes']:g} minutes a run ({study['budget_from']}). Probes are "
-        f"fitted to the training split and judged on the test split: {_probes(points[0])}.",
+        f"{store['hash'][:12]}). Budget: {study['budget_minutes']:g} minutes a run ({study['budget_from']}). Probes "
+        f"are fitted to the training split and judged on the test split: {_probes(points[0])}.",
         f"What differs from the paper: {study['differs']}",
     ]
     for table in map(ResultTable.from_dict, part["tables"]):

@@ -140,7 +140,8 @@ def check_same(run: Run, planned: PlannedRun, store: Store | None, free: Sequenc
             raise UsageError(f"{run.folder} was trained with {key} = {old}, not {new}; {again}")
     if store is not None and run.record.store_hash != store.content_hash:
         raise UsageError(
-            f"{run.folder} was trained on other data ({run.record.store}) than {store.path}; {again}, or name that store"
+            f"{run.folder} was trained on other data ({run.record.store}) than {store.path}; {again}, or name "
+            "that store"
         )
 
 

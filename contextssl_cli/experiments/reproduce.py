@@ -79,7 +79,13 @@ class Experiment:
 
 
 def plan_experiment(
-    name: str, scale: Scale, out: Path, *, sources: Mapping[str, Path] | None = None, only: Sequence[str] = ()
+    name: str,
+    scale: Scale,
+    out: Path,
+    *,
+    runs: Path | None = None,
+    sources: Mapping[str, Path] | None = None,
+    only: Sequence[str] = (),
 ) -> Experiment:
     """Settle every run of an experiment. Variables of the environment do not change a recipe.
 
@@ -87,6 +93,7 @@ def plan_experiment(
         name: of the recipe.
         scale: ``demo`` or ``full``.
         out: the folder.
+        runs: the folder of the runs, which several experiments may share; by default ``out``.
         sources: of data sets, by name.
         only: studies; by default all of the scale.
 
@@ -103,7 +110,7 @@ def plan_experiment(
         if dataset not in known:
             raise UsageError(f"--source {dataset}=...: {name} needs no such data set: {suggestion(dataset, known)}")
     _check_out(out, name, scale)
-    parts = [_plan_part(study, out, given.get(study.dataset)) for study in studies]
+    parts = [_plan_part(study, out, runs or out, given.get(study.dataset)) for study in studies]
     for part in parts:
         check_probes(part.points, part.study.probe.asked())
         for run in runs_of(part.points):
@@ -156,8 +163,8 @@ def _check_out(out: Path, name: str, scale: Scale) -> None:
             raise UsageError(f"{out} holds {held}, not {name} --scale {scale}; choose another --out")
 
 
-def _plan_part(study: Study, out: Path, source: Path | None) -> Part:
-    folder = out / study.name
+def _plan_part(study: Study, out: Path, runs: Path, source: Path | None) -> Part:
+    folder = runs / study.name
     points = [point for run in study.runs for point in _points(study, run, folder)]
     if len({point.label for point in points}) < len(points):
         raise CorruptFileError(f"the recipe's study {study.name} has two runs of one name; give them names")

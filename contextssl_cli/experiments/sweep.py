@@ -147,8 +147,8 @@ def run_sweep(sweep: Sweep, store: Path | None, device: str, **flags: Any) -> tu
 def planned_rows(points: Sequence[Point]) -> list[dict[str, Any]]:
     """Every run with its state, for ``--dry-run``."""
     return [
-        {"point": point.label, "seed": run.config.seed, "state": run.state(), "step": run.step(), "steps": run.steps(None),
-         "folder": str(run.folder)}
+        {"point": point.label, "seed": run.config.seed, "state": run.state(), "step": run.step(),
+         "steps": run.steps(None), "folder": str(run.folder)}
         for point in points for run in point.runs
     ]  # fmt: skip
 

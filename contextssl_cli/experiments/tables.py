@@ -14,7 +14,7 @@ from contextssl_cli.report.tables import TextTable
 
 LABELS = ("top1", "accuracy")
 GAP, CLIPPED = "gap", "gap, R2 ≥ 0"
-PERCENT = "top-1 %"
+PERCENT, NEIGHBOURS = "top-1 %", "kNN %"
 _NAMES = {"mrr": "MRR", "h@1": "H@1", "h@5": "H@5", "h@10": "H@10"}
 
 
@@ -28,7 +28,7 @@ class Cell:
 
     def text(self, column: str) -> str:
         """With the spread where there are several runs; percentages with one decimal."""
-        places = 1 if column.startswith(PERCENT) else 3
+        places = 1 if "%" in column else 3
         spread = f" ± {self.std:.{places}f}" if self.runs > 1 else ""
         return f"{self.mean:.{places}f}{spread}"
 
@@ -167,9 +167,7 @@ def sweep_table(points: Sequence[Probed]) -> ResultTable:
             found = _line(report, environment, report.lengths[-1], used)
             line |= {f"{name}, {environment} context": cell for name, cell in found.items()}
         encoder = _line(report, ENCODER, 0, used)
-        line |= {
-            f"{name}, encoder": cell for name, cell in encoder.items() if name.startswith(PERCENT) or not report.lengths
-        }
+        line |= {f"{name}, encoder": cell for name, cell in encoder.items() if "%" in name or not report.lengths}
         rows[point.label] = line
     return ResultTable("sweep", "By setting, at the longest context", used, rows)
 
@@ -202,14 +200,14 @@ def _line(report: ProbeReport, environment: str, length: int, used: list[str]) -
         if own is not None:
             line[f"{action} R2"] = _cell(own)
             _note(used, f"{action} R2: {own.probe}")
-    labels = [row for row in rows if row.metric in LABELS]
-    several = len({row.target for row in labels}) > 1
-    first = labels[0].probe if labels else ""
-    for row in labels:
-        name = f"{PERCENT} of {row.target}" if several else PERCENT
-        name += "" if row.probe == first else f" ({row.probe.split(' (')[0]})"
-        line[name] = Cell(100 * row.mean, 100 * row.std, len(row.seeds))
-        _note(used, f"{name}: {row.probe}")
+    for title, metrics in ((PERCENT, LABELS), (NEIGHBOURS, ("knn",))):
+        labels = [row for row in rows if row.metric in metrics]
+        several = len({row.target for row in labels}) > 1
+        for row in labels:
+            name = f"{title} of {row.target}" if several else title
+            name += "" if row.probe == labels[0].probe else f" ({row.probe.split(' (')[0]})"
+            line[name] = Cell(100 * row.mean, 100 * row.std, len(row.seeds))
+            _note(used, f"{name}: {row.probe}")
     for row in rows:
         if row.metric in _NAMES:
             line[_NAMES[row.metric]] = _cell(row)
