@@ -16,6 +16,7 @@ from contextssl_cli.data.prepare import prepare
 from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, suggestion
 from contextssl_cli.evaluation.retrieval import retrieve
 from contextssl_cli.experiments.execute import Probed, check_probes, probe_points, train_missing
+from contextssl_cli.experiments.grid import folder_name, show
 from contextssl_cli.experiments.page import PAGE, page_text
 from contextssl_cli.experiments.plan import Point, check_folder, runs_of
 from contextssl_cli.experiments.recipe import Published, Recipe, RunRecipe, Scale, Study, find_recipe
@@ -110,7 +111,7 @@ def plan_experiment(
         if dataset not in known:
             raise UsageError(f"--source {dataset}=...: {name} needs no such data set: {suggestion(dataset, known)}")
     _check_out(out, name, scale)
-    parts = [_plan_part(study, out, runs or out, given.get(study.dataset)) for study in studies]
+    parts = [_plan_part(study, runs or out, given.get(study.dataset)) for study in studies]
     for part in parts:
         check_probes(part.points, part.study.probe.asked())
         for run in runs_of(part.points):
@@ -128,9 +129,9 @@ def run_experiment(experiment: Experiment, device: str) -> tuple[dict[str, Any],
         DataMissingError: before anything is trained, if data cannot be had.
     """
     place = resolve_device(device)
+    stores = [_prepared(part) for part in experiment.parts]
     make_folder(experiment.out)
     files.write_json(experiment.out / PLAN, {"recipe": experiment.name, "scale": experiment.scale})
-    stores = [_prepared(part) for part in experiment.parts]
     for part, store in zip(experiment.parts, stores, strict=True):
         for run in runs_of(part.points):
             run.check(store)
@@ -163,13 +164,21 @@ def _check_out(out: Path, name: str, scale: Scale) -> None:
             raise UsageError(f"{out} holds {held}, not {name} --scale {scale}; choose another --out")
 
 
-def _plan_part(study: Study, out: Path, runs: Path, source: Path | None) -> Part:
+def _plan_part(study: Study, runs: Path, source: Path | None) -> Part:
     folder = runs / study.name
     points = [point for run in study.runs for point in _points(study, run, folder)]
     if len({point.label for point in points}) < len(points):
         raise CorruptFileError(f"the recipe's study {study.name} has two runs of one name; give them names")
-    own = out / "stores" / f"{study.dataset}.h5" if study.prepare else paths.store_path(study.dataset)
-    return Part(study, folder, points, own, source)
+    return Part(study, folder, points, _store_path(study), source)
+
+
+def _store_path(study: Study) -> Path:
+    """The data set's usual store; with other options a store of its own beside it."""
+    usual = paths.store_path(study.dataset)
+    if not study.prepare:
+        return usual
+    label = ", ".join(f"{key} {show(value)}" for key, value in sorted(study.prepare.items()))
+    return usual.with_name(f"{study.dataset},{folder_name(label)}.h5")
 
 
 def _points(study: Study, run: RunRecipe, folder: Path) -> list[Point]:
