@@ -34,7 +34,7 @@ def print_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         terminal.json(plan)
         return
-    print_rows("Data", plan["data"], ("part", "dataset", "state", "store", "from"))
+    print_rows("Data", plan["data"], ("part", "state", "store", "from", "what"))
     print_rows("Runs", plan["runs"], ("part", "run", "seed", "state", "step", "steps", "minutes left"))
     for estimate in plan["estimates"]:
         terminal.result(

@@ -143,11 +143,11 @@ class Recipe(_Model):
         """
         found: tuple[Study, ...] = getattr(self, scale)
         if not found:
-            raise UsageError(f"{self.title} has nothing at --scale {scale}")
+            raise UsageError(f"{self.title}: there is nothing at --scale {scale}; take the other scale")
         known = [study.name for study in found]
         for name in only:
             if name not in known:
-                raise UsageError(f"--only {name}: {self.title} has no such part: {suggestion(name, known)}")
+                raise UsageError(f"--only {name}: there is no such part: {suggestion(name, known)}")
         return tuple(study for study in found if not only or study.name in only)
 
 
