@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -53,10 +54,11 @@ def errors(owner: str = "foo") -> list[str]:
 
 
 def test_a_strangers_recipe_is_listed_and_planned(
-    install: Install, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    install: Install, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built_in("digits", "rotation")
-    bring(install, "our-own.toml", files={"our-own.toml": RECIPE})
+    folder = bring(install, "our-own.toml", files={"our-own.toml": RECIPE})
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)  # the check loads it in another process
     assert errors() == [""]
     assert run(["plugins", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
