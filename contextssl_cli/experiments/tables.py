@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from contextssl_cli.evaluation.fairness import METRICS
 from contextssl_cli.evaluation.protocol import ProbeReport
 from contextssl_cli.evaluation.results import ENCODER, RAW, Row
 from contextssl_cli.experiments.execute import Probed
+from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.report.tables import TextTable
 
 LABELS = ("top1", "accuracy")
@@ -95,25 +97,28 @@ class ResultTable:
 
 
 def methods_table(points: Sequence[Probed]) -> ResultTable:
-    """The paper's figure 3: every model under what it was told, by R2 of each action, top-1 and gap."""
+    """The paper's figure 3: every model under what it was told, by R2 of each action, top-1 and gap.
+
+    Data with sensitive attributes have many labels, which the fairness tables show; here stand R2 and gap alone.
+    """
     rows: dict[str, Line] = {}
     used: list[str] = []
     for point in points:
         report, gaps = point.report, _gaps(point)
         lengths = report.lengths
         if not lengths:
-            rows[point.label] = {**_line(report, ENCODER, 0, used), **gaps}
+            rows[point.label] = {**_line(report, ENCODER, 0, used, accuracy=False), **gaps}
             continue
         places = {"encoder": (ENCODER, 0)}
         if lengths[0] == 0:
             places["no context"] = (report.environments[0], 0)
         if report.method == "contextssl":
-            places |= {f"{environment} context": (environment, lengths[-1]) for environment in report.environments}
+            places |= {context_name(environment): (environment, lengths[-1]) for environment in report.environments}
         else:  # its tokens carry no action, so all contexts are one
             places["with context"] = (report.environments[0], lengths[-1])
         for name, (environment, length) in places.items():
             own = gaps if name.endswith(" context") and length else {}
-            rows[f"{point.label}, {name}"] = {**_line(report, environment, length, used), **own}
+            rows[f"{point.label}, {name}"] = {**_line(report, environment, length, used, accuracy=False), **own}
     return ResultTable("methods", "What each model knows, by what it was told", used, rows)
 
 
@@ -126,7 +131,7 @@ def lengths_table(points: Sequence[Probed]) -> ResultTable:
         prefix = f"{point.label}, " if len(contextual) > 1 else ""
         for environment in point.report.environments:
             for length in point.report.lengths:
-                label = f"{prefix}{environment} context, {length} tokens"
+                label = f"{prefix}{context_name(environment)}, {length} tokens"
                 rows[label] = _line(point.report, environment, length, used)
     return ResultTable("lengths", "By context length", used, rows)
 
@@ -141,14 +146,14 @@ def fairness_tables(points: Sequence[Probed]) -> list[ResultTable]:
             report = point.report
             longest = report.lengths[-1] if report.lengths else 0
             for row in report.rows:
-                if row.probe != probe:
+                if row.probe != probe or row.metric not in ("accuracy", *METRICS):
                     continue
                 if row.environment.startswith(RAW):
                     label = row.environment
                 elif row.environment == ENCODER:
                     label = f"{point.label}, encoder"
                 elif row.context_length == longest:
-                    label = f"{point.label}, {row.environment} context"
+                    label = f"{point.label}, {context_name(row.environment)}"
                 else:
                     continue
                 rows.setdefault(label, {})[f"{row.metric.replace('_', ' ')}, {row.target}"] = _cell(row)
@@ -165,7 +170,7 @@ def sweep_table(points: Sequence[Probed]) -> ResultTable:
         report, line = point.report, _gaps(point)
         for environment in report.environments if report.lengths else ():
             found = _line(report, environment, report.lengths[-1], used)
-            line |= {f"{name}, {environment} context": cell for name, cell in found.items()}
+            line |= {f"{name}, {context_name(environment)}": cell for name, cell in found.items()}
         encoder = _line(report, ENCODER, 0, used)
         line |= {f"{name}, encoder": cell for name, cell in encoder.items() if "%" in name or not report.lengths}
         rows[point.label] = line
@@ -181,6 +186,11 @@ TABLES: dict[str, Callable[[Sequence[Probed]], list[ResultTable]]] = {
 """By the name that a recipe gives them."""
 
 
+def context_name(environment: str) -> str:
+    """What the tables call a context: ``rotation context``, or ``empty context``."""
+    return f"{'empty' if environment == environment_name(()) else environment} context"
+
+
 def _gaps(point: Probed) -> Line:
     if not point.gaps:
         return {}
@@ -191,8 +201,16 @@ def _mean(values: Sequence[float]) -> Cell:
     return Cell(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0, len(values))
 
 
-def _line(report: ProbeReport, environment: str, length: int, used: list[str]) -> Line:
-    """R2 by the paper's probe, top-1, and ranks, in one place; the probes are added to ``used``."""
+def _line(report: ProbeReport, environment: str, length: int, used: list[str], *, accuracy: bool = True) -> Line:
+    """R2 by the paper's probe, top-1, and ranks, in one place; the probes are added to ``used``.
+
+    Args:
+        report: of a point.
+        environment: of the context, or the encoder.
+        length: of the context in tokens.
+        used: the probes so far.
+        accuracy: whether to tell labels of data with sensitive attributes too.
+    """
     rows = [row for row in report.rows if (row.environment, row.context_length) == (environment, length)]
     line: Line = {}
     for action in report.actions:
@@ -200,7 +218,8 @@ def _line(report: ProbeReport, environment: str, length: int, used: list[str]) -
         if own is not None:
             line[f"{action} R2"] = _cell(own)
             _note(used, f"{action} R2: {own.probe}")
-    for title, metrics in ((PERCENT, LABELS), (NEIGHBOURS, ("knn",))):
+    sensitive = any(row.metric == "accuracy" for row in rows)
+    for title, metrics in ((PERCENT, LABELS), (NEIGHBOURS, ("knn",))) if accuracy or not sensitive else ():
         labels = [row for row in rows if row.metric in metrics]
         several = len({row.target for row in labels}) > 1
         for row in labels:
