@@ -30,7 +30,11 @@ def outlook(experiment: Experiment) -> dict[str, Any]:
 
 def _data(part: Part) -> dict[str, Any]:
     dataset = registry().dataset(part.study.dataset)
-    own = "--source, or a download where there is one" if dataset.needs_source else "made on the spot"
+    own = (
+        f"files of --source {dataset.name}=DIR, or a download if there is one"
+        if dataset.needs_source
+        else "made on the spot"
+    )
     return {
         "part": part.study.name,
         "dataset": dataset.name,
