@@ -159,7 +159,11 @@ def find_recipe(name: str) -> Recipe:
     """
     known = registry().recipes
     if not known:
-        raise UsageError(f"there is no recipe {name!r}, and no plugin brings any; contextssl plugins lists them")
+        failed = ", ".join(row.name for row in registry().rows if row.error)
+        raise UsageError(
+            f"there is no recipe {name!r}: no plugin brings any (contextssl plugins lists them"
+            f"{f'; failed: {failed}' if failed else ''})"
+        )
     if name not in known:
         raise UsageError(f"there is no recipe {name!r}: {suggestion(name, known)} (contextssl plugins lists them)")
     return read_recipe(known[name])

@@ -16,7 +16,7 @@ from contextssl_cli.data.prepare import prepare
 from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, suggestion
 from contextssl_cli.evaluation.retrieval import retrieve
 from contextssl_cli.experiments.execute import Probed, check_probes, probe_points, train_missing
-from contextssl_cli.experiments.grid import folder_name, show
+from contextssl_cli.experiments.grid import describe, folder_name, show
 from contextssl_cli.experiments.page import PAGE, page_text
 from contextssl_cli.experiments.plan import Point, check_folder, runs_of
 from contextssl_cli.experiments.recipe import Published, Recipe, RunRecipe, Scale, Study, find_recipe
@@ -193,7 +193,8 @@ def _points(study: Study, run: RunRecipe, folder: Path) -> list[Point]:
     )  # fmt: skip
     if run.vary:
         return points
-    return [Point(point.label, point.runs, point.values, family=run.method if told else label) for point in points]
+    family = f"{run.method}, {describe(run.settings)}" if told else label  # what it is told apart
+    return [Point(point.label, point.runs, point.values, family) for point in points]
 
 
 def _prepared(part: Part) -> Store:

@@ -123,12 +123,15 @@ def methods_table(points: Sequence[Probed]) -> ResultTable:
 
 
 def lengths_table(points: Sequence[Probed]) -> ResultTable:
-    """Every figure of the models with a context, by environment and context length."""
+    """Every figure of ContextSSL's models, by environment and context length.
+
+    To other methods with a context all environments are one, since their tokens carry no action.
+    """
     rows: dict[str, Line] = {}
     used: list[str] = []
-    contextual = [point for point in points if point.report.lengths]
-    for point in contextual:
-        prefix = f"{point.label}, " if len(contextual) > 1 else ""
+    own = [point for point in points if point.report.method == "contextssl"]
+    for point in own:
+        prefix = f"{point.label}, " if len(own) > 1 else ""
         for environment in point.report.environments:
             for length in point.report.lengths:
                 label = f"{prefix}{context_name(environment)}, {length} tokens"

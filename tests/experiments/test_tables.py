@@ -78,7 +78,7 @@ def test_a_model_without_a_context_is_read_from_its_encoder() -> None:
 
 
 def test_lengths_have_a_row_each_and_models_are_told_apart_where_there_are_several() -> None:
-    one = lengths_table([probed(ROWS), probed(ROWS[:2], "simclr", "plain")])
+    one = lengths_table([probed(ROWS), probed(ROWS[:2], "simclr", "plain"), probed(ROWS, "simclr+", "plus")])
     assert one.rows["turn context, 4 tokens"]["MRR"].mean == 0.3
     assert len(one.rows) == 4
     two = lengths_table([probed(ROWS), probed(ROWS, label="other")])
