@@ -25,7 +25,8 @@ def print_sweep(found: Mapping[str, Any], paths: Sequence[Path], *, as_json: boo
     if as_json:
         terminal.json({**found, "paths": [str(path) for path in paths]})
         return
-    print_table(ResultTable.from_dict(found["table"]), ", ".join(found["vary"]))
+    text = ResultTable.from_dict(found["table"]).text()
+    terminal.table(text.title, text.header, text.rows)
     print_paths(paths)
 
 
@@ -51,16 +52,9 @@ def print_results(found: Mapping[str, Any], paths: Sequence[Path], *, as_json: b
         return
     for part in found["parts"]:
         for table in part["tables"]:
-            shown = ResultTable.from_dict(table)
-            text = shown.text()
+            text = ResultTable.from_dict(table).text()
             terminal.table(f"{part['study']['name']}: {text.title}", text.header, text.rows)
     print_paths(paths)
-
-
-def print_table(table: ResultTable, first: str) -> None:
-    """One table."""
-    text = table.text(first)
-    terminal.table(text.title, text.header, text.rows)
 
 
 def print_rows(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:

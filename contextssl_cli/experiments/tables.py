@@ -17,6 +17,7 @@ from contextssl_cli.report.tables import TextTable
 LABELS = ("top1", "accuracy")
 GAP, CLIPPED = "gap", "gap, R2 ≥ 0"
 PERCENT, NEIGHBOURS = "top-1 %", "kNN %"
+_FIRST = {"methods": "model", "lengths": "context", "fairness": "read from", "sweep": "setting"}
 _NAMES = {"mrr": "MRR", "h@1": "H@1", "h@5": "H@5", "h@10": "H@10"}
 
 
@@ -73,15 +74,11 @@ class ResultTable:
         rows = {label: {name: Cell(**cell) for name, cell in line.items()} for label, line in values["rows"].items()}
         return cls(**{**values, "rows": rows})
 
-    def text(self, first: str = "") -> TextTable:
-        """Our figures, each with the published ones of its column behind it; rows that were only published come last.
-
-        Args:
-            first: the header of the labels.
-        """
+    def text(self) -> TextTable:
+        """Our figures, each with the published ones of its column behind it; rows that were only published come last."""
         told = {name for figures in self.published.values() for name in figures}
         columns = [*self.columns(), *(name for name in sorted(told) if name not in self.columns())]
-        header, body = [first], []
+        header, body = [_FIRST[self.name]], []
         for name in columns:
             header += [name, f"{name}, published"] if name in told else [name]
         for label in [*self.rows, *(label for label in self.published if label not in self.rows)]:

@@ -119,7 +119,7 @@ def test_published_figures_stand_behind_ours_and_none_is_lost() -> None:
         "methods", "t", [], {"ours": {"turn R2": Cell(0.5, 0.1, 3), "gap": Cell(1.25)}},
         {"ours": {"turn R2": 0.744}, "theirs": {"turn R2": 0.6, "top-1 %": 80.44}}, ["there"],
     )  # fmt: skip
-    text = table.text("model")
+    text = table.text()
     assert text.header == ["model", "turn R2", "turn R2, published", "gap", "top-1 %", "top-1 %, published"]
     assert text.rows == [
         ["ours", "0.500 ± 0.100", "0.744", "1.250", "", ""],
