@@ -60,9 +60,10 @@ def _part(part: Mapping[str, Any]) -> list[str]:
 
 def _probes(point: Probed) -> str:
     config = ProbeConfig.model_validate(point.report.protocol["probes"])
+    lengths = ", ".join(map(str, config.context_lengths))
     return (
-        f"actions {config.action_epochs} epochs, labels {config.label_epochs} epochs, pairs of views of each "
-        f"sample {config.views}, context lengths {', '.join(map(str, config.context_lengths))} tokens, probe seed {config.seed}"
+        f"actions {config.action_epochs} epochs, labels {config.label_epochs} epochs, pairs of views of each sample "
+        f"{config.views}, context lengths {lengths} tokens, probe seed {config.seed}"
     )
 
 

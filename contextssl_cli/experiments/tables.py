@@ -75,7 +75,7 @@ class ResultTable:
         return cls(**{**values, "rows": rows})
 
     def text(self) -> TextTable:
-        """Our figures, each with the published ones of its column behind it; rows that were only published come last."""
+        """Our figures, the published ones of a column behind it; rows that were only published come last."""
         told = {name for figures in self.published.values() for name in figures}
         columns = [*self.columns(), *(name for name in sorted(told) if name not in self.columns())]
         header, body = [_FIRST[self.name]], []
