@@ -24,7 +24,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         r"py:.*",
-        r"(torch|numpy|np|nn|h5py|pydantic|sklearn|typer|rich|matplotlib|pluggy|polars|importlib|pathlib|collections|typing|abc|argparse)\..*",
+        r"(torch|numpy|np|nn|h5py|pydantic|sklearn|typer|rich|matplotlib|pluggy|polars|importlib|pathlib|collections|typing|abc|argparse|fairlearn|markupsafe)\..*",
     ),
     (
         r"py:.*",

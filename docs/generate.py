@@ -479,6 +479,8 @@ def _results_page(path: Path) -> str:
     values = json.loads(path.read_text(encoding="utf-8"))
     if "compared" in values:
         return _comparison_page(path, values["compared"])
+    if "support" in values:
+        return _fairness_page(path, values)
     report = ProbeReport.from_dict(values)
     versions = report.protocol["versions"]
     tables = "\n\n".join(f"## {table.title}\n\n{table.markdown()}" for table in probe_tables(report))
@@ -503,6 +505,17 @@ def _comparison_page(path: Path, compared: dict[str, Any]) -> str:
         note=NOTE,
         tables="\n\n".join(tables),
         versions=", ".join(f"{name} {version}" for name, version in versions.items()),
+    )  # fmt: skip
+
+
+def _fairness_page(path: Path, values: dict[str, Any]) -> str:
+    """The object of ``benchmarks/fairness.py``."""
+    from contextssl_cli.report.fairness import fairness_tables
+
+    return path.with_suffix(".txt").read_text(encoding="utf-8").format(
+        note=NOTE,
+        tables="\n\n".join(f"## {table.title}\n\n{table.markdown()}" for table in fairness_tables(values)),
+        versions=", ".join(f"{name} {version}" for name, version in values["versions"].items()),
     )  # fmt: skip
 
 

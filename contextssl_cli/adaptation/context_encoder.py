@@ -103,7 +103,7 @@ class ContextEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _embed(self, X: NDArray[Any]) -> NDArray[np.float32]:
         """Embeddings without the guard."""
         inputs = to_tensor(np.asarray(X), self.run_.record.schema_, "X")
-        device = self.model_.world.read_in.weight.device
+        device = self.model_.device
         parts = [
             self.model_.embed(self.model_.encode(part.to(device)), self.cache_).cpu()
             for part in inputs.split(self.batch_size)

@@ -102,6 +102,7 @@ def fit_quietly(probe: Pipeline, inputs: Array, targets: Array) -> Pipeline:
     """Fit a probe that may stop before it has converged: its epochs are part of its definition."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "Got `batch_size` less than 1 or larger", UserWarning)  # all at once, then
         return probe.fit(inputs, targets)
 
 

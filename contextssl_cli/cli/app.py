@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from contextssl_cli.cli import adapt, context, demo, files, plugins, pretrain, probe, reproduce, sweep
+from contextssl_cli.cli import adapt, context, demo, files, plugins, pretrain, probe, report, reproduce, sweep
 from contextssl_cli.cli import prepare as prepare_command
 from contextssl_cli.cli.options import with_verbosity
 from contextssl_cli.errors import ContextSSLError, Interrupted
@@ -26,6 +26,7 @@ _OWN_OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True, "help_
 app.command("prepare", context_settings=_OWN_OPTIONS)(with_verbosity(prepare_command.prepare))
 app.command("pretrain")(with_verbosity(pretrain.pretrain))
 app.command("probe")(with_verbosity(probe.probe))
+app.command("report")(with_verbosity(report.report))
 app.command("sweep")(with_verbosity(sweep.sweep))
 app.command("reproduce")(with_verbosity(reproduce.reproduce))
 context_app = typer.Typer(help="Make and inspect context files.", no_args_is_help=True, rich_markup_mode=None)

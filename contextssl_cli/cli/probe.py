@@ -37,7 +37,7 @@ def probe(
     from contextssl_cli.evaluation.comparison import compare_runs
     from contextssl_cli.evaluation.protocol import probe_runs
     from contextssl_cli.paths import make_folder
-    from contextssl_cli.report.folder import write_comparison, write_probe
+    from contextssl_cli.report.folder import result_folder, write_comparison, write_probe
     from contextssl_cli.report.summary import print_comparison, print_probe
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.device import resolve_device
@@ -45,8 +45,7 @@ def probe(
 
     chosen = options.measures(metrics, probes, lengths)
     runs = [Run(folder) for folder in run] if run else [latest_run()]
-    name = "comparison" if compare else "probe" if len(runs) == 1 else f"probe-{len(runs)}-runs"
-    folder = out or runs[0].folder / name
+    folder = out or result_folder(runs, compare=compare)
     if dry_run:
         terminal.result(f"would probe {', '.join(str(r.folder) for r in runs)} into {folder}")
         return

@@ -118,12 +118,9 @@ class PairSource:
             first = self.task.dataset.nuisance(first, self.schema, generator)
             second = self.task.dataset.nuisance(second, self.schema, generator)
         drawn = {a.name: self._draw_latents(a, indices, partners, samples, generator) for a in self.task.actions}
-        for action in self._applied:
-            first = action.apply(first, drawn[action.name][0], self.schema)
-            second = action.apply(second, drawn[action.name][1], self.schema)
         return PairBatch(
-            first,
-            second,
+            self._render(first, {name: latents[0] for name, latents in drawn.items()}),
+            self._render(second, {name: latents[1] for name, latents in drawn.items()}),
             {a.name: a.relative(*drawn[a.name]) for a in self.task.actions},
             {a.name: a.absolute(drawn[a.name][0]) for a in self.task.actions},
             {a.name: a.absolute(drawn[a.name][1]) for a in self.task.actions},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from contextssl_cli import files
-from contextssl_cli.errors import ContextSSLError
+from contextssl_cli.evaluation.cache import keep_tensors, read_tensors
 
 _KEY_BYTES = 16
 
@@ -52,18 +48,14 @@ class FeatureBank:
         """Remember the features (N, D) of inputs (N, *shape)."""
         known = self._load()
         known |= dict(zip(_keys(inputs), features.float().cpu().unbind(), strict=True))
-        # A run may be read-only, or the disk full.
-        with contextlib.suppress(ContextSSLError, SafetensorError), files.atomic(self._path) as temporary:
-            table = np.frombuffer(b"".join(known), dtype=np.uint8).reshape(-1, _KEY_BYTES)
-            save_file({"keys": torch.from_numpy(table.copy()), "z": torch.stack(list(known.values()))}, temporary)
+        table = np.frombuffer(b"".join(known), dtype=np.uint8).reshape(-1, _KEY_BYTES)
+        keep_tensors(self._path, {"keys": torch.from_numpy(table.copy()), "z": torch.stack(list(known.values()))})
 
     def _load(self) -> dict[bytes, Tensor]:
         if self._known is None:
-            self._known = {}
-            with contextlib.suppress(SafetensorError, OSError):
-                found = load_file(self._path)
-                keys = [row.tobytes() for row in found["keys"].numpy()]
-                self._known = dict(zip(keys, found["z"].unbind(), strict=True))
+            found = read_tensors(self._path)
+            keys = [row.tobytes() for row in found["keys"].numpy()] if found else []
+            self._known = dict(zip(keys, found["z"].unbind(), strict=True)) if found else {}
         return self._known
 
 

@@ -94,9 +94,20 @@ def compare_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Com
     return Comparison(reports, [trained_gap(one) for one in by_seed], [trained_gap(one, 0.0) for one in by_seed])
 
 
-def _check_told(models: Sequence[Told]) -> None:
+def comparable(runs: Sequence[Run]) -> bool:
+    """Whether the runs are of one task, data and method, and were told different action types."""
+    models = dict.fromkeys((run.record.config.method, run.record.config.equivariant) for run in runs)
+    data = {(run.record.task, run.record.store_hash) for run in runs}
+    return len(data) == 1 and _told_apart(list(models))
+
+
+def _told_apart(models: Sequence[Told]) -> bool:
     told = [names for _, names in models]
-    if len(set(told)) < max(2, len(told)) or len({method for method, names in models if names}) != 1:
+    return len(set(told)) >= max(2, len(told)) and len({method for method, names in models if names}) == 1
+
+
+def _check_told(models: Sequence[Told]) -> None:
+    if not _told_apart(models):
         found = "; ".join(f"{method} told {environment_name(names)}" for method, names in models)
         raise UsageError(
             "--compare takes runs of one method that were told different action types (pretrain --equivariant), and "

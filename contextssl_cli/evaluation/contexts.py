@@ -49,8 +49,7 @@ def draw_context(source: PairSource, environment: Environment, pairs: int, seed:
 
 def draw_context_pairs(source: PairSource, pairs: int, seed: int) -> PairBatch:
     """The pairs of ``draw_context``; with features in place of the source's inputs, the features of its views."""
-    generator = seeded(seed, _PURPOSE)
-    chosen = torch.randperm(len(source), generator=generator)[:pairs]
+    chosen, generator = _chosen(source, pairs, seed)
     return source.draw(chosen, generator, nuisance=False)
 
 
@@ -59,10 +58,16 @@ def draw_changes(source: PairSource, environment: Environment, pairs: int, seed:
 
     They are of the samples that ``draw_context`` takes. A recorded type has none: nothing can change it alone.
     """
-    chosen = torch.randperm(len(source), generator=seeded(seed, _PURPOSE))[:pairs]
+    chosen, _ = _chosen(source, pairs, seed)
     zeroed = [name for name in source.applied if name not in environment]
     found = {name: source.draw_change(chosen, name, seeded(seed, _CHANGES)) for name in zeroed}
     return {name: np.stack([to_array(view, source.schema) for view in views], axis=1) for name, views in found.items()}
+
+
+def _chosen(source: PairSource, pairs: int, seed: int) -> tuple[Tensor, torch.Generator]:
+    """Which samples a context is made of, and the generator that goes on to draw their views."""
+    generator = seeded(seed, _PURPOSE)
+    return torch.randperm(len(source), generator=generator)[:pairs], generator
 
 
 def fit_length(context: Context, max_tokens: int) -> Context:
@@ -92,7 +97,7 @@ def read_context(
     Raises:
         CorruptFileError: if its action blocks or its inputs do not fit the model.
     """
-    device = model.world.read_in.weight.device
+    device = model.device
     if context is None:
         empty = torch.empty(0, model.config.feature_dim, device=device)
         return model.read_context(empty, empty, torch.empty(0, model.space.width, device=device), ())

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from contextssl_cli import files
 from contextssl_cli.data.inputs import Rows
 from contextssl_cli.data.pairs import PairBatch, PairSource, seeded
-from contextssl_cli.errors import ContextSSLError
+from contextssl_cli.evaluation.cache import cache_key, keep_tensors, read_tensors
 from contextssl_cli.evaluation.config import ProbeConfig
 from contextssl_cli.model.encoder_model import EncoderModel
 from contextssl_cli.store.dataset import Split
@@ -28,8 +20,6 @@ from contextssl_cli.store.dataset import Split
 _log = logging.getLogger(__name__)
 _PURPOSE = 31
 _BATCH = 1024
-_PROTOCOL = 2
-"""Raised when the same settings would give other features or figures."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +66,6 @@ class RecordedViews:
     objects: Tensor
     source: Tensor
     target: Tensor
-
-
-def cache_key(*parts: Any) -> str:
-    """A file name's worth of hash over what decides a value; the package's version and the protocol's are among it."""
-    decides = [metadata.version("contextssl"), _PROTOCOL, *parts]
-    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:24]
 
 
 def encode_split(
@@ -168,11 +152,9 @@ def _part(pairs: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def _cached(path: Path, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
     """The tensors of a cache file; a file that is not there, or damaged, is made again."""
-    with contextlib.suppress(SafetensorError, OSError):
-        return load_file(path)
-    _log.info("encoding %s", path.stem.partition("-")[0])
-    tensors = compute()
-    # A run may be read-only, or the disk full: its cache saves time, no more.
-    with contextlib.suppress(ContextSSLError, SafetensorError), files.atomic(path) as temporary:
-        save_file(tensors, temporary)
+    tensors = read_tensors(path)
+    if tensors is None:
+        _log.info("encoding %s", path.stem.partition("-")[0])
+        tensors = compute()
+        keep_tensors(path, tensors)
     return tensors

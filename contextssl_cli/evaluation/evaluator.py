@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from contextssl_cli import files
 from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.data.tensors import to_tensor
-from contextssl_cli.errors import ContextSSLError
 from contextssl_cli.evaluation.bank import FeatureBank
+from contextssl_cli.evaluation.cache import cache_key
 from contextssl_cli.evaluation.config import ProbeConfig
 from contextssl_cli.evaluation.contexts import context_hash, draw_context, draw_context_pairs, read_context
 from contextssl_cli.evaluation.encoded import (
     EncodedSplit,
-    cache_key,
     encode,
     encode_samples,
     encode_split,
@@ -57,10 +54,6 @@ class Condition:
     def identity(self) -> str:
         """Equal for conditions under which every embedding is equal: without context no environment is known."""
         return ENCODER if self.environment == ENCODER else context_hash(self.context)
-
-
-Values = dict[tuple[str, str, str], float]
-"""By (metric, target, probe)."""
 
 
 class Evaluator:
@@ -174,18 +167,3 @@ class Evaluator:
 
     def _encoded(self, source: PairSource, split: Split) -> EncodedSplit:
         return encode_split(self.encoder, source, split, self.config, self._folder, self._fingerprint)
-
-
-def cached_values(path: Path) -> Values | None:
-    """The values of a cache file, None if there is none."""
-    if not path.is_file():
-        return None
-    return {(v["metric"], v["target"], v["probe"]): v["value"] for v in files.read_json(path)["values"]}
-
-
-def keep_values(path: Path, values: Values) -> Values:
-    """Write values to a cache file, if the run may be written to."""
-    lines = [{"metric": m, "target": t, "probe": p, "value": value} for (m, t, p), value in values.items()]
-    with contextlib.suppress(ContextSSLError):  # a run may be read-only: its cache saves time, no more
-        files.write_json(path, {"values": lines})
-    return values

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import torch
-from fairlearn.metrics import equal_opportunity_difference, equalized_odds_difference
+from fairlearn.metrics import demographic_parity_difference, equal_opportunity_difference, equalized_odds_difference
+from fairlearn.reductions import EqualizedOdds, ExponentiatedGradient
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from contextssl_cli.data.inputs import whole
@@ -48,6 +55,97 @@ def fairness_differences(
             value = difference(labels.numpy(), predicted.numpy(), sensitive_features=group.numpy())
             found[metric, f"{target} by {attribute}", probe] = float(value)
     return found
+
+
+PARITY = "demographic_parity_difference"
+Codes = NDArray[np.integer[Any]]
+
+
+def group_differences(labels: Codes, predicted: Codes, groups: Codes) -> dict[str, float | None]:
+    """Differences between groups in a binary prediction, by metric; None where one is undefined.
+
+    Those of ``METRICS``, and demographic parity: the difference in the share that is predicted to be favoured. Equal
+    opportunity is undefined if a group has no positives, equalized odds also if one has no negatives.
+
+    Args:
+        labels: (N,) true classes, 1 the favourable one.
+        predicted: (N,) predicted classes.
+        groups: (N,) category indices.
+    """
+    classes = [set(labels[groups == value].tolist()) for value in np.unique(groups)]
+    defined = {
+        "equalized_odds_difference": all(found == {0, 1} for found in classes),
+        "equal_opportunity_difference": all(1 in found for found in classes),
+        PARITY: True,
+    }
+    several = len(classes) > 1
+    return {
+        name: float(function(labels, predicted, sensitive_features=groups)) if several and defined[name] else None
+        for name, function in {**METRICS, PARITY: demographic_parity_difference}.items()
+    }
+
+
+def support(labels: Codes, groups: Codes, names: Sequence[str]) -> dict[str, dict[str, int]]:
+    """How many positives and negatives each group has, by its name."""
+    return {
+        name: {kind: int(((groups == code) & (labels == value)).sum()) for kind, value in _KINDS.items()}
+        for code, name in enumerate(names)
+    }
+
+
+_KINDS = {"positives": 1, "negatives": 0}
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """A classifier that was fitted under equalized odds (Agarwal et al. 2018, arXiv:1803.02453), by fairlearn.
+
+    The base classifier is a logistic regression on standardised columns; the predictor draws one of several such for
+    every record.
+
+    Attributes:
+        scaler: of the columns.
+        predictor: fairlearn's.
+    """
+
+    scaler: StandardScaler
+    predictor: ExponentiatedGradient
+
+    BOUND = 0.01
+    """Of the differences in true and false positive rates on the training split; fairlearn's default."""
+
+    @classmethod
+    def fit(cls, columns: NDArray[Any], labels: Codes, groups: Codes, max_iter: int) -> Self:
+        """Fit to the training split.
+
+        Args:
+            columns: (N, F).
+            labels: (N,) 0 or 1.
+            groups: (N,) category indices; they are needed for fitting only.
+            max_iter: iterations at most.
+        """
+        scaler = StandardScaler().fit(columns)
+        base, constraint = LogisticRegression(max_iter=2000), EqualizedOdds(difference_bound=cls.BOUND)
+        predictor = ExponentiatedGradient(base, constraint, max_iter=max_iter)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of pandas 3, which fairlearn 0.15 does not know yet
+            predictor.fit(scaler.transform(columns), labels, sensitive_features=groups)
+        return cls(scaler, predictor)
+
+    def predict(self, columns: NDArray[Any], seed: int) -> Codes:
+        """Classes (M,) of ``columns`` (M, F)."""
+        predicted = self.predictor.predict(self.scaler.transform(columns), random_state=seed)
+        return np.asarray(predicted, dtype=np.int64)
+
+    def about(self) -> dict[str, Any]:
+        """How far the fit came."""
+        return {
+            "bound": self.BOUND,
+            "max_iter": self.predictor.max_iter,
+            "iterations": int(self.predictor.last_iter_) + 1,
+            "best_gap": float(self.predictor.best_gap_),
+            "classifiers": int((self.predictor.weights_ > 0).sum()),
+        }
 
 
 def raw_baseline(store: Store, train: PairSource, test: PairSource) -> dict[Key, float]:

@@ -16,10 +16,12 @@ import torch
 from torch import Tensor
 
 from contextssl_cli.evaluation import context_labels, probes, ranking
+from contextssl_cli.evaluation.cache import Values, keep_values, read_values
 from contextssl_cli.evaluation.config import METRICS, Metric, Reader
-from contextssl_cli.evaluation.evaluator import Condition, Evaluator, Values, cached_values, keep_values
+from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.fairness import fairness_differences
 from contextssl_cli.evaluation.results import BLIND, ENCODER, Key
+from contextssl_cli.evaluation.stacks import Stacks
 from contextssl_cli.plugin.kinds import ActionType
 from contextssl_cli.training.metrics import pooled_r2
 
@@ -69,11 +71,13 @@ def measure(
     measured: dict[Key, float] = {}
     for kind in _kinds(evaluator, conditions, metrics, readers):
         paths = [evaluator.values_path(kind.name, kind.identity(c)) for c in conditions]
-        known = {path: cached_values(path) for path in paths}
+        known = {path: read_values(path) for path in paths}
         missing = {path: c for path, c in zip(paths, conditions, strict=True) if known[path] is None}
         if missing:
             found = kind.measure(list(missing.values()))
-            known |= {path: keep_values(path, values) for path, values in zip(missing, found, strict=True)}
+            for path, values in zip(missing, found, strict=True):
+                keep_values(path, values)
+                known[path] = values
         for path, c in zip(paths, conditions, strict=True):
             measured |= {Key(c.environment, c.length, *name): value for name, value in (known[path] or {}).items()}
     return measured
@@ -102,17 +106,18 @@ def _kinds(
 ) -> list[Kind]:
     """In the order of `METRICS`, the paper's own probes before others."""
     made: list[Kind] = []
+    stacks = Stacks(evaluator)
     for metric in (m for m in METRICS if m in metrics):
         if metric in ("r2", "individual"):
             own = [(action, action.probe) for action in evaluator.task.actions]
             others = [(action, r) for r in readers for action in evaluator.task.actions if r != action.probe]
             for action, reader in [*own, *others]:
-                take = functools.partial(_action, evaluator, metric, action, reader)
+                take = functools.partial(_action, stacks, metric, action, reader)
                 made.append(Kind(f"{metric}/{action.name}/{reader}", take))
         elif metric == "top1":
-            made.append(Kind("top1", functools.partial(_top1, evaluator)))
+            made.append(Kind("top1", functools.partial(_top1, stacks)))
         elif metric == "knn":
-            made.append(Kind("knn", functools.partial(_knn, evaluator)))
+            made.append(Kind("knn", functools.partial(_knn, stacks)))
         elif metric == "mrr" and ranks_views(evaluator):
             made.append(Kind("mrr", functools.partial(_views, evaluator), _same_predictions))
         elif metric == "context-labels":
@@ -122,22 +127,18 @@ def _kinds(
 
 
 def _action(
-    evaluator: Evaluator, metric: Metric, action: ActionType, reader: Reader, conditions: list[Condition]
+    stacks: Stacks, metric: Metric, action: ActionType, reader: Reader, conditions: list[Condition]
 ) -> list[Values]:
     """R2 of an action from the embeddings of two views, or of the latents from one; one pair per training sample."""
-    train, test, first = evaluator.train, evaluator.test, slice(evaluator.train.samples)
-
-    def seen(condition: Condition, z_x: Tensor, z_y: Tensor) -> Tensor:
-        views = [z_x, z_y] if metric == "r2" else [z_x]
-        return torch.cat([evaluator.embeddings(condition, z) for z in views], dim=1)
-
-    fit = torch.stack([seen(c, train.z_x[first], train.z_y[first]) for c in conditions])
-    judge = torch.stack([seen(c, test.z_x, test.z_y) for c in conditions])
+    evaluator = stacks.evaluator
+    views = 2 if metric == "r2" else 1
+    fit, judge = (part[:, :, :views].flatten(2) for part in stacks.pairs(conditions))
     wanted, truth = (
-        (part.actions if metric == "r2" else part.first)[action.name].to(evaluator.device) for part in (train, test)
+        (part.actions if metric == "r2" else part.first)[action.name].to(evaluator.device)
+        for part in (evaluator.train, evaluator.test)
     )
     _log.info("reading %s (%s, %s) from %d embeddings of %d samples each", action.name, metric, reader, *fit.shape[:2])
-    outputs = probes.read_numbers(fit, wanted[first], judge, reader, evaluator.config)
+    outputs = probes.read_numbers(fit, wanted[: fit.shape[1]], judge, reader, evaluator.config)
     row = ("r2" if metric == "r2" else "r2_individual", action.name, probes.action_probe_name(reader, evaluator.config))
     return [{row: pooled_r2(output, truth)} for output in outputs]
 
@@ -153,10 +154,9 @@ def _readable(evaluator: Evaluator) -> dict[str, int]:
     return found
 
 
-def _top1(evaluator: Evaluator, conditions: list[Condition]) -> list[Values]:
+def _top1(stacks: Stacks, conditions: list[Condition]) -> list[Values]:
     """Accuracy of tasks and sensitive attributes by a linear probe (and a strong one); fairness of each task."""
-    fit = torch.stack([evaluator.embeddings(c, evaluator.train.z) for c in conditions])
-    judge = torch.stack([evaluator.embeddings(c, evaluator.test.z) for c in conditions])
+    evaluator, (fit, judge) = stacks.evaluator, stacks.labelled(conditions)
     config = evaluator.config
     found: list[Values] = [{} for _ in conditions]
     for target, classes in _readable(evaluator).items():
@@ -188,11 +188,11 @@ def _judge(evaluator: Evaluator, target: str, probe: str, predicted: Tensor) -> 
     return values
 
 
-def _knn(evaluator: Evaluator, conditions: list[Condition]) -> list[Values]:
+def _knn(stacks: Stacks, conditions: list[Condition]) -> list[Values]:
     """Accuracy of tasks and sensitive attributes by the nearest neighbours."""
-    targets, found = _readable(evaluator), []
-    for c in conditions:
-        train, test = (evaluator.embeddings(c, part.z) for part in (evaluator.train, evaluator.test))
+    evaluator, found = stacks.evaluator, []
+    targets = _readable(evaluator)
+    for train, test in zip(*stacks.labelled(conditions), strict=True):
         near = probes.nearest_neighbours(train, test, evaluator.config)
         values: Values = {}
         for target, classes in targets.items():

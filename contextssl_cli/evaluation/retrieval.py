@@ -61,7 +61,7 @@ def retrieve(
     for context in contexts.values():
         cache = read_context(model, source.schema, context)
         actions = model.space.assemble(asked.actions, context.environment, len(asked))
-        device = model.world.read_in.weight.device
+        device = model.device
         predicted = model.embed(z_asked.to(device), cache, actions.to(device), context.environment)
         similarity = predicted @ model.embed(z_candidates.to(device), cache).T
         found.append(similarity.topk(neighbours, dim=1).indices.cpu())

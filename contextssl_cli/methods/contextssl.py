@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn import functional as F
 
 from contextssl_cli.data.action_space import ActionSpace
@@ -35,9 +35,31 @@ class ContextSSLMethod:
         return ContextSSL(config, schema, space)
 
     def loss(self, model: ContextSSL, batch: PairBatch, step: Step) -> StepLoss:
-        """The loss of a batch in the step's environments."""
-        environments, generator = step.environments, step.generator
-        return step_loss(model, batch, environments, self.settings, generator, step.precision, penalise=step.penalise)
+        """The loss of a batch in the step's environments (paper section 3.2).
+
+        The encoder runs once; the world model reads the same features in each of the environments. With context
+        contrast their predictions stand in one softmax, otherwise each environment has its own.
+
+        Args:
+            model: in training mode.
+            batch: N pairs, N a multiple of the pairs of a sequence.
+            step: its environments are the active action types of each reading.
+        """
+        config, device = self.settings, batch.x.device.type
+        with torch.autocast(device, dtype=step.precision, enabled=step.precision != torch.float32):
+            reading = _read(model, batch, config, step)
+            penalised = step.penalise and config.invariance_weight
+            readout = _readout(model, batch, reading, step.environments) if penalised else {}
+        predictions = reading.predictions.float().flatten(1, 2)  # (E, N, 2, D)
+        contrastive = _contrast(predictions, config)
+        auxiliary = _auxiliary(model, batch, predictions, step.environments)
+        total = contrastive.mean() + config.aux_weight * auxiliary.mean()
+        if readout:
+            total = total + config.invariance_weight * torch.stack(list(readout.values())).mean()
+        names = [environment_name(environment) for environment in step.environments]
+        return StepLoss(
+            total, dict(zip(names, contrastive, strict=True)), dict(zip(names, auxiliary, strict=True)), readout
+        )
 
 
 @dataclass(frozen=True)
@@ -50,60 +72,14 @@ class _Reading:
     cache: Cache  # of the E S sequences
 
 
-def step_loss(
-    model: ContextSSL,
-    batch: PairBatch,
-    environments: tuple[Environment, ...],
-    config: Settings,
-    generator: Generator,
-    precision: torch.dtype = torch.float32,
-    *,
-    penalise: bool = True,
-) -> StepLoss:
-    """The loss of a batch (paper section 3.2).
-
-    The encoder runs once; the world model reads the same features in each of the environments. With context contrast
-    their predictions stand in one softmax, otherwise each environment has its own.
-
-    Args:
-        model: in training mode.
-        batch: N pairs, N a multiple of the pairs of a sequence.
-        environments: the active action types of each reading.
-        config: weights and temperature.
-        generator: of the context masks.
-        precision: of the matrix products; losses are float32.
-        penalise: with the invariance penalty, if the configuration has one.
-    """
-    device = batch.x.device.type
-    with torch.autocast(device, dtype=precision, enabled=precision != torch.float32):
-        reading = _read(model, batch, environments, config, generator)
-        readout = _readout(model, batch, reading, environments) if penalise and config.invariance_weight else {}
-    predictions = reading.predictions.float().flatten(1, 2)  # (E, N, 2, D)
-    contrastive = _contrast(predictions, config)
-    auxiliary = _auxiliary(model, batch, predictions, environments)
-    total = contrastive.mean() + config.aux_weight * auxiliary.mean()
-    if readout:
-        total = total + config.invariance_weight * torch.stack(list(readout.values())).mean()
-    names = [environment_name(environment) for environment in environments]
-    return StepLoss(
-        total, dict(zip(names, contrastive, strict=True)), dict(zip(names, auxiliary, strict=True)), readout
-    )
-
-
-def _read(
-    model: ContextSSL,
-    batch: PairBatch,
-    environments: tuple[Environment, ...],
-    config: Settings,
-    generator: Generator,
-) -> _Reading:
+def _read(model: ContextSSL, batch: PairBatch, config: Settings, step: Step) -> _Reading:
     sequences = len(batch) // (model.config.block_size // 2)
     z_x, z_y = model.encode(torch.cat([batch.x, batch.y])).view(2, sequences, -1, model.config.feature_dim)
     actions = {
         env: model.space.assemble(batch.actions, env, len(batch)).view(sequences, -1, model.space.width)
-        for env in environments
+        for env in step.environments
     }
-    masks = model.masks(model.config.block_size, config.context_mask, generator)
+    masks = model.masks(model.config.block_size, config.context_mask, step.generator)
     return _Reading(z_x, z_y, *model.sequences(z_x, z_y, actions, masks))
 
 

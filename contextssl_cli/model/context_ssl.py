@@ -94,7 +94,7 @@ class ContextSSL(EncoderModel):
 
     def masks(self, tokens: int, rate: float = 0.0, generator: Generator | None = None) -> list[Tensor]:
         """The attention mask of every layer: the pair mask, and in training the context mask at ``rate``."""
-        device = self.world.read_in.weight.device
+        device = self.device
         pair = pair_mask(tokens)
         if generator is None:
             return [pair.to(device)] * self.config.layers

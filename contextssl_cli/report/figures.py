@@ -22,6 +22,16 @@ STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "
 
 
 def context_length_figure(report: ProbeReport, path: Path) -> None:
+    """Write ``draw_context_lengths`` to a file."""
+    save(draw_context_lengths(report), path)
+
+
+def ranking_figure(report: ProbeReport, path: Path) -> None:
+    """Write ``draw_ranking`` to a file."""
+    save(draw_ranking(report), path)
+
+
+def draw_context_lengths(report: ProbeReport) -> Figure:
     """R2 of every action type against context length, one panel per environment (the paper's figure 3)."""
     with mpl.rc_context(STYLE):  # type: ignore[arg-type]
         count = len(report.environments)
@@ -31,10 +41,10 @@ def context_length_figure(report: ProbeReport, path: Path) -> None:
             _draw_panel(panel, report, environment)
         panels[0].set_ylabel("R2 of the relative action")
         panels[0].legend(frameon=False)
-        save(figure, path)
+        return figure
 
 
-def ranking_figure(report: ProbeReport, path: Path) -> None:
+def draw_ranking(report: ProbeReport) -> Figure:
     """Mean reciprocal rank of the view after an action against context length, a line for each environment."""
     with mpl.rc_context(STYLE):  # type: ignore[arg-type]
         figure = Figure(figsize=(3.6, 3.0), layout="constrained")
@@ -45,7 +55,7 @@ def ranking_figure(report: ProbeReport, path: Path) -> None:
         _draw_lengths(panel, report)
         panel.set_ylabel("mean reciprocal rank")
         panel.legend(frameon=False)
-        save(figure, path)
+        return figure
 
 
 def retrieval_figure(retrieval: Retrieval, path: Path) -> None:
@@ -70,8 +80,8 @@ def retrieval_figure(retrieval: Retrieval, path: Path) -> None:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure atomically; the suffix decides the format."""
-    with files.atomic(path) as temporary:
-        metadata = {"Date": None} if path.suffix == ".svg" else None
+    metadata = {"Date": None} if path.suffix == ".svg" else None
+    with mpl.rc_context(_STYLE), files.atomic(path) as temporary:  # type: ignore[arg-type]
         figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata=metadata)
 
 

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from contextssl_cli import files
 from contextssl_cli.evaluation.comparison import Comparison
 from contextssl_cli.evaluation.protocol import ProbeReport
 from contextssl_cli.evaluation.results import to_csv
+from contextssl_cli.evaluation.stored import COMPARISON, RESULTS
 from contextssl_cli.report.figures import context_length_figure, ranking_figure
+from contextssl_cli.training.run import Run
 
 FIGURE = "r2-by-context-length"
 RANKING = "mrr-by-context-length"
 
 
+def result_folder(runs: Sequence[Run], *, compare: bool) -> Path:
+    """Where the results of runs stand if the user names no place: in the first run's folder."""
+    name = "comparison" if compare else "probe" if len(runs) == 1 else f"probe-{len(runs)}-runs"
+    return runs[0].folder / name
+
+
 def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
     """Write ``comparison.json``; return its path."""
-    path = folder / "comparison.json"
+    path = folder / COMPARISON
     files.write_json(path, comparison.as_dict())
     return [path]
 
 
 def write_probe(report: ProbeReport, folder: Path) -> list[Path]:
     """Write ``results.json``, ``results.csv`` and the figures as PNG and SVG; return their paths."""
-    paths = [folder / "results.json", folder / "results.csv"]
+    paths = [folder / RESULTS, folder / "results.csv"]
     files.write_json(paths[0], report.as_dict())
     files.write_text(paths[1], to_csv(report.rows))
     measured = {row.metric for row in report.rows if report.lengths}  # without a context there is nothing to draw

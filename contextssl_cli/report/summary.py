@@ -26,6 +26,16 @@ def print_probe(report: ProbeReport, paths: Sequence[Path], *, as_json: bool) ->
         terminal.result(f"wrote {path}")
 
 
+def print_page(found: Sequence[ProbeReport | Comparison], path: Path, *, as_json: bool) -> None:
+    """The gaps on a page and its path; or one JSON object."""
+    if as_json:
+        terminal.json({"path": str(path), "results": [one.as_dict() for one in found]})
+        return
+    for one in found:
+        terminal.result(comparison_sentence(one) if isinstance(one, Comparison) else f"{one.task}: {_gap(one)}")
+    terminal.result(f"wrote {path}")
+
+
 def print_comparison(comparison: Comparison, paths: Sequence[Path], *, as_json: bool) -> None:
     """What each model's features know, the gap between the models and the paths written; or one JSON object."""
     found = comparison.as_dict()
@@ -34,13 +44,13 @@ def print_comparison(comparison: Comparison, paths: Sequence[Path], *, as_json: 
         return
     table = comparison_table(comparison.reports)
     terminal.table(table.title, table.header, table.rows)
-    several = f" ± {found['gap_std']:.3f} over {len(comparison.gaps)} seeds" if len(comparison.gaps) > 1 else ""
-    terminal.result(
-        f"adaptation gap between the models: {found['gap']:.3f}{several} ({found['gap_clipped']:.3f} with negative R2 "
-        "counted as 0)"
-    )
+    terminal.result(comparison_sentence(comparison))
     for path in paths:
         terminal.result(f"wrote {path}")
+
+
+def _gap(report: ProbeReport) -> str:
+    return gap_sentence(report) if report.gaps or not report.lengths else "R2 was not measured, so no adaptation gap"
 
 
 def gap_sentence(report: ProbeReport) -> str:
@@ -52,6 +62,16 @@ def gap_sentence(report: ProbeReport) -> str:
     return (
         f"adaptation gap at {report.lengths[-1]} tokens: {report.adaptation_gap:.3f}{several} "
         f"(ceiling {len(report.actions)}; {report.adaptation_gap_clipped:.3f} with negative R2 counted as 0)"
+    )
+
+
+def comparison_sentence(comparison: Comparison) -> str:
+    """The gap between models that were told different action types."""
+    found = comparison.as_dict()
+    several = f" ± {found['gap_std']:.3f} over {len(comparison.gaps)} seeds" if len(comparison.gaps) > 1 else ""
+    return (
+        f"adaptation gap between the models: {found['gap']:.3f}{several} ({found['gap_clipped']:.3f} with negative R2 "
+        "counted as 0)"
     )
 
 

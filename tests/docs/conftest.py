@@ -24,7 +24,12 @@ PAGES = [
 @pytest.fixture(scope="session")
 def generate() -> ModuleType:
     """``docs/generate.py`` as a module."""
-    spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
+    return load(DOCS / "generate.py")
+
+
+def load(script: Path) -> ModuleType:
+    """A script of the documentation as a module."""
+    spec = importlib.util.spec_from_file_location(f"docs_{script.stem}", script)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -18,6 +18,7 @@ from torch import Tensor
 from contextssl_cli.data.pairs import seeded
 from contextssl_cli.evaluation import probes
 from contextssl_cli.evaluation.config import ProbeConfig
+from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.protocol import probe_runs
 from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.training.run import Run
@@ -160,9 +161,35 @@ def test_another_version_encodes_anew(
     few = {"metrics": ["knn"], "views": 1, "context_lengths": (0,)}
     probe_runs([run], CPU, **few)
     encoded.clear()
-    monkeypatch.setattr("contextssl_cli.evaluation.encoded.metadata.version", lambda name: "0.0.test")
+    monkeypatch.setattr("contextssl_cli.evaluation.cache.metadata.version", lambda name: "0.0.test")
     probe_runs([run], CPU, **few)
     assert sum(encoded) == 2 * 1797
+
+
+def test_probes_of_one_split_share_its_embeddings(
+    digits_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[int] = []
+    embeddings = Evaluator.embeddings
+
+    def counting(self: Evaluator, condition: Condition, features: Tensor) -> Tensor:
+        rows.append(len(features))
+        return embeddings(self, condition, features)
+
+    monkeypatch.setattr(Evaluator, "embeddings", counting)
+    run = Run(shutil.copytree(digits_run.folder, tmp_path / "run"))
+    probe_runs([run], CPU, metrics=["r2", "individual", "top1", "knn"], **FEWEST, context_lengths=(0,))
+    encoder_and_no_context = 2
+    assert sum(rows) == encoder_and_no_context * (2 + 1) * 1797  # both views for actions, one for labels
+
+
+def test_damaged_values_are_measured_again(digits_run: Run, tmp_path: Path) -> None:
+    run = Run(shutil.copytree(digits_run.folder, tmp_path / "run"))
+    few = {"metrics": ["knn"], "views": 1, "context_lengths": (0,)}
+    first = probe_runs([run], CPU, **few)
+    for path in (run.folder / "cache").glob("knn-*.json"):
+        path.write_text("{", encoding="utf-8")
+    assert probe_runs([run], CPU, **few).rows == first.rows
 
 
 def test_ridge_is_scikit_learns() -> None:

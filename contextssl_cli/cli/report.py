@@ -1,0 +1,41 @@
+"""``contextssl report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contextssl_cli.cli import options
+
+
+def report(
+    run: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Folders of runs, results of contextssl probe, or folders of those; the newest run by default.",
+            show_default=False,
+        ),
+    ] = None,
+    out: options.Out = None,
+    device: options.Device = "auto",
+    json: options.Json = False,
+    dry_run: options.DryRun = False,
+) -> None:
+    """Write one HTML page of runs or of results that are there; a run that has not been probed is probed."""
+    from contextssl_cli.adaptation.find_run import latest_run
+    from contextssl_cli.report.gather import check_page, gather, sort_out
+    from contextssl_cli.report.page import write_page
+    from contextssl_cli.report.summary import print_page
+    from contextssl_cli.report.terminal import terminal
+    from contextssl_cli.training.device import resolve_device
+
+    paths = run or [latest_run().folder]
+    results, runs = sort_out(paths)
+    page = check_page(out or (paths[0].parent if paths[0].is_file() else paths[0]) / "report.html")
+    if dry_run:
+        terminal.result(f"would write {page} of {', '.join(map(str, paths))}")
+        return
+    found = gather(results, runs, resolve_device(device))
+    print_page(found, write_page(found, page), as_json=json)

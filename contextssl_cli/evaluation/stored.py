@@ -1,0 +1,107 @@
+"""Reading ``results.json`` and ``comparison.json`` back, checked before anything is made of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from contextssl_cli import files
+from contextssl_cli.errors import CorruptFileError
+from contextssl_cli.evaluation.comparison import Comparison
+from contextssl_cli.evaluation.protocol import ProbeReport
+from contextssl_cli.evaluation.results import Row, find
+
+RESULTS = "results.json"
+COMPARISON = "comparison.json"
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class _Row(_Checked):
+    environment: str
+    context_length: int
+    metric: str
+    target: str
+    probe: str
+    mean: float
+    std: float
+    seeds: list[int] = Field(min_length=1)
+
+
+class _Run(_Checked):
+    folder: str
+    fingerprint: str
+    config: dict[str, Any]
+    versions: dict[str, str]
+
+
+class _Protocol(_Checked):
+    probes: dict[str, Any]
+    runs: list[_Run] = Field(min_length=1)
+    store_hash: str
+    versions: dict[str, str]
+
+
+class _Result(_Checked):
+    task: str
+    environments: list[str]
+    actions: list[str]
+    context_lengths: list[int]
+    adaptation_gaps: list[float]
+    adaptation_gaps_clipped: list[float]
+    results: list[_Row]
+    protocol: _Protocol
+
+
+class _Comparison(_Checked):
+    gaps: list[float] = Field(min_length=1)
+    gaps_clipped: list[float] = Field(min_length=1)
+    reports: list[_Result] = Field(min_length=1)
+
+
+def read_result(path: Path) -> ProbeReport | Comparison:
+    """What ``contextssl probe`` wrote.
+
+    Raises:
+        DataMissingError: if there is no such file.
+        CorruptFileError: if it is not JSON, not a result, or a figure that it promises is missing.
+    """
+    values = files.read_json(path)
+    kind = _Comparison if "reports" in values else _Result
+    try:
+        kind.model_validate(values)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        where = ".".join(map(str, detail["loc"]))
+        raise CorruptFileError(
+            f"{path} is not a result of contextssl probe, or is damaged: {where}: {detail['msg']}; probe again"
+        ) from error
+    if kind is _Result:
+        return _report(path, values)
+    reports = [_report(path, one) for one in values["reports"]]
+    return Comparison(reports, values["gaps"], values["gaps_clipped"])
+
+
+def _report(path: Path, values: dict[str, Any]) -> ProbeReport:
+    """A report whose figures can be drawn."""
+    known = Row.__dataclass_fields__
+    rows = [{key: value for key, value in row.items() if key in known} for row in values["results"]]
+    report = ProbeReport.from_dict(values | {"results": rows})
+    for metric, targets in (("r2", report.actions), ("mrr", ["view"])):
+        if all(row.metric != metric for row in report.rows):
+            continue
+        try:
+            for environment in report.environments:
+                for length in report.lengths:
+                    for target in targets:
+                        find(report.rows, environment, length, metric, target)
+        except KeyError as error:
+            raise CorruptFileError(
+                f"{path} is damaged: it lacks the {metric} of {target} under {environment} at {length} tokens; probe "
+                "again"
+            ) from error
+    return report

@@ -1,0 +1,124 @@
+"""What a report is made of: results that are there, and runs, which are probed where they have not been."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from contextssl_cli.errors import DataMissingError, UsageError
+from contextssl_cli.evaluation.comparison import Comparison, comparable, compare_runs
+from contextssl_cli.evaluation.protocol import ProbeReport, probe_runs
+from contextssl_cli.evaluation.stored import COMPARISON, RESULTS, read_result
+from contextssl_cli.paths import make_folder
+from contextssl_cli.report.folder import result_folder, write_comparison, write_probe
+from contextssl_cli.report.terminal import terminal
+from contextssl_cli.training.run import RUN_FILE, Run
+
+Found = ProbeReport | Comparison
+
+
+def sort_out(paths: Sequence[Path]) -> tuple[list[Path], list[Run]]:
+    """Which of what the user names are files of results, and which are runs.
+
+    Raises:
+        DataMissingError: if one is neither.
+        CorruptFileError: if a run is damaged.
+        UsageError: if one is named twice.
+    """
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UsageError("a run or result is named twice")
+    results, runs = [], []
+    for path in paths:
+        if path.is_file():
+            results.append(path)
+        elif (path / RUN_FILE).is_file():
+            runs.append(Run(path))
+        else:
+            results.append(_result_file(path))
+    return results, runs
+
+
+def check_page(path: Path) -> Path:
+    """A place that a page can be written to, looked at before minutes of work.
+
+    Raises:
+        UsageError: if it is not named as a page, or is a folder.
+        DataMissingError: if its folder cannot be written to.
+    """
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"--out {path}: expected the name of a page, such as report.html")
+    if path.is_dir():
+        raise UsageError(f"--out {path} is a folder; name a page in it, such as {path / 'report.html'}")
+    make_folder(path.parent)
+    return path
+
+
+def gather(results: Sequence[Path], runs: Sequence[Run], device: torch.device) -> list[Found]:
+    """The results as they are, and the runs' own.
+
+    Runs that differ in their seeds alone are averaged. Runs of one method that were told different action types are
+    compared. Others stand one after another.
+    """
+    found = [read_result(path) for path in results]
+    if comparable(runs):
+        return [*found, _comparison(runs, device)]
+    groups: dict[tuple[str, str, str], list[Run]] = {}
+    for run in runs:
+        config = json.dumps(run.record.config.model_dump(mode="json", exclude={"seed"}), sort_keys=True)
+        groups.setdefault((run.record.task, run.record.store_hash, config), []).append(run)
+    return [*found, *(_probe(group, device) for group in groups.values())]
+
+
+def reports_of(found: Sequence[Found]) -> list[ProbeReport]:
+    """Every report, those inside comparisons too."""
+    return [report for one in found for report in (one.reports if isinstance(one, Comparison) else [one])]
+
+
+def _result_file(folder: Path) -> Path:
+    for name in (RESULTS, COMPARISON):
+        if (folder / name).is_file():
+            return folder / name
+    raise DataMissingError(
+        f"{folder} is neither a run nor a result: it has no {RUN_FILE}, {RESULTS} or {COMPARISON}; contextssl pretrain "
+        "makes runs, contextssl probe results"
+    )
+
+
+def _probe(runs: Sequence[Run], device: torch.device) -> Found:
+    folder = result_folder(runs, compare=False)
+    kept = _kept(folder / RESULTS, runs)
+    if kept:
+        return kept
+    make_folder(folder)  # before minutes of work that could not be written
+    terminal.note(f"probing {', '.join(str(run.folder) for run in runs)}")
+    report = probe_runs(runs, device)
+    write_probe(report, folder)
+    return report
+
+
+def _comparison(runs: Sequence[Run], device: torch.device) -> Found:
+    folder = result_folder(runs, compare=True)
+    kept = _kept(folder / COMPARISON, runs)
+    if kept:
+        return kept
+    make_folder(folder)
+    terminal.note(f"comparing {', '.join(str(run.folder) for run in runs)}")
+    comparison = compare_runs(runs, device)
+    write_comparison(comparison, folder)
+    return comparison
+
+
+def _kept(path: Path, runs: Sequence[Run]) -> Found | None:
+    """The result that stands at ``path``, if it is of these runs' weights."""
+    if not path.is_file():
+        return None
+    found = read_result(path)
+    of = sorted(run["fingerprint"] for report in reports_of([found]) for run in report.protocol["runs"])
+    if of != sorted(run.fingerprint() for run in runs):
+        terminal.note(f"{path} is of other weights: probing again")
+        return None
+    terminal.note(f"read {path}")
+    return found

@@ -1,0 +1,57 @@
+"""Figures as SVG that stands inside a page: ids of their own, a title for screen readers, the page's own ink."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from xml.etree import ElementTree as ET
+
+import matplotlib as mpl
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+_SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+_INK = "#010203"  # stands for the page's text colour until the figure is written, so that it follows a dark page
+_STYLE = {
+    "svg.fonttype": "none",  # text stays text, for readers and for search
+    "svg.hashsalt": "contextssl",
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK),
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none"),
+}
+
+
+def inline_svg(draw: Callable[[], Figure], prefix: str, title: str) -> Markup:
+    """Draw a figure as an ``svg`` element.
+
+    Args:
+        draw: makes the figure.
+        prefix: goes before every id and every reference to one. matplotlib numbers its ids from 1 in every figure, so
+            two figures in a page would borrow each other's clip paths.
+        title: what a screen reader says.
+    """
+    stream = io.BytesIO()
+    with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
+        draw().savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    root = ET.fromstring(stream.getvalue())  # noqa: S314 - matplotlib wrote it, just now
+    for element in root.iter():
+        for name, value in element.attrib.items():
+            element.set(name, _renamed(name, value, prefix))
+    for definitions in root.findall(f"{{{_SVG}}}defs"):
+        for rules in definitions.findall(f"{{{_SVG}}}style"):  # would hold for the whole page, which has its own
+            definitions.remove(rules)
+    root.attrib |= {"role": "img", "aria-labelledby": f"{prefix}title"}
+    label = ET.Element(f"{{{_SVG}}}title", {"id": f"{prefix}title"})
+    label.text = title
+    root.insert(0, label)
+    ET.register_namespace("", _SVG)
+    ET.register_namespace("xlink", _XLINK)
+    return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704 - the serialiser has escaped it
+
+
+def _renamed(name: str, value: str, prefix: str) -> str:
+    if name == "id":
+        return prefix + value
+    if name in ("href", f"{{{_XLINK}}}href"):
+        return value.replace("#", f"#{prefix}", 1)
+    return re.sub(r"url\(#", f"url(#{prefix}", value).replace(_INK, "currentColor")

@@ -1,0 +1,219 @@
+"""The report as one HTML page: nothing in it is fetched, and nothing in it is a script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from contextssl_cli import files
+from contextssl_cli.evaluation.comparison import Comparison
+from contextssl_cli.evaluation.protocol import ProbeReport
+from contextssl_cli.plugin.task import Task, environment_name
+from contextssl_cli.report import reproduce
+from contextssl_cli.report.figures import draw_context_lengths, draw_ranking
+from contextssl_cli.report.gather import Found, reports_of
+from contextssl_cli.report.inline_svg import inline_svg
+from contextssl_cli.report.summary import comparison_sentence, gap_sentence
+from contextssl_cli.report.tables import TextTable, comparison_table, probe_tables, side_by_side
+from contextssl_cli.report.training_curve import draw_training, read_metrics
+
+_R2_CAPTION = (
+    "How well a probe reads each action type from the embeddings of two views, by context length. Left to right: more "
+    "example pairs. The line is the mean over the runs, the band one sample standard deviation."
+)
+_MRR_CAPTION = (
+    "Mean reciprocal rank of the view after an action among the views of its object, by context length; mean and one "
+    "sample standard deviation."
+)
+_CURVE_CAPTION = "Training: the loss, and the adaptation gap on held-out training samples where it was watched."
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An ``svg`` element and what is said below it."""
+
+    svg: Markup
+    caption: str
+
+
+@dataclass(frozen=True)
+class RunView:
+    """What the page tells of one run.
+
+    Attributes:
+        name: of its folder, made unique within the section; the commands use it.
+        settings: (key, value, whether it differs from what this task has by default).
+    """
+
+    name: str
+    folder: str
+    fingerprint: str
+    seed: str
+    created: str
+    settings: list[tuple[str, str, bool]]
+    versions: dict[str, str]
+    curve: Picture | None
+
+
+@dataclass(frozen=True)
+class Section:
+    """One report: runs of one task that differ in their seeds."""
+
+    anchor: str
+    title: str
+    measured: str
+    gap: str
+    pictures: list[Picture]
+    tables: list[TextTable]
+    runs: list[RunView]
+    commands: list[str]
+    unknown: list[str]
+    store_hash: str
+    probes: dict[str, str]
+    versions: dict[str, str]
+
+
+def write_page(found: Sequence[Found], path: Path) -> Path:
+    """Write the page of results, atomically; return its path."""
+    files.write_text(path, render(found))
+    return path
+
+
+def render(found: Sequence[Found]) -> str:
+    """The page as text."""
+    reports = reports_of(found)
+    sections = [_section(report, f"r{number}") for number, report in enumerate(reports, 1)]
+    page = Environment(
+        loader=PackageLoader("contextssl_cli.report", "."), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    ).get_template("page.html")  # fmt: skip
+    return page.render(
+        title=", ".join(dict.fromkeys(report.task for report in reports)),
+        overview=_overview(reports) if len(reports) > 1 else None,
+        features=comparison_table(reports) if len(reports) > 1 else None,
+        gaps=[comparison_sentence(one) for one in found if isinstance(one, Comparison)],
+        sections=sections,
+        is_number=_is_number,
+    )
+
+
+def _overview(reports: Sequence[ProbeReport]) -> TextTable:
+    rows = []
+    for report in reports:
+        gap = [f"{report.adaptation_gap:.3f}", f"{report.adaptation_gap_clipped:.3f}"] if report.gaps else ["", ""]
+        spread = f" ± {report.gap_std:.3f}" if len(report.gaps) > 1 else ""
+        rows.append([report.task, report.method, environment_name(report.told) if report.told else "",
+                     _seeds(report), gap[0] + spread, gap[1]])  # fmt: skip
+    header = ["task", "method", "told", "seeds", "adaptation gap", "with negative R2 counted as 0"]
+    return TextTable("What is compared", header, rows)
+
+
+def _section(report: ProbeReport, anchor: str) -> Section:
+    task = reproduce.stored_task(report)
+    names = _names(report)
+    runs = [
+        _run_view(about, task, name, f"{anchor}-{number}-")
+        for number, (about, name) in enumerate(zip(report.protocol["runs"], names, strict=True), 1)
+    ]
+    told = f", told {environment_name(report.told)}" if report.told else ""
+    return Section(
+        anchor=anchor,
+        title=f"{report.task}: {report.method}{told}",
+        measured=_measured(report),
+        gap=gap_sentence(report) if report.gaps or not report.lengths else "",
+        pictures=_pictures(report, anchor),
+        tables=[*probe_tables(report), *([side_by_side(report)] if report.lengths else [])],
+        runs=runs,
+        commands=reproduce.commands(report, task, names) if task else [],
+        unknown=reproduce.unknown_settings(report, task) if task else [],
+        store_hash=report.protocol["store_hash"],
+        probes={key: _show(value) for key, value in report.protocol["probes"].items()},
+        versions=report.protocol["versions"],
+    )
+
+
+def _measured(report: ProbeReport) -> str:
+    count = len(report.protocol["runs"])
+    runs = "one run" if count == 1 else f"{count} runs, as mean ± sample standard deviation"
+    contexts = (
+        f", and from its embedding under a context of {', '.join(report.environments)}, at "
+        f"{', '.join(map(str, report.lengths))} tokens"
+        if report.lengths
+        else ""
+    )
+    return (
+        f"What probes read from the encoder's feature{contexts}: {runs} (seed{'' if count == 1 else 's'} "
+        f"{_seeds(report)}). Probes are fitted to the training split and judged on the test split."
+    )
+
+
+def _pictures(report: ProbeReport, anchor: str) -> list[Picture]:
+    measured = {row.metric for row in report.rows if report.lengths}
+    pictures = []
+    if "r2" in measured:
+        title = f"R2 of {' and '.join(report.actions)} against context length, a panel for each context"
+        svg = inline_svg(partial(draw_context_lengths, report), f"{anchor}-r2-", title)
+        pictures.append(Picture(svg, _R2_CAPTION))
+    if "mrr" in measured:
+        svg = inline_svg(partial(draw_ranking, report), f"{anchor}-mrr-", "Mean reciprocal rank by context length")
+        pictures.append(Picture(svg, _MRR_CAPTION))
+    return pictures
+
+
+def _run_view(about: dict[str, Any], task: Task | None, name: str, prefix: str) -> RunView:
+    run = reproduce.run_of(about)
+    lines = read_metrics(run.metrics) if run else []
+    curve = None
+    if lines:
+        svg = inline_svg(
+            partial(draw_training, lines), prefix, f"Training curve of {name}, to step {lines[-1]['step']}"
+        )
+        curve = Picture(svg, _CURVE_CAPTION)
+    return RunView(
+        name=name,
+        folder=about["folder"],
+        fingerprint=about["fingerprint"],
+        seed=_show(about["config"].get("seed", "")),
+        created=run.record.created if run else "",
+        settings=_settings(about["config"], task),
+        versions=about["versions"],
+        curve=curve,
+    )
+
+
+def _settings(values: dict[str, Any], task: Task | None) -> list[tuple[str, str, bool]]:
+    config = reproduce.stored_config(values) if task else None
+    changed = set(reproduce.differing(task, config, presets=("default",))[1]) if task and config else set()
+    return [(key, _show(value), key in changed) for key, value in reproduce.flat(values).items()]
+
+
+def _names(report: ProbeReport) -> list[str]:
+    """The runs' folders without their parents, numbered where two are the same."""
+    names: list[str] = []
+    for run in report.protocol["runs"]:
+        stem = Path(run["folder"]).name or "run"
+        number = sum(name == stem or name.startswith(f"{stem}-again") for name in names)
+        names.append(f"{stem}-again{number}" if number else stem)
+    return names
+
+
+def _seeds(report: ProbeReport) -> str:
+    return ", ".join(_show(run["config"].get("seed", "?")) for run in report.protocol["runs"])
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_show, value)) or "none"
+    if value is None or value == {}:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is_number(text: str) -> bool:
+    return text[:1].isdigit() or (text[:1] in "+-−" and text[1:2].isdigit())

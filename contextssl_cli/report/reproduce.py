@@ -1,0 +1,164 @@
+"""The commands that make a result again: what differs from the defaults, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from contextssl_cli.errors import ContextSSLError
+from contextssl_cli.evaluation.protocol import ProbeReport, probe_config
+from contextssl_cli.methods.config import without_effect
+from contextssl_cli.plugin.task import Task, resolve_task
+from contextssl_cli.store.dataset import Store
+from contextssl_cli.training.config import PRESETS, TrainConfig, changed_settings, parse_setting, resolve_config
+from contextssl_cli.training.pretrain import with_equivariant
+from contextssl_cli.training.run import Run
+
+_FLAGS = {"steps": "--steps", "batch_size": "--batch-size", "lr": "--lr", "seed": "--seed", "method": "--method"}
+_PROBE_FLAGS = {"metrics": "--metrics", "readers": "--probes", "context_lengths": "--lengths", "seed": "--seed"}
+
+
+def stored_task(report: ProbeReport) -> Task | None:
+    """The task of a report with the default options; None if its plugins are not installed."""
+    try:
+        return resolve_task(report.task)
+    except ContextSSLError:
+        return None
+
+
+def stored_config(values: Mapping[str, Any]) -> TrainConfig | None:
+    """The configuration that a result keeps; None if another version wrote it with other keys."""
+    try:
+        return TrainConfig.model_validate(dict(values))
+    except ValidationError:
+        return None
+
+
+def differing(task: Task, config: TrainConfig, presets: Sequence[str] = PRESETS) -> tuple[str, dict[str, Any]]:
+    """The preset that is nearest to a configuration, and the settings that differ from it, by key."""
+    found = {preset: _over(task, config, preset) for preset in presets}
+    nearest = min(presets, key=lambda preset: len(found[preset]))
+    return nearest, found[nearest]
+
+
+def commands(report: ProbeReport, task: Task, folders: Sequence[str]) -> list[str]:
+    """Prepare, pretrain each run, and probe them; none if a run's configuration cannot be read any more.
+
+    Args:
+        report: whose runs they are.
+        task: its own.
+        folders: names for the runs, which are made where the commands are typed.
+    """
+    configs = [stored_config(run["config"]) for run in report.protocol["runs"]]
+    trained = [_pretrain(task, one, folder) for one, folder in zip(configs, folders, strict=True) if one]
+    if len(trained) < len(configs):
+        return []
+    return [_prepare(report, task), *trained, _probe(report, task, folders)]
+
+
+def unknown_settings(report: ProbeReport, task: Task) -> list[str]:
+    """Settings that an earlier version did not have or did not keep with the runs; their values then are not known."""
+    missing: dict[str, None] = {}
+    for run in report.protocol["runs"]:
+        config = stored_config(run["config"])
+        if config:
+            asked = config.model_dump() | {"actions": task.options | config.actions}
+            missing |= dict.fromkeys(
+                key for key, value in flat(asked).items() if value != {} and key not in flat(run["config"])
+            )
+    return list(missing)
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted key; an empty table is a value."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        nested = isinstance(value, Mapping) and value
+        found |= flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
+    return found
+
+
+def run_of(about: Mapping[str, Any]) -> Run | None:
+    """The run that a result was measured on, if it still stands where it was."""
+    try:
+        run = Run(Path(about["folder"]))
+        return run if run.fingerprint() == about["fingerprint"] else None
+    except (ContextSSLError, OSError):
+        return None
+
+
+def _prepare(report: ProbeReport, task: Task) -> str:
+    words = ["contextssl", "prepare", task.dataset.name]
+    provenance = _provenance(report)
+    if provenance.get("source") or task.dataset.needs_source:
+        words += ["--source", str(provenance.get("source") or "DIR")]
+    for name, value in provenance.get("options", {}).items():
+        field = task.dataset.options.model_fields.get(name)
+        if field is None or value in (field.default, None) or (value == [] and not field.default):
+            continue
+        words.append(f"--{name.replace('_', '-')}")
+        if value is not True:
+            words.append(",".join(map(str, value)) if isinstance(value, list) else str(value))
+    return shlex.join(words)
+
+
+def _provenance(report: ProbeReport) -> dict[str, Any]:
+    """How the store was made, if it still stands."""
+    for about in report.protocol["runs"]:
+        run = run_of(about)
+        try:
+            store = Store(Path(run.record.store)) if run else None
+        except (ContextSSLError, OSError):
+            continue
+        if store and store.content_hash == report.protocol["store_hash"]:
+            return store.provenance
+    return {}
+
+
+def _pretrain(task: Task, config: TrainConfig, out: str) -> str:
+    words = ["contextssl", "pretrain", "--plugin", task.name]
+    preset, settings = differing(task, config)
+    if preset != PRESETS[0]:
+        words += ["--preset", preset]
+    if config.method != TrainConfig.model_fields["method"].default:
+        words += ["--method", config.method]
+    for key, value in settings.items():
+        if key == "equivariant":
+            words += [word for name in value for word in ("--equivariant", name)]
+        elif key in _FLAGS:
+            words += [_FLAGS[key], str(value)]
+        else:
+            words += ["--set", f"{key}={_toml(value)}"]
+    return shlex.join([*words, "--out", out])
+
+
+def _over(task: Task, config: TrainConfig, preset: str) -> dict[str, Any]:
+    """The settings that differ from a preset; a run of steps has no epochs to name, and the reverse."""
+    base = resolve_config(task.dataset, preset=preset, flags={"method": config.method}, environ={})
+    base = with_equivariant(base.model_copy(update={"actions": task.options}), task)
+    changed = changed_settings(base, config.model_dump())
+    silent = {"epochs" if config.epochs is None else "steps", *without_effect(config.method)}
+    return {key: after for key, (_, after) in changed.items() if key not in silent}
+
+
+def _probe(report: ProbeReport, task: Task, folders: Sequence[str]) -> str:
+    words = ["contextssl", "probe", *(word for folder in folders for word in ("--run", folder))]
+    default = probe_config(task.dataset).model_dump(mode="json")
+    for key, flag in _PROBE_FLAGS.items():
+        value = report.protocol["probes"].get(key, default[key])
+        if value != default[key]:
+            words += [flag, (",".join(map(str, value)) or "none") if isinstance(value, list) else str(value)]
+    return shlex.join([*words, "--out", "results"])
+
+
+def _toml(value: Any) -> str:
+    """As ``--set`` reads it; text goes without quotation marks where it is not taken for something else."""
+    if value is None:
+        return "none"
+    plain = isinstance(value, str) and parse_setting(f"key={value}")[1] == value
+    return value if plain else json.dumps(value)

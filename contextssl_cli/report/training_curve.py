@@ -1,0 +1,45 @@
+"""The training curve of a run, from its ``metrics.jsonl``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+_GAP = "held_out_gap_ridge"
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines that tell a loss; none if there is no such file. A line that a kill cut off is left out."""
+    if not path.is_file():
+        return []
+    lines = []
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            line = json.loads(text)
+            if line["loss"] and int(line["step"]) > 0:
+                lines.append(line)
+    return lines
+
+
+def draw_training(lines: list[dict[str, Any]]) -> Figure:
+    """Loss by environment or term and, where it was watched, the held-out gap, against the step."""
+    watched = [line for line in lines if line.get(_GAP) is not None]
+    panels = 2 if watched else 1
+    figure = Figure(figsize=(3.6 * panels, 2.4), layout="constrained")
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    for name in lines[-1]["loss"]:
+        told = [line for line in lines if name in line["loss"]]
+        axes[0].plot([line["step"] for line in told], [line["loss"][name] for line in told], label=name, linewidth=1)
+    axes[0].set_ylabel("loss")
+    axes[0].legend(frameon=False, fontsize=8)
+    if watched:
+        axes[1].plot([line["step"] for line in watched], [line[_GAP] for line in watched], marker="o", markersize=3)
+        axes[1].set_ylabel("held-out gap (ridge)")
+    for panel in axes:
+        panel.set_xlabel("step")
+        panel.spines[["top", "right"]].set_visible(False)
+    return figure

@@ -1,0 +1,104 @@
+"""The page of a report: what it prints is what the results say, whatever they are called, and nothing is fetched."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contextssl_cli.evaluation.comparison import Comparison
+from contextssl_cli.evaluation.protocol import ProbeReport
+from contextssl_cli.evaluation.results import Row
+from contextssl_cli.report.page import render
+from contextssl_cli.report.training_curve import read_metrics
+from tests.pages import Page
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+HOSTILE = """</td><script>alert("x")</script>&amp;<'"""
+
+
+def stored(name: str) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return values
+
+
+@pytest.mark.parametrize("name", ["digits", "adult", "cifar10-color"])
+def test_the_tables_hold_the_figures_of_the_file(name: str) -> None:
+    values = stored(name)
+    page = Page(render([ProbeReport.from_dict(values)]))
+    table = page.table("R2 of the relative action, from the embeddings of two views")
+    several = len(values["protocol"]["runs"]) > 1
+    headings = {column.split(" (")[0]: column for column in table.rows[0]}
+    checked = 0
+    for row in values["results"]:
+        if row["metric"] == "r2" and row["probe"].split(" (")[0] != "ridge":
+            expected = f"{row['mean']:.3f}" + (f" ± {row['std']:.3f}" if several else "")
+            heading = headings[f"r2 {row['target']}"]
+            assert table.cell(heading, row["environment"], str(row["context_length"])) == expected
+            checked += 1
+    assert checked > len(values["context_lengths"])
+    assert f"{values['adaptation_gap']:.3f}" in " ".join(page.text)
+
+
+def test_fairness_stands_in_the_page_of_a_table() -> None:
+    values = stored("adult")
+    page = Page(render([ProbeReport.from_dict(values)]))
+    rows = [row for row in values["results"] if row["metric"] == "equalized_odds_difference"]
+    cells = {cell for table in page.tables for line in table.rows for cell in line}
+    assert rows
+    assert {f"{row['mean']:.3f} ± {row['std']:.3f}" for row in rows} <= cells
+
+
+def test_several_reports_have_figures_of_their_own_and_an_overview() -> None:
+    page = Page(render([ProbeReport.from_dict(stored(name)) for name in ("digits", "digits", "adult")]))
+    assert [line[0] for line in page.table("What is compared").rows[1:]] == [
+        "digits-rotation-color",
+        "digits-rotation-color",
+        "adult-gender",
+    ]
+    assert "svg" in page.tags
+    assert "script" not in page.tags
+
+
+def test_a_comparison_tells_its_gap() -> None:
+    report = ProbeReport.from_dict(stored("digits"))
+    page = render([Comparison([report, report], [0.5, 0.75], [0.25, 0.5])])
+    assert "adaptation gap between the models: 0.625 ± 0.177 over 2 seeds (0.375 with negative R2 counted as 0)" in page
+
+
+def test_hostile_names_are_text() -> None:
+    values = copy.deepcopy(stored("digits"))
+    values["task"] = HOSTILE
+    values["environments"][0] = values["actions"][0] = HOSTILE
+    for row in values["results"]:
+        for key in ("environment", "target"):
+            row[key] = HOSTILE if row[key] == "rotation" else row[key]
+    for run in values["protocol"]["runs"]:
+        run["folder"] = f"/runs/{HOSTILE}"
+        run["config"][HOSTILE] = HOSTILE
+    page = Page(render([ProbeReport.from_dict(values)]))
+    assert "script" not in page.tags
+    assert HOSTILE in " ".join(page.text)
+    assert page.table("R2 of the relative action, from the embeddings of two views").rows[-1][0] == "color"
+
+
+def test_mrr_is_drawn() -> None:
+    report = ProbeReport.from_dict(stored("digits"))
+    ranks = [
+        Row(environment, length, "mrr", "view", "cosine", 0.25 + length / 1000, 0.01, [0, 1, 2])
+        for environment in report.environments
+        for length in report.lengths
+    ]
+    report.rows.extend(ranks)
+    page = Page(render([report]))
+    assert "Mean reciprocal rank by context length" in page.text
+
+
+def test_metrics_of_a_killed_run(tmp_path: Path) -> None:
+    lines = ['{"step": 1, "loss": {"a": 2.0}}', "7", '{"step": 2, "loss": {"a": 1.5}}', '{"step": 3, "lo']
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
+    assert [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2]
+    assert read_metrics(tmp_path / "none.jsonl") == []
