@@ -81,7 +81,7 @@ def retrieval_figure(retrieval: Retrieval, path: Path) -> None:
 def save(figure: Figure, path: Path) -> None:
     """Write a figure atomically; the suffix decides the format."""
     metadata = {"Date": None} if path.suffix == ".svg" else None
-    with mpl.rc_context(_STYLE), files.atomic(path) as temporary:  # type: ignore[arg-type]
+    with mpl.rc_context(STYLE), files.atomic(path) as temporary:  # type: ignore[arg-type]
         figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata=metadata)
 
 

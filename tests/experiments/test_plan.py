@@ -13,6 +13,7 @@ from contextssl_cli.experiments.execute import train_missing
 from contextssl_cli.experiments.plan import PlannedRun, Point, check_folder, check_same, settle
 from contextssl_cli.experiments.sweep import grid_points, plan_sweep
 from contextssl_cli.plugin.task import Task
+from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.pretrain import start_run, train
 from contextssl_cli.training.progress import Progress
@@ -55,8 +56,13 @@ def test_a_run_is_missing_then_half_done_then_done(digits_task: Task, digits_sto
 
 
 def test_a_half_trained_run_ends_as_one_that_was_never_stopped(
-    digits_task: Task, digits_store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    digits_task: Task,
+    digits_store: Store,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(terminal, "verbosity", 0)  # whatever a command before said
     whole, stopped = planned(tmp_path / "a" / "seed-0"), planned(tmp_path / "b" / "seed-0")
     half_train(stopped, digits_store, after=5)
     assert (stopped.state(), stopped.step()) == ("half done", 4)
