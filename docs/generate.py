@@ -1,6 +1,6 @@
 """Write the pages that come from the code, from plugins' folders or from results.
 
-These are ``commands.md``, ``configuration.md``, ``api``, ``datasets``, ``actions`` and ``results``.
+These are ``commands.md``, ``configuration.md``, ``api``, ``datasets``, ``actions``, ``recipes`` and ``results``.
 
     python docs/generate.py            # write them
     python docs/generate.py --check    # say which are stale; exit code 1 if any is
@@ -18,6 +18,7 @@ import json
 import pkgutil
 import sys
 import textwrap
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -45,6 +46,7 @@ LAYERS = (
     "evaluation",
     "adaptation",
     "report",
+    "experiments",
     "testing",
     "cli",
 )
@@ -412,17 +414,30 @@ Each works on every data set of its modality, unless the data set brings one of 
 them behind its data set: `<data set>-<action type>`. How several combine: [the order of action
 types](../plugins.md#the-order-of-action-types).
 """,
+    "recipes": f"""{NOTE}
+
+# Recipes
+
+Experiments that `contextssl reproduce NAME` runs; plugins bring them: see [sweeps and reproductions](../reproduce.md).
+""",
+}
+HEADERS = {
+    "datasets": ["name", "modality", "licence", "what"],
+    "actions": ["name", "modality", "what"],
+    "recipes": ["name", "what"],
 }
 
 
 def plugin_pages() -> dict[Path, str]:
-    """Two catalogues, and for each plugin's folder a page that includes its README."""
+    """Three catalogues, and for each plugin's folder a page that includes its README."""
     from contextssl_cli.plugin.registry import registry
 
-    rows = [row for row in registry().rows if (PLUGINS / row.name).is_dir() and (row.datasets or row.actions)]
-    found: dict[str, list[tuple[str, list[list[str]]]]] = {"datasets": [], "actions": []}
+    rows = [
+        row for row in registry().rows if (PLUGINS / row.name).is_dir() and (row.datasets or row.actions or row.recipes)
+    ]
+    found: dict[str, list[tuple[str, list[list[str]]]]] = {catalogue: [] for catalogue in CATALOGUES}
     for row in rows:
-        catalogue = "datasets" if row.datasets else "actions"
+        catalogue = "datasets" if row.datasets else "actions" if row.actions else "recipes"
         found[catalogue].append((row.name.removeprefix("contextssl_"), _catalogue_lines(row)))
     generated = {}
     for catalogue, entries in found.items():
@@ -430,7 +445,7 @@ def plugin_pages() -> dict[Path, str]:
         for name in pages:
             include = f"```{{include}} ../../plugins/contextssl_{name}/README.md\n```\n"
             generated[Path(catalogue) / f"{name}.md"] = f"{NOTE}\n\n{include}"
-        header = ["name", "modality", *(["licence"] if catalogue == "datasets" else []), "what"]
+        header = HEADERS[catalogue]
         table = _table(header, [line for _, lines in entries for line in lines])
         toc = "\n".join(["```{toctree}", ":maxdepth: 1", "", *pages, "```"])
         generated[Path(catalogue) / "index.md"] = f"{CATALOGUES[catalogue]}\n{table}\n{toc}\n"
@@ -440,7 +455,11 @@ def plugin_pages() -> dict[Path, str]:
 def _catalogue_lines(row: PluginRow) -> list[list[str]]:
     if row.datasets:
         return [[f"`{d.name}`", d.modality, _escape(d.licence), _escape(d.summary)] for d in row.datasets]
-    return [[f"`{action.name}`", action.modality, _escape(action.summary)] for action in row.actions]
+    if row.actions:
+        return [[f"`{action.name}`", action.modality, _escape(action.summary)] for action in row.actions]
+    return [
+        [f"`{path.stem}`", _escape(tomllib.loads(path.read_text(encoding="utf-8"))["title"])] for path in row.recipes
+    ]
 
 
 # --- results ------------------------------------------------------------------------------------------------------

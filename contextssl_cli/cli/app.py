@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from contextssl_cli.cli import adapt, context, demo, files, plugins, pretrain, probe, report
+from contextssl_cli.cli import adapt, context, demo, files, plugins, pretrain, probe, report, reproduce, sweep
 from contextssl_cli.cli import prepare as prepare_command
 from contextssl_cli.cli.options import with_verbosity
 from contextssl_cli.errors import ContextSSLError, Interrupted
@@ -27,6 +27,8 @@ app.command("prepare", context_settings=_OWN_OPTIONS)(with_verbosity(prepare_com
 app.command("pretrain")(with_verbosity(pretrain.pretrain))
 app.command("probe")(with_verbosity(probe.probe))
 app.command("report")(with_verbosity(report.report))
+app.command("sweep")(with_verbosity(sweep.sweep))
+app.command("reproduce")(with_verbosity(reproduce.reproduce))
 context_app = typer.Typer(help="Make and inspect context files.", no_args_is_help=True, rich_markup_mode=None)
 context_app.command("create")(with_verbosity(context.create))
 context_app.command("inspect")(with_verbosity(context.inspect))

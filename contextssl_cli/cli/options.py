@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -22,6 +22,26 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.",
 Force = Annotated[bool, typer.Option("--force", help="Replace what stands at the output.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+Metrics = Annotated[
+    str | None,
+    typer.Option(
+        "--metrics",
+        help="Of r2, individual, top1, knn, mrr, context-labels, separated by commas; or all. Default: "
+        "r2,top1,knn,mrr, which are quick.",
+    ),
+]
+Probes = Annotated[
+    str | None,
+    typer.Option(
+        "--probes",
+        help="Probes of actions beside the paper's own: of ridge, linear, mlp, separated by commas; or none. "
+        "Default: ridge.",
+    ),
+]
+Lengths = Annotated[
+    str | None,
+    typer.Option("--lengths", help="Context lengths in tokens, separated by commas. Default: 0,2,14,30,126."),
+]
 
 _Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more; -vv shows tracebacks.")]
 _Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but results and errors.")]
@@ -56,6 +76,22 @@ def numbers(option: str, text: str | None) -> list[int] | None:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
         raise UsageError(f"{option} {text}: expected whole numbers, separated by commas") from error
+
+
+def measures(metrics: str | None, probes: str | None, lengths: str | None) -> dict[str, Any]:
+    """What ``--metrics``, ``--probes`` and ``--lengths`` ask of a probe; only what was given.
+
+    Raises:
+        UsageError: if a word or a number is none.
+    """
+    from contextssl_cli.evaluation.config import METRICS, Reader
+
+    asked = {
+        "metrics": words("--metrics", metrics, (*METRICS, "all")),
+        "readers": words("--probes", probes, (*get_args(Reader), "none")),
+        "context_lengths": numbers("--lengths", lengths),
+    }
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def with_verbosity(command: Callable[..., None]) -> Callable[..., None]:

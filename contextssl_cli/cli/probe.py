@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 
@@ -17,26 +17,9 @@ def probe(
             "--run", help="Folder of the run; several runs of one task give mean and spread. Default: the newest."
         ),
     ] = None,
-    metrics: Annotated[
-        str | None,
-        typer.Option(
-            "--metrics",
-            help="Of r2, individual, top1, knn, mrr, context-labels, separated by commas; or all. Default: "
-            "r2,top1,knn,mrr, which are quick.",
-        ),
-    ] = None,
-    probes: Annotated[
-        str | None,
-        typer.Option(
-            "--probes",
-            help="Probes of actions beside the paper's own: of ridge, linear, mlp, separated by commas; or none. "
-            "Default: ridge.",
-        ),
-    ] = None,
-    lengths: Annotated[
-        str | None,
-        typer.Option("--lengths", help="Context lengths in tokens, separated by commas. Default: 0,2,14,30,126."),
-    ] = None,
+    metrics: options.Metrics = None,
+    probes: options.Probes = None,
+    lengths: options.Lengths = None,
     compare: Annotated[
         bool,
         typer.Option(
@@ -52,7 +35,6 @@ def probe(
     """Measure what the embedding knows under each context, by the paper's protocols."""
     from contextssl_cli.adaptation.find_run import latest_run
     from contextssl_cli.evaluation.comparison import compare_runs
-    from contextssl_cli.evaluation.config import METRICS, Reader
     from contextssl_cli.evaluation.protocol import probe_runs
     from contextssl_cli.paths import make_folder
     from contextssl_cli.report.folder import result_folder, write_comparison, write_probe
@@ -61,11 +43,7 @@ def probe(
     from contextssl_cli.training.device import resolve_device
     from contextssl_cli.training.run import Run
 
-    chosen = {
-        "metrics": options.words("--metrics", metrics, (*METRICS, "all")),
-        "readers": options.words("--probes", probes, (*get_args(Reader), "none")),
-        "context_lengths": options.numbers("--lengths", lengths),
-    }
+    chosen = options.measures(metrics, probes, lengths)
     runs = [Run(folder) for folder in run] if run else [latest_run()]
     folder = out or result_folder(runs, compare=compare)
     if dry_run:

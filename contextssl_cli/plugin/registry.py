@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import pluggy
@@ -24,6 +25,16 @@ _DECLARED: dict[type[Any], tuple[str, ...]] = {
 }
 
 
+RECIPE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\.toml\Z")
+"""Files of recipes."""
+
+_HOOKS: dict[str, type[Any]] = {
+    "contextssl_datasets": Dataset,
+    "contextssl_action_types": ActionType,
+    "contextssl_recipes": Path,
+}
+
+
 @dataclass
 class PluginRow:
     """One entry point: what it brings, or why it brings nothing."""
@@ -32,11 +43,12 @@ class PluginRow:
     owner: str
     datasets: list[Dataset] = field(default_factory=list)
     actions: list[ActionType] = field(default_factory=list)
+    recipes: list[Path] = field(default_factory=list)
     error: str = ""
 
 
 class Registry:
-    """All data sets and action types of the installed plugins, and a row for every plugin that failed.
+    """All data sets, action types and recipes of the installed plugins, and a row for every plugin that failed.
 
     Args:
         entry_points: of the group ``contextssl``.
@@ -46,6 +58,7 @@ class Registry:
         self.rows: list[PluginRow] = []
         self.datasets: dict[str, Dataset] = {}
         self.actions: dict[str, ActionType] = {}
+        self.recipes: dict[str, Path] = {}
         self._owners: dict[tuple[str, str], str] = {}
         self._manager = pluggy.PluginManager(spec.GROUP)
         self._manager.add_hookspecs(spec)
@@ -128,25 +141,25 @@ class Registry:
     def _collect(self, module: Any, row: PluginRow) -> None:
         others = [plugin for plugin in self._manager.get_plugins() if plugin is not module]
         found: dict[str, list[Any]] = {}
-        for hook, kind in (("contextssl_datasets", Dataset), ("contextssl_action_types", ActionType)):
+        for hook, kind in _HOOKS.items():
             results = self._manager.subset_hook_caller(hook, remove_plugins=others)()
             found[hook] = [_checked(item, kind, hook) for result in results for item in result]
         if not any(found.values()):
-            raise PluginError("it brings neither a data set nor an action type")
+            raise PluginError("it brings neither a data set nor an action type nor a recipe")
         row.datasets = self._claim("data set", found["contextssl_datasets"], self.datasets, row)
         row.actions = self._claim("action type", found["contextssl_action_types"], self.actions, row)
+        row.recipes = self._claim("recipe", found["contextssl_recipes"], self.recipes, row)
 
     def _claim(self, kind: str, items: Sequence[Any], table: dict[str, Any], row: PluginRow) -> list[Any]:
         kept = []
         for item in items:
+            name = item.stem if isinstance(item, Path) else item.name
             here = f"{row.owner} ({row.name})"
-            owner = self._owners.setdefault((kind, item.name), here)
-            if item.name in table:
-                row.error = (
-                    f"duplicate: {owner} and {here} both bring the {kind} {item.name!r}; that of {owner} is used"
-                )
+            owner = self._owners.setdefault((kind, name), here)
+            if name in table:
+                row.error = f"duplicate: {owner} and {here} both bring the {kind} {name!r}; that of {owner} is used"
             else:
-                table[item.name] = item
+                table[name] = item
                 kept.append(item)
         return kept
 
@@ -169,6 +182,10 @@ def registry() -> Registry:
 def _checked(item: Any, kind: type[Any], hook: str) -> Any:
     if not isinstance(item, kind):
         raise PluginError(f"{hook} returned {item!r}, expected instances of {kind.__name__}")
+    if isinstance(item, Path):
+        if not RECIPE_NAME.match(item.name) or not item.is_file():
+            raise PluginError(f"{hook} returned {item}, expected a file that is there, named a-z, 0-9, _ and -, .toml")
+        return item
     if not NAME.match(getattr(item, "name", "")):
         raise PluginError(f"{hook} returned {item!r}, whose name is not made of a-z, 0-9 and _")
     missing = [name for name in _DECLARED[kind] if not isinstance(getattr(item, name, None), str)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -26,4 +27,10 @@ def contextssl_datasets() -> Sequence[Dataset]:
 @hookspec
 def contextssl_action_types() -> Sequence[ActionType]:
     """The action types that this plugin brings for every data set of their modality."""
+    raise NotImplementedError  # a specification: pluggy never calls it
+
+
+@hookspec
+def contextssl_recipes() -> Sequence[Path]:
+    """The experiments that this plugin brings for ``contextssl reproduce``: a TOML file each, named like it."""
     raise NotImplementedError  # a specification: pluggy never calls it

@@ -17,7 +17,8 @@ from contextssl_cli.evaluation.results import Row, find
 from contextssl_cli.evaluation.retrieval import Retrieval
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # told apart by the colour-blind (Okabe and Ito)
-_STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "contextssl"}
+STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "contextssl"}
+"""Of every figure."""
 
 
 def context_length_figure(report: ProbeReport, path: Path) -> None:
@@ -32,7 +33,7 @@ def ranking_figure(report: ProbeReport, path: Path) -> None:
 
 def draw_context_lengths(report: ProbeReport) -> Figure:
     """R2 of every action type against context length, one panel per environment (the paper's figure 3)."""
-    with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
         count = len(report.environments)
         figure = Figure(figsize=(3.6 * count, 3.0), layout="constrained")
         panels = figure.subplots(1, count, sharey=True, squeeze=False)[0]
@@ -45,7 +46,7 @@ def draw_context_lengths(report: ProbeReport) -> Figure:
 
 def draw_ranking(report: ProbeReport) -> Figure:
     """Mean reciprocal rank of the view after an action against context length, a line for each environment."""
-    with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
         figure = Figure(figsize=(3.6, 3.0), layout="constrained")
         panel = figure.subplots()
         for environment, colour in zip(report.environments, _COLOURS * len(report.environments), strict=False):
@@ -61,7 +62,7 @@ def retrieval_figure(retrieval: Retrieval, path: Path) -> None:
     """Source, action, and the nearest neighbours under each context (the paper's figure 1)."""
     sources, neighbours = len(retrieval.sources), retrieval.neighbours.shape[2]
     blocks = len(retrieval.contexts)
-    with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
         figure = Figure(figsize=(0.75 * (2 + blocks * (neighbours + 0.4)), 0.85 * sources + 0.5), layout="constrained")
         widths = [1.0, 1.0, *([0.35, *([1.0] * neighbours)] * blocks)]
         grid = figure.add_gridspec(sources, len(widths), width_ratios=widths)
@@ -80,7 +81,7 @@ def retrieval_figure(retrieval: Retrieval, path: Path) -> None:
 def save(figure: Figure, path: Path) -> None:
     """Write a figure atomically; the suffix decides the format."""
     metadata = {"Date": None} if path.suffix == ".svg" else None
-    with mpl.rc_context(_STYLE), files.atomic(path) as temporary:  # type: ignore[arg-type]
+    with mpl.rc_context(STYLE), files.atomic(path) as temporary:  # type: ignore[arg-type]
         figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata=metadata)
 
 

@@ -9,7 +9,7 @@ from contextssl_cli.report.terminal import terminal
 
 
 def print_plugins(registry: Registry, *, as_json: bool) -> None:
-    """One row per data set and action type, and one per plugin that failed, with the reason."""
+    """One row per data set, action type and recipe, and one per plugin that failed, with the reason."""
     rows = [line for row in registry.rows for line in _lines(row)]
     header = ["kind", "name", "modality", "plugin", "owner", "what"]
     if as_json:
@@ -34,6 +34,9 @@ def _lines(row: PluginRow) -> list[list[str]]:
     own = [(action, f"{action.summary} (only for {d.name})") for d in row.datasets for action in d.actions]
     shared = [(action, action.summary) for action in row.actions]
     lines += [["action type", a.name, a.modality, row.name, row.owner, what] for a, what in own + shared]
+    lines += [
+        ["recipe", path.stem, "", row.name, row.owner, f"contextssl reproduce {path.stem}"] for path in row.recipes
+    ]
     if row.error:
         lines.append(["failed", "", "", row.name, row.owner, row.error])
     return lines

@@ -12,7 +12,8 @@ _HEAVY = ("torch", "sklearn", "polars", "matplotlib", "torchvision")
 _LOADER = """
 import importlib, sys
 module = importlib.import_module({module!r})
-items = [item for hook in ("contextssl_datasets", "contextssl_action_types") for item in getattr(module, hook, list)()]
+hooks = ("contextssl_datasets", "contextssl_action_types", "contextssl_recipes")
+items = [item for hook in hooks for item in getattr(module, hook, list)()]
 heavy = [name for name in {heavy!r} if name in sys.modules]
 print(len(items), *heavy)
 """
@@ -33,5 +34,6 @@ def check_plugin(module: str) -> None:
         reason = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
         raise PluginError(f"{module} does not load: {reason}; python -c 'import {module}' shows where")
     count, *heavy = done.stdout.splitlines()[-1].split()
-    require(count != "0", f"{module} brings neither a data set nor an action type: implement a hook with @hookimpl")
+    kinds = "neither a data set nor an action type nor a recipe"
+    require(count != "0", f"{module} brings {kinds}: implement a hook with @hookimpl")
     require(not heavy, f"{module} imports {', '.join(heavy)} when it is loaded: import it inside the methods")

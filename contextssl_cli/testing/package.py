@@ -10,6 +10,7 @@ from pathlib import Path
 from contextssl_cli.data.prepare import prepare
 from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.errors import PluginError, UsageError, suggestion
+from contextssl_cli.experiments.recipe import read_recipe
 from contextssl_cli.plugin.kinds import ActionType, Dataset
 from contextssl_cli.plugin.registry import PluginRow, registry
 from contextssl_cli.plugin.spec import GROUP
@@ -47,6 +48,9 @@ def check_package(name: str, source: Path | None = None) -> list[Finding]:
         _check_dataset(dataset, source, checks)
     for action in row.actions:
         _check_action(action, row, source, checks)
+    for path in row.recipes:
+        with checks.rule(f"recipe {path.stem}", "valid"):
+            read_recipe(path)
     return checks.findings
 
 

@@ -37,7 +37,7 @@ def start_run(task: Task, store: Store, config: TrainConfig, out: Path | None = 
     """
     config = with_equivariant(_with_options(config, task), task)
     space = ActionSpace.of(task, store.schema)
-    _check_fit(config, space, store)
+    check_fit(config, space, store)
     record = RunRecord(
         task=task.name,
         config=config,
@@ -79,8 +79,12 @@ def with_equivariant(config: TrainConfig, task: Task) -> TrainConfig:
     return config.model_copy(update={"equivariant": tuple(known)})
 
 
-def _check_fit(config: TrainConfig, space: ActionSpace, store: Store) -> None:
-    """Refuse what the trainer would refuse, while no folder has been made and no older run replaced."""
+def check_fit(config: TrainConfig, space: ActionSpace, store: Store) -> None:
+    """Refuse what the trainer would refuse, while no folder has been made and no older run replaced.
+
+    Raises:
+        UsageError: if the configuration does not fit the data.
+    """
     with torch.device("meta"):
         method_of(config).build(config.model, store.schema, space)
     held_out_count(len(np.unique(store.train.objects())), config)

@@ -192,6 +192,14 @@ class Run:
                     kept.append(line + "\n")
         files.write_text(self.metrics, "".join(kept))
 
+    def training_seconds(self) -> float | None:
+        """Wall-clock seconds that the logged steps took, over all processes; None where no line tells."""
+        if not self.metrics.is_file():
+            return None
+        lines = self.metrics.read_text(encoding="utf-8").splitlines()
+        told: float | None = json.loads(lines[-1]).get("seconds") if lines else None
+        return told
+
     def log(self, values: dict[str, Any]) -> None:
         """Append one line to the metrics."""
         with self.metrics.open("a", encoding="utf-8") as stream:

@@ -64,6 +64,8 @@ class Trainer:
         self.optimizer = _optimizer(self.model, self.config)
         self.monitor = self._monitor() if isinstance(self.model, ContextSSL) else None
         self.step = 0
+        self.seconds = 0.0
+        """Spent on the steps before this process began, when a run is resumed."""
         self.gap: float | None = None
         """The last measured adaptation gap on the held-out samples; None for a method without a context."""
 
@@ -75,6 +77,7 @@ class Trainer:
             checkpoints.load_optimizer(found, self.optimizer)
             self.step = checkpoints.checkpoint_step(found)
         self.run.truncate_metrics(self.step)
+        self.seconds = self.run.training_seconds() or 0.0
 
     def fit(self, report: Callable[[Progress], None]) -> None:
         """Train to the last step, telling ``report`` after every one.
@@ -168,7 +171,9 @@ class Trainer:
             line["held_out_gap_ridge"] = self.gap
         rate = (self.step - first) / elapsed
         if line:
-            self.run.log({"step": self.step, **line, "pairs_per_second": round(rate * self.config.batch_size, 1)})
+            clock = {"pairs_per_second": round(rate * self.config.batch_size, 1),
+                     "seconds": round(self.seconds + elapsed, 2)}  # fmt: skip
+            self.run.log({"step": self.step, **line, **clock})
         if saving:
             self._save()
         report(Progress(self.step, self.steps, losses, rate * self.config.batch_size,

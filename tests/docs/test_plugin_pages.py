@@ -11,6 +11,7 @@ from contextssl_cli.plugin import Dataset
 from contextssl_cli.plugin.registry import registry
 from tests.docs.conftest import DOCS, PLUGINS, ROOT, blocks
 
+CATALOGUES = ("datasets", "actions", "recipes")
 WAY = ("prepare", "pretrain", "probe", "context", "adapt")
 DATASETS = [(row.name, dataset) for row in registry().rows if row.owner == "contextssl" for dataset in row.datasets]
 
@@ -18,7 +19,7 @@ DATASETS = [(row.name, dataset) for row in registry().rows if row.owner == "cont
 def test_every_plugin_folder_has_a_page() -> None:
     folders = {path.name for path in (ROOT / "plugins").glob("contextssl_*")}
     assert {page.parent.name for page in PLUGINS} == folders
-    pages = {path.stem for folder in ("datasets", "actions") for path in (DOCS / folder).glob("*.md")} - {"index"}
+    pages = {path.stem for folder in CATALOGUES for path in (DOCS / folder).glob("*.md")} - {"index"}
     assert {f"contextssl_{page}" for page in pages} == folders
 
 
@@ -38,5 +39,5 @@ def test_the_page_of_a_data_set_is_complete(folder: str, dataset: Dataset) -> No
 def test_a_page_shows_the_readme_of_its_folder() -> None:
     for page in PLUGINS:
         name = page.parent.name.removeprefix("contextssl_")
-        (stub,) = [path for folder in ("datasets", "actions") for path in Path(DOCS, folder).glob(f"{name}.md")]
+        (stub,) = [path for folder in CATALOGUES for path in Path(DOCS, folder).glob(f"{name}.md")]
         assert f"../../plugins/{page.parent.name}/README.md" in stub.read_text(encoding="utf-8")

@@ -28,7 +28,7 @@ PRETRAIN = ["pretrain", "--plugin", "digits-rotation-color", *FLAGS]
 def lines(run: Run) -> list[dict[str, Any]]:
     """The metrics, less what depends on the clock."""
     found = [json.loads(line) for line in run.metrics.read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "pairs_per_second"} for line in found]
+    return [{key: value for key, value in line.items() if key not in tiny.CLOCK} for line in found]
 
 
 def files(run: Run) -> tuple[str, bytes]:

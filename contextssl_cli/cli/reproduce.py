@@ -1,0 +1,49 @@
+"""``contextssl reproduce``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from contextssl_cli.cli import options
+
+
+def reproduce(
+    name: Annotated[str, typer.Argument(help="Name of the experiment; contextssl plugins lists the recipes.")],
+    scale: Annotated[
+        Literal["demo", "full"], typer.Option("--scale", help="What 2 cores do in hours, or the paper's own size.")
+    ] = "demo",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="The folder of runs, results and page; by default contextssl-NAME-SCALE.", show_default=False
+        ),
+    ] = None,
+    runs: Annotated[
+        Path | None,
+        typer.Option("--runs", help="The folder of the runs, which experiments may share; by default --out."),
+    ] = None,
+    source: Annotated[
+        list[str] | None, typer.Option("--source", help="Where a data set's source files are, as adult=DIR.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="A part of the experiment, to be repeated; by default all.")
+    ] = None,
+    device: options.Device = "auto",
+    json: options.Json = False,
+    dry_run: options.DryRun = False,
+) -> None:
+    """Run an experiment of the paper, or what is missing of it, and put our figures beside the published ones."""
+    from contextssl_cli.experiments.outlook import outlook
+    from contextssl_cli.experiments.printing import print_plan, print_results
+    from contextssl_cli.experiments.reproduce import parse_sources, plan_experiment, run_experiment
+
+    folder = out or Path(f"contextssl-{name}-{scale}")
+    experiment = plan_experiment(name, scale, folder, runs=runs, sources=parse_sources(source or []), only=only or [])
+    if dry_run:
+        print_plan(outlook(experiment), as_json=json)
+        return
+    results, paths = run_experiment(experiment, device)
+    print_results(results, paths, as_json=json)

@@ -1,0 +1,54 @@
+"""``contextssl sweep``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from contextssl_cli.cli import options
+
+
+def sweep(
+    plugin: Annotated[str, typer.Option("--plugin", help="<dataset>-<action>[-<action>], as for pretrain.")],
+    vary: Annotated[
+        list[str], typer.Option("--vary", help="A setting and its values, as context-mask=0,0.5,0.9; several: a grid.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The folder of runs, table and plot.")] = Path("contextssl-sweep"),
+    seeds: Annotated[str, typer.Option("--seeds", help="One run for each at every point, as 0,1,2.")] = "0",
+    store: Annotated[
+        Path | None, typer.Option("--store", help="A prepared store; by default the data set's own.")
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", help="default, or paper for the paper's own recipe.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Optimiser steps of each run.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of all runs as key=value; docs/configuration lists them."),
+    ] = None,
+    metrics: options.Metrics = None,
+    probes: options.Probes = None,
+    lengths: options.Lengths = None,
+    device: options.Device = "auto",
+    json: options.Json = False,
+    dry_run: options.DryRun = False,
+) -> None:
+    """Train a run for each value of a setting, or each point of a grid, and compare them; goes on where it stopped."""
+    from contextssl_cli.experiments.grid import parse_vary
+    from contextssl_cli.experiments.printing import print_sweep, print_sweep_plan
+    from contextssl_cli.experiments.sweep import plan_sweep, run_sweep
+    from contextssl_cli.training.config import parse_setting
+
+    asked = options.measures(metrics, probes, lengths)
+    flags: dict[str, Any] = {"steps": steps} if steps else {}
+    flags |= dict(parse_setting(text) for text in settings or [])
+    planned = plan_sweep(
+        out, plugin, parse_vary(vary), seeds=options.numbers("--seeds", seeds) or [], preset=preset, settings=flags
+    )
+    if dry_run:
+        print_sweep_plan(planned, as_json=json)
+        return
+    found, paths = run_sweep(planned, store, device, **asked)
+    print_sweep(found, paths, as_json=json)

@@ -1,0 +1,1 @@
+"""Experiments: many runs behind one table, trained where they are missing."""

@@ -1,0 +1,154 @@
+"""Train what an experiment lacks, and probe it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+
+from contextssl_cli.data.action_space import ActionSpace
+from contextssl_cli.errors import Interrupted, UsageError
+from contextssl_cli.evaluation.comparison import compare_runs
+from contextssl_cli.evaluation.protocol import ProbeReport, probe_config, probe_runs
+from contextssl_cli.experiments.plan import PlannedRun, Point, runs_of
+from contextssl_cli.methods.config import CONTEXTUAL, EQUIVARIANT
+from contextssl_cli.report.progress import training_progress
+from contextssl_cli.report.terminal import terminal
+from contextssl_cli.store.dataset import Store
+from contextssl_cli.training.pretrain import check_fit, resume_run, start_run, train
+from contextssl_cli.training.run import Run
+
+
+@dataclass(frozen=True)
+class Probed:
+    """A point with what was found.
+
+    Attributes:
+        label, family: of the point.
+        values: the settings that set the point apart.
+        report: mean and spread over its seeds.
+        gaps: the adaptation gap of each seed: its own with a context, else between the models of its family.
+        clipped_gaps: the same with negative R2 counted as 0.
+        seconds: of training, by seed; None where the run does not tell.
+    """
+
+    label: str
+    family: str
+    values: dict[str, Any]
+    report: ProbeReport
+    gaps: list[float]
+    clipped_gaps: list[float]
+    seconds: list[float | None]
+
+    def as_dict(self) -> dict[str, Any]:
+        """One JSON object."""
+        return {**vars(self), "report": self.report.as_dict()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """A point of a result file."""
+        return cls(**{**values, "report": ProbeReport.from_dict(values["report"])})
+
+
+def train_missing(points: Sequence[Point], store: Store, device: str) -> None:
+    """Train every run that is not done; one that is half done goes on from its checkpoint.
+
+    Raises:
+        UsageError: before anything is trained, if another run stands in a folder, or a configuration does not fit the
+            data.
+        Interrupted: after SIGINT or SIGTERM, once the state is saved.
+    """
+    runs = list(runs_of(points))
+    for run in runs:
+        run.check(store)
+        if not run.exists:
+            check_fit(run.config, ActionSpace.of(run.task, store.schema), store)
+    for number, run in enumerate(runs, 1):
+        complete(run, store, device, f"run {number}/{len(runs)}")
+
+
+def complete(planned: PlannedRun, store: Store, device: str, title: str) -> Run:
+    """The planned run, trained to its end."""
+    state = planned.state(store)
+    name = f"{title}: {planned.folder}"
+    if state == "done":
+        terminal.note(f"{name}: done before")
+        return Run(planned.folder)
+    terminal.note(f"{name}: {f'goes on at step {planned.step()}' if state == 'half done' else 'begins'}")
+    if state == "half done":
+        run, task, data = resume_run(planned.folder, None, lambda _: {})
+    else:
+        task, data = planned.task, store
+        run = start_run(task, data, planned.config, planned.folder)
+    try:
+        with training_progress(f"{title}: {planned.folder.parent.name} {planned.folder.name}") as report:
+            train(run, task, data, report, device, resume=state == "half done")
+    except Interrupted as error:
+        raise Interrupted(f"interrupted; saved in {planned.folder}. The same command goes on from there") from error
+    return run
+
+
+def probe_points(points: Sequence[Point], device: torch.device, **flags: Any) -> list[Probed]:
+    """Probe trained points, each over its seeds; what a run's cache holds is not measured again.
+
+    Args:
+        points: trained.
+        device: for encoder and probes.
+        flags: values of ``ProbeConfig``.
+    """
+    found: dict[str, Probed] = {}
+    for family in dict.fromkeys(point.family for point in points):
+        members = [point for point in points if point.family == family]
+        terminal.note(f"probing {', '.join(point.label for point in members)}")
+        for probed in _probe_family(members, device, flags):
+            found[probed.label] = probed
+    return [found[point.label] for point in points]
+
+
+def _probe_family(points: Sequence[Point], device: torch.device, flags: dict[str, Any]) -> list[Probed]:
+    runs = [[Run(planned.folder) for planned in point.runs] for point in points]
+    if len(points) > 1 and points[0].config.method in EQUIVARIANT and _asks_r2(flags):
+        comparison = compare_runs([run for group in runs for run in group], device, **flags)
+        between = comparison.gaps, comparison.clipped_gaps
+        return [_probed(p, r, g, *between) for p, r, g in zip(points, comparison.reports, runs, strict=True)]
+    reports = [probe_runs(group, device, **flags) for group in runs]
+    return [_probed(p, r, g, r.gaps, r.clipped_gaps) for p, r, g in zip(points, reports, runs, strict=True)]
+
+
+def _asks_r2(flags: dict[str, Any]) -> bool:
+    return "r2" in flags.get("metrics", ("r2",))
+
+
+def _probed(point: Point, report: ProbeReport, runs: Sequence[Run], gaps: list[float], clipped: list[float]) -> Probed:
+    return Probed(
+        label=point.label,
+        family=point.family,
+        values=dict(point.values),
+        report=report,
+        gaps=gaps,
+        clipped_gaps=clipped,
+        seconds=[run.training_seconds() for run in runs],
+    )
+
+
+def check_probes(points: Sequence[Point], flags: Mapping[str, Any]) -> None:
+    """Refuse what ``probe_runs`` would refuse, before hours of training.
+
+    Raises:
+        UsageError: if a value does not fit, objects have no views to rank, or no context length fits a model.
+    """
+    named = flags.get("metrics") or ()
+    settings = {key: value for key, value in flags.items() if key != "metrics" or "all" not in named}
+    for point in points:
+        task = point.runs[0].task
+        config = probe_config(task.dataset, **settings)
+        if "mrr" in named and not all(action.recorded for action in task.actions):
+            raise UsageError(
+                f"mrr ranks the recorded views of an object, and {task.name} has none: leave it out of --metrics"
+            )
+        longest = point.config.model.max_context
+        if point.config.method in CONTEXTUAL and not config.lengths(longest):
+            lengths = ",".join(map(str, config.context_lengths))
+            raise UsageError(f"--lengths {lengths}: {point.label} reads {longest} tokens at most")

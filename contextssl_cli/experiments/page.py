@@ -1,0 +1,80 @@
+"""The page of an experiment, from its result file alone."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from contextssl_cli.evaluation.config import ProbeConfig
+from contextssl_cli.experiments.execute import Probed
+from contextssl_cli.experiments.tables import ResultTable
+from contextssl_cli.report.tables import TextTable
+
+PAGE = "page.md"
+
+
+def page_text(results: Mapping[str, Any]) -> str:
+    """Markdown: our figures beside the published ones, and all that they depend on.
+
+    Args:
+        results: the contents of ``results.json``.
+    """
+    command = f"contextssl reproduce {results['name']} --scale {results['scale']}"
+    parts = [
+        f"# {results['title']}",
+        results["summary"],
+        f"```console\n$ {command}\n```",
+        "Mean ± sample standard deviation over seeds, where there are several. R2 may be negative; it is never "
+        "clamped, and the gap stands a second time with every negative R2 counted as 0. The gap of a method without a "
+        "context is that between its models that were told different action types.",
+    ]
+    parts += [results["published_note"]] if results["published_note"] else []
+    for part in results["parts"]:
+        parts += _part(part)
+    if results["not_run"]:
+        parts.append(f"Not run yet: {', '.join(results['not_run'])}.")
+    known = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    parts.append(f"All figures, the probes' settings and every run's configuration: `results.json`. Versions: {known}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _part(part: Mapping[str, Any]) -> list[str]:
+    study, store = part["study"], part["store"]
+    points = [Probed.from_dict(point) for point in part["points"]]
+    lines = [
+        f"## {study['name']}",
+        f"Data: `{study['plugin']}`, {store['train']:,} training and {store['test']:,} test samples (content "
+        f"{store['hash'][:12]}). Budget: {study['budget_minutes']:g} minutes a run ({study['budget_from']}). Probes "
+        f"are fitted to the training split and judged on the test split: {_probes(points[0])}.",
+        f"What differs from the paper: {study['differs']}",
+    ]
+    for table in map(ResultTable.from_dict, part["tables"]):
+        lines.append(f"### {table.title}\n\n{table.text().markdown()}")
+        lines.append(f"By: {'; '.join(table.probes)}.")
+        lines += [f"Published: {source}" for source in table.sources]
+    lines += [f"![{name.rpartition('.')[0]}]({name})" for name in part["figures"] if name.endswith(".png")]
+    lines.append(f"### Runs\n\n{_runs(points).markdown()}")
+    return lines
+
+
+def _probes(point: Probed) -> str:
+    config = ProbeConfig.model_validate(point.report.protocol["probes"])
+    lengths = ", ".join(map(str, config.context_lengths))
+    return (
+        f"actions {config.action_epochs} epochs, labels {config.label_epochs} epochs, pairs of views of each sample "
+        f"{config.views}, context lengths {lengths} tokens, probe seed {config.seed}"
+    )
+
+
+def _runs(points: list[Probed]) -> TextTable:
+    rows = []
+    for point in points:
+        configs = [run["config"] for run in point.report.protocol["runs"]]
+        seconds = [value for value in point.seconds if value is not None]
+        length = f"{configs[0]['steps']} steps" if configs[0]["steps"] else f"{configs[0]['epochs']} epochs"
+        spent = f"{statistics.fmean(seconds) / 60:.1f}" if seconds else "not known"
+        rows.append(
+            [point.label, ", ".join(str(c["seed"]) for c in configs), length, str(configs[0]["batch_size"]), spent]
+        )
+    return TextTable("Runs", ["run", "seeds", "trained for", "pairs a step", "minutes of training, mean"], rows)

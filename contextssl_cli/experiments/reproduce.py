@@ -1,0 +1,310 @@
+"""``contextssl reproduce``: an experiment of a recipe, from its data to a page of results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from contextssl_cli import files, paths
+from contextssl_cli.adaptation.contexts import context_from_run
+from contextssl_cli.data.pairs import PairSource
+from contextssl_cli.data.prepare import prepare
+from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, suggestion
+from contextssl_cli.evaluation.retrieval import retrieve
+from contextssl_cli.experiments.execute import Probed, check_probes, probe_points, train_missing
+from contextssl_cli.experiments.grid import describe, folder_name, show
+from contextssl_cli.experiments.page import PAGE, page_text
+from contextssl_cli.experiments.plan import Point, check_folder, runs_of
+from contextssl_cli.experiments.recipe import Published, Recipe, RunRecipe, Scale, Study, find_recipe
+from contextssl_cli.experiments.sweep import draw_sweep, grid_points
+from contextssl_cli.experiments.tables import TABLES, ResultTable
+from contextssl_cli.paths import make_folder
+from contextssl_cli.plugin.registry import registry
+from contextssl_cli.report.figures import context_length_figure, ranking_figure, retrieval_figure
+from contextssl_cli.report.progress import parts_progress
+from contextssl_cli.report.terminal import terminal
+from contextssl_cli.store.dataset import Store
+from contextssl_cli.training.device import resolve_device
+from contextssl_cli.training.run import Run, versions
+
+RESULTS = "results.json"
+PLAN = "plan.json"
+"""Written first; it marks the folder as an experiment's."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A study, planned.
+
+    Attributes:
+        study: of the recipe.
+        folder: of its runs.
+        points: its rows.
+        store: where its data stand, or will.
+        source: that they are prepared from; None for the data set's own.
+    """
+
+    study: Study
+    folder: Path
+    points: list[Point]
+    store: Path
+    source: Path | None
+
+    @property
+    def prepared(self) -> bool:
+        """Whether the data are there."""
+        return self.store.is_file()
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A recipe at one scale, planned.
+
+    Attributes:
+        name: of the recipe.
+        recipe: its file's contents.
+        scale: ``demo`` or ``full``.
+        out: the folder.
+        parts: one for each study that is asked for.
+    """
+
+    name: str
+    recipe: Recipe
+    scale: Scale
+    out: Path
+    parts: list[Part]
+
+
+def plan_experiment(
+    name: str,
+    scale: Scale,
+    out: Path,
+    *,
+    runs: Path | None = None,
+    sources: Mapping[str, Path] | None = None,
+    only: Sequence[str] = (),
+) -> Experiment:
+    """Settle every run of an experiment. Variables of the environment do not change a recipe.
+
+    Args:
+        name: of the recipe.
+        scale: ``demo`` or ``full``.
+        out: the folder.
+        runs: the folder of the runs, which several experiments may share; by default ``out``.
+        sources: of data sets, by name.
+        only: studies; by default all of the scale.
+
+    Raises:
+        UsageError: if there is no such recipe, scale, study or data set, a run in ``out`` is another, or ``out`` holds
+            something else.
+        PluginError: if a plugin that it needs failed.
+    """
+    recipe = find_recipe(name)
+    studies = recipe.studies(scale, only)
+    given = dict(sources or {})
+    for dataset in given:
+        known = [study.dataset for study in studies]
+        if dataset not in known:
+            raise UsageError(f"--source {dataset}=...: {name} needs no such data set: {suggestion(dataset, known)}")
+    _check_out(out, name, scale)
+    parts = [_plan_part(study, runs or out, given.get(study.dataset)) for study in studies]
+    for part in parts:
+        check_probes(part.points, part.study.probe.asked())
+        for run in runs_of(part.points):
+            run.check(None)
+    return Experiment(name, recipe, scale, out, parts)
+
+
+def run_experiment(experiment: Experiment, device: str) -> tuple[dict[str, Any], list[Path]]:
+    """Prepare, train and probe what is missing, and write results and page after each study.
+
+    Returns:
+        What ``results.json`` holds, and the paths written.
+
+    Raises:
+        DataMissingError: before anything is trained, if data cannot be had.
+    """
+    place = resolve_device(device)
+    stores = [_prepared(part) for part in experiment.parts]
+    make_folder(experiment.out)
+    files.write_json(experiment.out / PLAN, {"recipe": experiment.name, "scale": experiment.scale})
+    for part, store in zip(experiment.parts, stores, strict=True):
+        for run in runs_of(part.points):
+            run.check(store)
+    found = _load(experiment)
+    drawn: list[Path] = []
+    for part, store in zip(experiment.parts, stores, strict=True):
+        terminal.note(f"{part.study.name}: {store.path} ({len(store.train)} training samples)")
+        train_missing(part.points, store, device)
+        probed = probe_points(part.points, place, **part.study.probe.asked())
+        tables = [
+            _with_published(table, part, experiment.recipe)
+            for name in part.study.tables
+            for table in TABLES[name](probed)
+        ]
+        figures = _draw(part, store, probed, tables, experiment.out)
+        drawn += figures
+        found[part.study.name] = _part_results(part, store, probed, tables, figures)
+        results = _results(experiment, found)
+        files.write_json(experiment.out / RESULTS, results)
+        files.write_text(experiment.out / PAGE, page_text(results))
+    return results, [experiment.out / PAGE, experiment.out / RESULTS, *drawn]
+
+
+def _check_out(out: Path, name: str, scale: Scale) -> None:
+    check_folder(out, PLAN)
+    if (out / PLAN).is_file():
+        plan = files.read_json(out / PLAN)
+        if (plan.get("recipe"), plan.get("scale")) != (name, scale):
+            held = f"{plan.get('recipe')} --scale {plan.get('scale')}"
+            raise UsageError(f"{out} holds {held}, not {name} --scale {scale}; choose another --out")
+
+
+def _plan_part(study: Study, runs: Path, source: Path | None) -> Part:
+    folder = runs / study.name
+    points = [point for run in study.runs for point in _points(study, run, folder)]
+    if len({point.label for point in points}) < len(points):
+        raise CorruptFileError(f"the recipe's study {study.name} has two runs of one name; give them names")
+    return Part(study, folder, points, _store_path(study), source)
+
+
+def _store_path(study: Study) -> Path:
+    """The data set's usual store; with other options a store of its own beside it."""
+    usual = paths.store_path(study.dataset)
+    if not study.prepare:
+        return usual
+    label = ", ".join(f"{key} {show(value)}" for key, value in sorted(study.prepare.items()))
+    return usual.with_name(f"{study.dataset},{folder_name(label)}.h5")
+
+
+def _points(study: Study, run: RunRecipe, folder: Path) -> list[Point]:
+    told = ", ".join(f"told {name}" for name in run.equivariant)
+    label = run.name or ", ".join(filter(None, [run.method, told]))
+    settings: dict[str, Any] = {**study.settings, **run.settings, "method": run.method}
+    settings |= {"equivariant": list(run.equivariant)} if run.equivariant else {}
+    settings |= {"steps": run.steps} if run.steps else {}
+    points = grid_points(
+        folder, study.plugin, run.vary, seeds=run.seeds or study.seeds, preset=study.preset, settings=settings,
+        environ={}, label=label,
+    )  # fmt: skip
+    if run.vary:
+        return points
+    family = f"{run.method}, {describe(run.settings)}" if told else label  # what it is told apart
+    return [Point(point.label, point.runs, point.values, family) for point in points]
+
+
+def _prepared(part: Part) -> Store:
+    """The data of a study, made now if they are not there."""
+    dataset = registry().dataset(part.study.dataset)
+    if not part.prepared:
+        terminal.note(f"preparing {dataset.name} from {part.source or 'its own source'}")
+    with parts_progress(dataset.name) as report:
+        return prepare(dataset, part.source, part.store, options=part.study.prepare, report=report)
+
+
+def _load(experiment: Experiment) -> dict[str, Any]:
+    """The results of studies that were run before with the same recipe, by name."""
+    path = experiment.out / RESULTS
+    if not path.is_file():
+        return {}
+    known = {study.name: study.model_dump(mode="json") for study in experiment.recipe.studies(experiment.scale)}
+    parts = files.read_json(path).get("parts", [])
+    return {part["study"]["name"]: part for part in parts if part["study"] == known.get(part["study"]["name"])}
+
+
+def _with_published(table: ResultTable, part: Part, recipe: Recipe) -> ResultTable:
+    chosen: list[Published] = [
+        published for published in recipe.published
+        if published.table == table.name and part.study.name in (published.studies or (part.study.name,))
+    ]  # fmt: skip
+    figures: dict[str, dict[str, float]] = {}
+    for published in chosen:
+        for row, line in published.figures.items():
+            figures.setdefault(row, {}).update(line)
+    return ResultTable(
+        table.name, table.title, table.probes, table.rows, figures, [published.source for published in chosen]
+    )
+
+
+def _draw(part: Part, store: Store, probed: Sequence[Probed], tables: Sequence[ResultTable], out: Path) -> list[Path]:
+    drawn: list[Path] = []
+    own = next((p for p in probed if p.report.lengths and p.report.method == "contextssl"), None)
+    measured = {row.metric for row in own.report.rows} if own else set()
+    swept = [table for table in tables if table.name == "sweep"]
+    for kind in ("png", "svg"):
+        for metric, draw in (("r2", context_length_figure), ("mrr", ranking_figure)):
+            if own and metric in measured and not swept:
+                path = out / f"{part.study.name}-{metric}-by-context-length.{kind}"
+                draw(own.report, path)
+                drawn.append(path)
+    for table in swept:
+        keys = list(dict.fromkeys(key for point in probed for key in point.values))
+        drawn += draw_sweep(table, keys, probed, out / f"{part.study.name}-sweep")
+    if part.study.retrieval:
+        drawn.append(_draw_retrieval(part, store, out))
+    return drawn
+
+
+def _draw_retrieval(part: Part, store: Store, out: Path) -> Path:
+    planned = next(run for run in runs_of(part.points) if run.config.method == "contextssl")
+    run = Run(planned.folder)
+    contexts = {a.name: context_from_run(run, [a.name], None, seed=0) for a in planned.task.actions}
+    source = PairSource.of(planned.task, store.schema, store.test)
+    path = out / f"{part.study.name}-retrieval.png"
+    with torch.no_grad():
+        retrieval_figure(retrieve(run.load_model(), source, contexts), path)
+    return path
+
+
+def _part_results(
+    part: Part, store: Store, probed: Sequence[Probed], tables: Sequence[ResultTable], figures: Sequence[Path]
+) -> dict[str, Any]:
+    return {
+        "study": part.study.model_dump(mode="json"),
+        "store": {
+            "path": str(store.path), "hash": store.content_hash, "train": len(store.train), "test": len(store.test),
+        },
+        "tables": [table.as_dict() for table in tables],
+        "figures": [path.name for path in figures],
+        "points": [point.as_dict() for point in probed],
+    }  # fmt: skip
+
+
+def _results(experiment: Experiment, found: Mapping[str, Any]) -> dict[str, Any]:
+    recipe = experiment.recipe
+    ordered = [found[study.name] for study in recipe.studies(experiment.scale) if study.name in found]
+    missing = [study.name for study in recipe.studies(experiment.scale) if study.name not in found]
+    return {
+        "name": experiment.name,
+        "scale": experiment.scale,
+        "title": recipe.title,
+        "summary": recipe.summary,
+        "published_note": recipe.published_note,
+        "parts": ordered,
+        "not_run": missing,
+        "versions": versions(),
+    }
+
+
+def parse_sources(texts: Sequence[str]) -> dict[str, Path]:
+    """``DATASET=PATH`` of ``--source`` flags.
+
+    Raises:
+        UsageError: if one has another form, or a data set is named twice.
+        DataMissingError: if a path does not exist.
+    """
+    found: dict[str, Path] = {}
+    for text in texts:
+        name, equals, path = text.partition("=")
+        if not equals or not name or not path:
+            raise UsageError(f"--source {text}: expected DATASET=PATH")
+        if name in found:
+            raise UsageError(f"--source names {name} twice")
+        found[name] = Path(path)
+        if not found[name].exists():
+            raise DataMissingError(f"--source {text}: {path} does not exist")
+    return found

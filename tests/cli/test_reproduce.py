@@ -1,0 +1,255 @@
+"""``contextssl reproduce`` on a tiny recipe: data, runs, probes and page; stopped and gone on with; bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contextssl_cli.experiments import execute
+from contextssl_cli.experiments.page import page_text
+from contextssl_cli.plugin.registry import registry
+from tests.cli.conftest import Command
+from tests.cli.test_sweep import stop_at
+from tests.places import built_in
+
+SIZES = (
+    'batch_size = 8, "model.width" = 16, "model.layers" = 1, "model.heads" = 2, "model.block_size" = 8, '
+    '"model.feature_dim" = 8, "model.encoder_width" = 8, "model.aux_hidden" = 8'
+)
+RECIPE = """
+title = "A tiny experiment"
+summary = "Four models of three steps."
+published_note = "The published figures are made up."
+
+[[published]]
+table = "methods"
+source = "nowhere, table 0"
+[published.figures]
+"contextssl, rotation context" = { "rotation R2" = 0.7449 }
+moco = { "rotation R2" = 0.1239, gap = 0.4569 }
+
+[[demo]]
+name = "small"
+plugin = "digits-rotation-color"
+seeds = [0, 1]
+settings = { checkpoint_every = 1, @SIZES@ }
+budget_minutes = 6
+budget_from = "a guess"
+memory_gib = 0.5
+memory_from = "another guess"
+probe = { metrics = ["r2", "top1"], readers = [], context_lengths = [0, 2] }
+tables = ["methods", "lengths"]
+retrieval = true
+differs = "everything."
+runs = [
+    { method = "contextssl", steps = 3 },
+    { method = "simclr", seeds = [0], steps = 4 },
+    { method = "sie", equivariant = ["rotation"], steps = 3 },
+    { method = "sie", equivariant = ["color"], steps = 3 },
+]
+
+[[demo]]
+name = "masks"
+plugin = "digits-rotation-color"
+seeds = [0]
+settings = { @SIZES@ }
+budget_minutes = 6
+budget_from = "a guess"
+memory_gib = 0.5
+memory_from = "another guess"
+probe = { metrics = ["top1"], readers = [], context_lengths = [2] }
+tables = ["sweep"]
+differs = "everything."
+runs = [{ method = "contextssl", steps = 2, vary = { context_mask = [0.0, 0.5] } }]
+
+[[full]]
+name = "adult"
+plugin = "adult-gender"
+seeds = [0]
+budget_minutes = 30
+budget_from = "a guess"
+memory_gib = 2
+memory_from = "another guess"
+differs = "nothing."
+runs = [{ steps = 1000 }, { name = "longer", steps = 2000 }]
+""".replace("@SIZES@", SIZES)
+
+
+@pytest.fixture(autouse=True)
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tiny recipe, as if a plugin had brought it."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(RECIPE)
+    monkeypatch.setattr(registry(), "recipes", {"tiny": path})
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("reproduced") / "tiny"
+
+
+@pytest.fixture
+def done(folder: Path, cli: Command) -> Path:
+    """The folder of the experiment; the first test that asks for it runs it."""
+    if not folder.exists():
+        outcome = cli("reproduce", "tiny", "--out", folder)
+        assert outcome.code == 0, outcome.err
+    return folder
+
+
+def results(folder: Path) -> Any:
+    return json.loads((folder / "results.json").read_text())
+
+
+def test_the_page_puts_our_figures_beside_the_published_ones(done: Path) -> None:
+    page = (done / "page.md").read_text()
+    assert page == page_text(results(done))
+    small = results(done)["parts"][0]
+    rows = small["tables"][0]["rows"]
+    assert list(rows) == [
+        "contextssl, encoder", "contextssl, no context", "contextssl, rotation context", "contextssl, color context",
+        "simclr", "sie, told rotation", "sie, told color",
+    ]  # fmt: skip
+    line = next(text for text in page.splitlines() if text.startswith("| contextssl, rotation context |"))
+    cell = rows["contextssl, rotation context"]["rotation R2"]
+    assert f"| {cell['mean']:.3f} ± {cell['std']:.3f} | 0.745 |" in line
+    assert "| moco |" in page
+    assert "0.457" in page
+    for told in (
+        "nowhere, table 0",
+        "Budget: 6 minutes a run (a guess)",
+        "What differs from the paper: everything.",
+        "The published figures are made up.",
+        "| 0, 1 | 3 steps | 8 |",
+    ):
+        assert told in page
+    for name in small["figures"]:
+        assert (done / name).stat().st_size > 1000
+    assert "small-retrieval.png" in small["figures"]
+
+
+def test_the_gaps_are_the_models_own_and_those_between_models(done: Path) -> None:
+    points = {point["label"]: point for point in results(done)["parts"][0]["points"]}
+    r2 = {
+        told: {row["target"]: row["mean"] for row in points[f"sie, told {told}"]["report"]["results"]
+               if row["metric"] == "r2" and row["environment"] == "encoder"}
+        for told in ("rotation", "color")
+    }  # fmt: skip
+    gap = sum(r2[own][own] - r2[other][own] for own, other in (("rotation", "color"), ("color", "rotation")))
+    cell = results(done)["parts"][0]["tables"][0]["rows"]["sie, told color"]["gap"]
+    assert cell["mean"] == pytest.approx(gap)
+    assert cell["runs"] == 2
+    assert points["simclr"]["gaps"] == []
+    assert points["contextssl"]["gaps"] == points["contextssl"]["report"]["adaptation_gaps"]
+
+
+def test_the_runs_are_those_of_the_recipe_and_tell_their_time(done: Path) -> None:
+    points = {point["label"]: point for point in results(done)["parts"][0]["points"]}
+    configs = {label: [run["config"] for run in p["report"]["protocol"]["runs"]] for label, p in points.items()}
+    assert [(c["steps"], c["seed"]) for c in configs["simclr"]] == [(4, 0)]
+    assert [(c["equivariant"], c["seed"]) for c in configs["sie, told color"]] == [(["color"], 0), (["color"], 1)]
+    assert all(seconds > 0 for point in points.values() for seconds in point["seconds"])
+
+
+def test_a_second_call_trains_nothing_and_gives_the_same(done: Path, cli: Command) -> None:
+    before = results(done)
+    outcome = cli("reproduce", "tiny", "--out", done, "--json")
+    assert outcome.code == 0
+    assert outcome.err.count("done before") == 9
+    assert "encoding" not in outcome.err
+    assert outcome.json["parts"] == before["parts"] == results(done)["parts"]
+
+
+def test_one_part_leaves_the_results_of_the_others(done: Path, cli: Command) -> None:
+    before = results(done)["parts"]
+    outcome = cli("reproduce", "tiny", "--out", done, "--only", "masks")
+    assert outcome.code == 0
+    assert "small/" not in outcome.err
+    assert results(done)["parts"] == before
+
+
+def test_a_stopped_experiment_goes_on_and_another_may_share_its_runs(
+    cli: Command, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["reproduce", "tiny", "--only", "masks"]
+    with monkeypatch.context() as patch:
+        patch.setattr(execute, "training_progress", stop_at(1))
+        assert cli(*command, "--out", "one").code == 130
+    assert cli(*command, "--out", "one").code == 0
+    assert results(workplace / "one")["not_run"] == ["small"]
+    outcome = cli(*command, "--out", "two", "--runs", "one")
+    assert outcome.err.count("done before") == 2
+    assert results(workplace / "two")["parts"][0]["tables"] == results(workplace / "one")["parts"][0]["tables"]
+
+
+def test_the_plan_tells_data_runs_hours_and_memory(done: Path, cli: Command, cli_home: Path) -> None:
+    plan = cli("reproduce", "tiny", "--out", done, "--dry-run", "--json").json
+    assert {row["state"] for row in plan["runs"]} == {"done"}
+    assert plan["hours left"] == 0
+    fresh = cli("reproduce", "tiny", "--out", "fresh", "--dry-run", "--json").json
+    assert {row["state"] for row in fresh["runs"]} == {"missing"}
+    assert fresh["hours left"] == pytest.approx(9 * 6 / 60)
+    assert [(row["dataset"], row["state"]) for row in fresh["data"]] == [("digits", "prepared")] * 2
+    assert not Path("fresh").exists()
+
+
+def test_the_plan_of_what_is_not_here_can_be_read(cli: Command) -> None:
+    built_in("adult", "gender")
+    outcome = cli("reproduce", "tiny", "--scale", "full", "--dry-run")
+    assert outcome.code == 0
+    for told in ("missing", "1000", "longer", "1.0 of 1.0 hours", "2 GiB (another guess)"):
+        assert told in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "arguments"),
+    [
+        (2, "did you mean 'tiny'", ["tinny"]),
+        (2, ("--only smal", "did you mean 'small'?"), ["tiny", "--only", "smal"]),
+        (2, "expected DATASET=PATH", ["tiny", "--source", "adult"]),
+        (2, "names adult twice", ["tiny", "--source", "adult=.", "--source", "adult=."]),
+        (2, "needs no such data set", ["tiny", "--source", "adult=."]),
+        (3, "does not exist", ["tiny", "--source", "digits=nowhere"]),
+        (3, "adult.data", ["tiny", "--scale", "full", "--source", "adult=."]),
+    ],
+)
+def test_what_cannot_be_reproduced_is_refused(
+    fails: Command, code: int, words: str | tuple[str, ...], arguments: list[str]
+) -> None:
+    fails(code, words, "reproduce", *arguments)
+
+
+def test_the_folder_of_another_experiment_is_refused(done: Path, fails: Command, recipe: Path) -> None:
+    registry().recipes["other"] = recipe
+    fails(2, "holds tiny --scale demo, not other --scale demo", "reproduce", "other", "--out", done)
+    recipe.write_text(RECIPE.replace("batch_size = 8", "batch_size = 16"))
+    fails(2, "batch_size = 8, not 16", "reproduce", "tiny", "--out", done)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('title = "A', 'titel = "A', "title: Field required"),
+        ("budget_minutes = 6", "budget_minutes = 0", "demo.0.budget_minutes"),
+        ('tables = ["sweep"]', 'tables = ["swept"]', "demo.1.tables.0"),
+        ('name = "masks"', 'name = "small"', "two studies of a scale are called small"),
+        ("seeds = [0, 1]", "seeds = [1, 1]", "a seed is named twice"),
+        ("runs = [{ steps = 1000 }", "runs = [{ steps = 1000 }, { steps = 5 }", "two runs of one name"),
+        ("[[demo]]", "[[demo]", "not valid TOML"),
+        ('source = "nowhere, table 0"', 'source = "x"\nstudies = ["smal"]', "did you mean 'small'?"),
+        ("vary = { context_mask", "vary = { seed", "have keys of their own"),
+    ],
+)
+def test_a_broken_recipe_is_told_by_its_key(fails: Command, recipe: Path, old: str, new: str, words: str) -> None:
+    assert old in RECIPE
+    recipe.write_text(RECIPE.replace(old, new))
+    fails(4, words, "reproduce", "tiny", "--scale", "full" if "steps = 1000" in old else "demo", "--dry-run")
+
+
+def test_without_recipes_that_is_said(fails: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry(), "recipes", {})
+    fails(2, "no plugin brings any", "reproduce", "figure3")
