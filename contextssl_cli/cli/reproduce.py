@@ -31,6 +31,10 @@ def reproduce(
     only: Annotated[
         list[str] | None, typer.Option("--only", help="A part of the experiment, to be repeated; by default all.")
     ] = None,
+    limit_seeds: Annotated[
+        int | None,
+        typer.Option("--limit-seeds", min=1, help="How many of a recipe's seeds to run; by default all.", metavar="N"),
+    ] = None,
     device: options.Device = "auto",
     json: options.Json = False,
     dry_run: options.DryRun = False,
@@ -41,7 +45,15 @@ def reproduce(
     from contextssl_cli.experiments.reproduce import parse_sources, plan_experiment, run_experiment
 
     folder = out or Path(f"contextssl-{name}-{scale}")
-    experiment = plan_experiment(name, scale, folder, runs=runs, sources=parse_sources(source or []), only=only or [])
+    experiment = plan_experiment(
+        name,
+        scale,
+        folder,
+        runs=runs,
+        sources=parse_sources(source or []),
+        only=only or [],
+        limit_seeds=limit_seeds,
+    )
     if dry_run:
         print_plan(outlook(experiment), as_json=json)
         return

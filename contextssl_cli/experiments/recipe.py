@@ -100,6 +100,11 @@ class Study(_Model):
                 raise ValueError(f"{self.name}: seeds, method, equivariant and steps have keys of their own")
         return self
 
+    def limited(self, seeds: int) -> Self:
+        """The study with the first seeds only."""
+        runs = tuple(run.model_copy(update={"seeds": run.seeds[:seeds]}) for run in self.runs)
+        return self.model_copy(update={"seeds": self.seeds[:seeds], "runs": runs})
+
 
 class Published(_Model):
     """Figures of a paper, which stand beside ours."""
@@ -149,6 +154,11 @@ class Recipe(_Model):
             if name not in known:
                 raise UsageError(f"--only {name}: there is no such part: {suggestion(name, known)}")
         return tuple(study for study in found if not only or study.name in only)
+
+    def limited(self, seeds: int) -> Self:
+        """The recipe with the first seeds of every run only."""
+        scales = {"demo": self.demo, "full": self.full}
+        return self.model_copy(update={k: tuple(study.limited(seeds) for study in v) for k, v in scales.items()})
 
 
 def find_recipe(name: str) -> Recipe:

@@ -87,6 +87,7 @@ def plan_experiment(
     runs: Path | None = None,
     sources: Mapping[str, Path] | None = None,
     only: Sequence[str] = (),
+    limit_seeds: int | None = None,
 ) -> Experiment:
     """Settle every run of an experiment. Variables of the environment do not change a recipe.
 
@@ -97,13 +98,14 @@ def plan_experiment(
         runs: the folder of the runs, which several experiments may share; by default ``out``.
         sources: of data sets, by name.
         only: studies; by default all of the scale.
+        limit_seeds: how many of a recipe's seeds are run; by default all.
 
     Raises:
         UsageError: if there is no such recipe, scale, study or data set, a run in ``out`` is another, or ``out`` holds
             something else.
         PluginError: if a plugin that it needs failed.
     """
-    recipe = find_recipe(name)
+    recipe = find_recipe(name) if limit_seeds is None else find_recipe(name).limited(limit_seeds)
     studies = recipe.studies(scale, only)
     given = dict(sources or {})
     for dataset in given:

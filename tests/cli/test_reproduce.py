@@ -101,6 +101,15 @@ def done(folder: Path, cli: Command) -> Path:
     return folder
 
 
+def test_fewer_seeds_are_a_part_of_the_same_runs(done: Path, cli: Command, tmp_path: Path) -> None:
+    outcome = cli("reproduce", "tiny", "--out", tmp_path / "one", "--runs", done, "--only", "small", "--limit-seeds", 1)
+    assert outcome.code == 0, outcome.err
+    assert "begins" not in outcome.err
+    points = results(tmp_path / "one")["parts"][0]["points"]
+    assert {point["label"]: len(point["seconds"]) for point in points}["contextssl"] == 1
+    assert len(results(done)["parts"][0]["points"][0]["seconds"]) == 2
+
+
 def results(folder: Path) -> Any:
     return json.loads((folder / "results.json").read_text())
 
