@@ -21,17 +21,6 @@ class _Checked(BaseModel):
     model_config = ConfigDict(allow_inf_nan=False)
 
 
-class _Row(_Checked):
-    environment: str
-    context_length: int
-    metric: str
-    target: str
-    probe: str
-    mean: float
-    std: float
-    seeds: list[int] = Field(min_length=1)
-
-
 class _Run(_Checked):
     folder: str
     fingerprint: str
@@ -53,7 +42,7 @@ class _Result(_Checked):
     context_lengths: list[int]
     adaptation_gaps: list[float]
     adaptation_gaps_clipped: list[float]
-    results: list[_Row]
+    results: list[Row]
     protocol: _Protocol
 
 
