@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import json
 import os
+import platform
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +31,10 @@ def atomic(path: Path) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+        _remove_stale(path)
+        descriptor, name = tempfile.mkstemp(
+            prefix=f".{path.name}.{_place()}-{os.getpid()}.", suffix=".partial", dir=path.parent
+        )
     except OSError as error:
         raise write_error(path, error) from error
     os.close(descriptor)
@@ -99,6 +105,35 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove what processes of this machine that were killed had begun to write to ``path``."""
+    begun = re.compile(rf"\.{re.escape(path.name)}\.{_place()}-(\d+)\..*\.partial")
+    for entry in os.scandir(path.parent):
+        found = begun.fullmatch(entry.name)
+        if found and not _is_alive(int(found[1])):
+            Path(entry.path).unlink(missing_ok=True)
+
+
+@functools.cache
+def _place() -> str:
+    """Where a process number means this process: the machine, and on Linux the container's own numbers."""
+    try:
+        numbers = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        numbers = ""
+    return hashlib.sha256(f"{platform.node()} {numbers}".encode()).hexdigest()[:8]
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def _umask() -> int:

@@ -16,7 +16,10 @@ Run = Annotated[
     Path | None, typer.Option("--run", help="Folder of the run; by default the newest.", show_default=False)
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Where the result goes.", show_default=False)]
-Source = Annotated[Path | None, typer.Option("--source", help="Folder of the source files.", show_default=False)]
+Source = Annotated[
+    Path | None,
+    typer.Option("--source", help="The source: a folder, or a file where the data set takes one.", show_default=False),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything that is drawn.", envvar="CONTEXTSSL_SEED")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.", envvar="CONTEXTSSL_DEVICE")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what stands at the output.")]

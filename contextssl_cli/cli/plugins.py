@@ -61,10 +61,13 @@ def check(
 ) -> None:
     """Run the contract on an installed plugin, and explain each rule that it breaks; exit code 5 if there is one."""
     from contextssl_cli.report.plugins import print_findings
+    from contextssl_cli.report.terminal import terminal
     from contextssl_cli.testing.package import check_package
 
     findings = check_package(package, source)
     print_findings([asdict(finding) for finding in findings], as_json=json)
-    failed = sum(finding.result == "failed" for finding in findings)
+    failed, skipped = (sum(finding.result == result for finding in findings) for result in ("failed", "skipped"))
+    if skipped and not json:
+        terminal.note(f"{skipped} of {len(findings)} rules were not checked: each says what it needs")
     if failed:
         raise PluginError(f"{package} breaks {failed} of {len(findings)} rules")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from contextssl_cli.cli import options
+from contextssl_cli.errors import DataMissingError
 
 
 def prepare(
@@ -45,6 +46,8 @@ def _prepare(
     asked = parse_options(plugin, arguments)
     path = out or paths.store_path(plugin.name)
     if dry_run:
+        if source and not source.exists():
+            raise DataMissingError(f"--source {source} does not exist")
         terminal.result(f"would prepare {plugin.name} from {source or 'its own source'} into {path}")
         return
     kept = path.exists() and not force

@@ -13,6 +13,7 @@ from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissing
 from contextssl_cli.plugin.kinds import Dataset
 from contextssl_cli.plugin.options import Options, validated
 from contextssl_cli.store.dataset import Samples, Store, StoreWriter, create_store
+from contextssl_cli.store.hdf5 import may_be_ours
 
 Result = TypeVar("Result")
 
@@ -37,14 +38,15 @@ def prepare(
         report: of the progress of a data set that is prepared in parts.
 
     Raises:
-        UsageError: if another file stands at ``out``, it was prepared from another source or with other options, or an
-            option is not one.
+        UsageError: if another file stands at ``out``, it was prepared from another source or with other options, the
+            source has changed since, or an option is not one.
         DataMissingError, CorruptFileError: from the source.
     """
     path = out or paths.store_path(dataset.name)
     chosen = validated(dataset.options, options or {}, f"the data set {dataset.name!r}")
     if path.exists() and not force:
         return _existing(dataset, path, source, chosen if options else None)
+    _check_place(path, source)
     prepared = _guarded(dataset, lambda: dataset.prepare(source, chosen))
     provenance = {
         "sources": dict(prepared.sources),
@@ -64,6 +66,16 @@ def prepare(
     if prepared.parts:
         remove_parts(path)
     return Store(path)
+
+
+def _check_place(path: Path, source: Path | None) -> None:
+    """Refuse to write over what is no store, such as the source itself."""
+    if not path.exists():
+        return
+    if source and path.resolve().is_relative_to(source.resolve()):
+        raise UsageError(f"{path} is the source, or stands in it; name another file with --out")
+    if path.is_file() and path.stat().st_size and not may_be_ours(path):
+        raise UsageError(f"{path} exists and is not a store; name another file with --out, or remove it yourself")
 
 
 def _append(writer: StoreWriter, batches: Iterable[Samples]) -> None:
@@ -114,6 +126,10 @@ def _existing(dataset: Dataset, path: Path, source: Path | None, asked: Options 
     origin = store.provenance.get("source")
     if source and origin != str(source.resolve()):
         raise _differs(path, f"from {origin or 'no --source'}")
+    if source and source.exists():
+        found = dataset.digests(source, validated(dataset.options, before, f"the data set {dataset.name!r}"))
+        if found is not None and dict(found) != store.provenance.get("sources"):
+            raise _differs(path, f"from {source} before that changed")
     return store
 
 

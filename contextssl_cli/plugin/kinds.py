@@ -146,6 +146,18 @@ class Dataset(ABC):
             CorruptFileError: if it is not what it should be.
         """
 
+    def digests(self, source: Path, options: Any) -> Mapping[str, str] | None:
+        """The ``sources`` of ``prepare``, for telling whether a source that was prepared has changed since.
+
+        For data that a user may edit, where the digests cost less than reading them again. By default it is not looked
+        at.
+
+        Args:
+            source: it exists.
+            options: those that the store was made with.
+        """
+        return None
+
     def augment(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         """Random changes of a sample in training, before its two views are made: both share them; none by default.
 

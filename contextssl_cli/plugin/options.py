@@ -42,4 +42,5 @@ def validated(kind: type[Chosen], values: Mapping[str, Any], owner: str) -> Chos
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{owner}: {where}: {first['msg'].removeprefix('Value error, ')}") from error
+        parts = [owner, where, first["msg"].removeprefix("Value error, ")]
+        raise UsageError(": ".join(filter(None, parts))) from error

@@ -18,6 +18,8 @@ from contextssl_cli.plugin.kinds import ActionType, Dataset
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_]*\Z")
 """Names of data sets and action types; a hyphen separates them in ``pretrain --plugin``."""
+RESERVED = frozenset({"none", "encoder", "all"})
+"""Words that stand where an action type's name may stand: the empty context, the feature, every candidate."""
 
 _DECLARED: dict[type[Any], tuple[str, ...]] = {
     Dataset: ("summary", "modality", "licence"),
@@ -188,6 +190,10 @@ def _checked(item: Any, kind: type[Any], hook: str) -> Any:
         return item
     if not NAME.match(getattr(item, "name", "")):
         raise PluginError(f"{hook} returned {item!r}, whose name is not made of a-z, 0-9 and _")
+    if item.name in RESERVED:
+        raise PluginError(
+            f"{hook} returned {item!r}, whose name {item.name!r} has a meaning of its own; choose another"
+        )
     missing = [name for name in _DECLARED[kind] if not isinstance(getattr(item, name, None), str)]
     if missing:
         raise PluginError(f"{hook} returned {item.name!r}, which has no text {missing[0]!r}")

@@ -13,7 +13,7 @@ from typing import Literal
 
 from contextssl_cli.errors import UsageError
 from contextssl_cli.files import write_text
-from contextssl_cli.plugin.registry import NAME, registry
+from contextssl_cli.plugin.registry import NAME, RESERVED, registry
 from contextssl_cli.plugin.spec import GROUP
 
 Kind = Literal["dataset", "action"]
@@ -59,6 +59,8 @@ def check_new(name: str, out: Path, *, force: bool = False) -> None:
         proposed = re.sub("[^a-z0-9_]+", "_", name.lower()).strip("_")
         hint = f"; write {proposed}" if NAME.match(proposed) else ""
         raise UsageError(f"{name!r} is no name for a plugin, expected a-z, 0-9 and _{hint}")
+    if name in RESERVED:
+        raise UsageError(f"the name {name!r} has a meaning of its own; choose another")
     owner = _owner(name, out)
     if owner:
         raise UsageError(

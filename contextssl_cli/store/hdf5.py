@@ -197,6 +197,16 @@ def write_group(parent: h5py.Group, name: str, arrays: Mapping[str, NDArray[Any]
         group.create_dataset(key, data=array)
 
 
+def may_be_ours(path: Path) -> bool:
+    """Whether a file is of contextssl, or too damaged to tell and named as HDF5 is."""
+    if not is_hdf5(path):
+        return path.suffix in (".h5", ".hdf5")
+    try:
+        return kind_of(path).startswith("contextssl-")
+    except CorruptFileError:
+        return True
+
+
 def is_hdf5(path: Path) -> bool:
     """Whether a file begins as HDF5 does."""
     return path.is_file() and bool(h5py.is_hdf5(path))

@@ -96,12 +96,24 @@ def _check_action(action: ActionType, row: PluginRow, source: Path | None, check
     else:
         dataset = _example(action.modality, row, source)
         if dataset is None:
-            checks.skip(
-                subject, "samples", f"no data set of {action.modality!r} data is at hand; bring one, or add --source"
-            )
+            _without_example(action, row, checks)
             return
         with checks.rule(subject, "samples"):
             _check_on(action, dataset, source if dataset.needs_source else None, checks)
+
+
+def _without_example(action: ActionType, row: PluginRow, checks: Checks) -> None:
+    """A modality that no data set has is a slip; of one that has data, none may be at hand."""
+    subject, known = f"action type {action.name}", {d.modality for d in registry().datasets.values()}
+    with checks.rule(subject, "modality"):
+        require(
+            action.modality in known,
+            f"there is no data set of {action.modality!r} data: {suggestion(action.modality, known)}",
+        )
+    if action.modality in known:
+        own = any(dataset.modality == action.modality for dataset in row.datasets)
+        advice = "add --source, for the plugin's own data set" if own else "install one that needs no source"
+        checks.skip(subject, "samples", f"no data set of {action.modality!r} data is at hand; {advice}")
 
 
 def _check_on(action: ActionType, dataset: Dataset, source: Path | None, checks: Checks) -> None:

@@ -61,13 +61,7 @@ class ImageFolder(Dataset):
         """List the folder; its images are read in parts, so that every core works."""
         if source is None:
             raise DataMissingError("imagefolder reads your own images: contextssl prepare imagefolder --source DIR")
-        layout = find_layout(
-            source,
-            unlabelled=options.unlabelled,
-            test_fraction=options.test_fraction,
-            default=TEST_FRACTION,
-            seed=options.seed,
-        )
+        layout = _layout(source, options)
         encoded = options.size > RAW_SIZE
         schema = Schema(
             dataset=self.name,
@@ -92,6 +86,20 @@ class ImageFolder(Dataset):
             for start in range(0, len(images), IMAGES_PER_PART)
         ]
         return Prepared(schema, parts=parts, sources={"listing": listing_digest(layout)}, notes=layout.notes)
+
+    def digests(self, source: Path, options: ImageFolderOptions) -> dict[str, str]:
+        """Of the listing, see ``listing_digest``."""
+        return {"listing": listing_digest(_layout(source, options))}
+
+
+def _layout(source: Path, options: ImageFolderOptions) -> Layout:
+    return find_layout(
+        source,
+        unlabelled=options.unlabelled,
+        test_fraction=options.test_fraction,
+        default=TEST_FRACTION,
+        seed=options.seed,
+    )
 
 
 def listing_digest(layout: Layout) -> str:

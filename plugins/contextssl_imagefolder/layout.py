@@ -71,7 +71,8 @@ def find_layout(source: Path, *, unlabelled: bool, test_fraction: float | None, 
         "train": [image for image in images if image[0] not in chosen],
         "test": [image for image in images if image[0] in chosen],
     }
-    return Layout(classes, splits, {"split": f"{share:g} of each class for the test, seed {seed}"} | _notes(tree))
+    of_what = "of each class" if classes else "of all images"
+    return Layout(classes, splits, {"split": f"{share:g} {of_what} for the test, seed {seed}"} | _notes(tree))
 
 
 def _given(source: Path, second: str, *, unlabelled: bool) -> Layout:

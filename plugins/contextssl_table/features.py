@@ -168,6 +168,8 @@ def labels_of(
     classes = in_order(text.filter(pl.Series(train)).drop_nulls().unique())
     check_groups(f"the label {name!r}", len(classes))
     codes = codes_of(text, classes)
+    counts = np.bincount(codes[codes >= 0], minlength=len(classes))
+    notes.add("labels", f"{name} ({'; '.join(f'{c} {n:,}' for c, n in zip(classes, counts, strict=True))})")
     missing = text.is_null().to_numpy()
     if (codes[~train] < 0).all():
         raise UsageError(

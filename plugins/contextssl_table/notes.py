@@ -13,6 +13,7 @@ class Notes:
         "columns left out",
         "records without a value",
         "values that only the test split has",
+        "labels",
         "labels that are missing",
     )
 

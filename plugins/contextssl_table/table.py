@@ -70,14 +70,22 @@ class Table(Dataset):
             attributes={name: categories[name] for name in options.sensitive},
         )
         codes = {name: found for name, (_, found) in labels.items()}
-        sources = {path.name: file_hash(path) for path in paths}
+        sources = _digests(paths)
         return Prepared(schema, _samples(schema, features, codes, train), sources, notes=notes.as_dict())
+
+    def digests(self, source: Path, options: TableOptions) -> dict[str, str]:
+        """SHA-256 of each file."""
+        return _digests(source_paths(source))
 
     def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         """Corrupt each view as SCARF does, so that aligning a pair is not trivial."""
         from contextssl_cli.data.nuisance import scarf_corruption
 
         return scarf_corruption(inputs, schema, CORRUPTION_RATE, generator)
+
+
+def _digests(paths: Sequence[Path]) -> dict[str, str]:
+    return {path.name: file_hash(path) for path in paths}
 
 
 def _check_ids(records: Records, options: TableOptions) -> None:
@@ -92,7 +100,8 @@ def _check_ids(records: Records, options: TableOptions) -> None:
         rows = np.flatnonzero(twice)
         first = column[int(rows[0])]
         other = int(np.flatnonzero((column == first).to_numpy())[1])
-        names = ", ".join(map(str, column.gather(rows).unique(maintain_order=True)[:5]))
+        repeated = column.gather(rows).unique(maintain_order=True)
+        names = ", ".join(map(str, repeated[:5])) + (f" and {len(repeated) - 5:,} more" if len(repeated) > 5 else "")
         raise CorruptFileError(
             f"{records.place(other)}: the id {first!r} has occurred before, in {records.place(int(rows[0]))}; ids that "
             f"occur twice: {names}"

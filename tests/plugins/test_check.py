@@ -156,10 +156,27 @@ def test_another_modality_is_checked_on_the_plugins_own_data_set(folder: Install
     assert ("action type bluer", "apply") in {(finding.subject, finding.rule) for finding in findings}
 
 
-def test_another_modality_without_a_data_set_is_said(folder: Install) -> None:
-    folder("foo", PLUGIN.replace('"image"', '"smell"'))
-    (skipped,) = [finding for finding in check_package("foo") if finding.result != "ok"]
-    assert (skipped.result, skipped.text[:35]) == ("skipped", "no data set of 'smell' data is at h")
+def test_a_modality_that_nothing_has_is_broken(folder: Install) -> None:
+    folder("foo", PLUGIN.replace('"image"', '"imgae"'))
+    (found,) = [finding for finding in check_package("foo") if finding.result != "ok"]
+    assert (found.result, found.rule) == ("failed", "modality")
+    assert "there is no data set of 'imgae' data: did you mean 'image'?" in found.text
+
+
+def test_a_modality_whose_data_are_not_at_hand_is_said(folder: Install, capsys: pytest.CaptureFixture[str]) -> None:
+    folder("foo", SIGNALS.replace("    needs_source = False\n", ""))
+    findings = check_package("foo")
+    skipped = {finding.rule: finding.text for finding in findings if finding.result == "skipped"}
+    assert "add --source, for the plugin's own data set" in skipped["samples"]
+    run(["plugins", "check", "foo"])
+    assert f"{len(skipped)} of {len(findings)} rules were not checked" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["none", "encoder", "all"])
+def test_a_name_with_a_meaning_of_its_own(folder: Install, tmp_path: Path, name: str) -> None:
+    folder("foo", PLUGIN.replace('"bluer"', f'"{name}"'))
+    assert any("has a meaning of its own" in finding.text for finding in check_package("foo"))
+    assert run(["plugins", "new", name, "--out", str(tmp_path / "new")]) == 2
 
 
 def test_a_data_set_that_needs_a_source(folder: Install, tmp_path: Path) -> None:

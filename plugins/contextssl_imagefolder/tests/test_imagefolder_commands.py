@@ -152,3 +152,21 @@ def test_options_out_of_range(source: Path, capsys: pytest.CaptureFixture[str]) 
     for flag, value in (("--size", "7"), ("--size", "large"), ("--test-fraction", "1"), ("--seed", "-1")):
         message = refusal(capsys, 2, "prepare", "imagefolder", "--source", source, flag, value)
         assert flag.removeprefix("--").replace("-", "_") in message
+
+
+def test_an_image_is_never_written_over(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = source / "cat" / "000.jpg"
+    before = image.read_bytes()
+    ask = ("prepare", "imagefolder", "--source", source, "--out", image, "--force")
+    assert "stands in it" in refusal(capsys, 2, *ask)
+    assert image.read_bytes() == before
+
+
+def test_a_folder_that_has_changed_is_not_passed_over(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask = ("prepare", "imagefolder", "--source", source, "--size", "16", "--out", tmp_path / "i.h5")
+    assert command(capsys, *ask).code == 0
+    assert command(capsys, *ask).code == 0
+    (source / "cat" / "000.jpg").rename(source / "cat" / "zzz.jpg")
+    assert "before that changed" in refusal(capsys, 2, *ask)

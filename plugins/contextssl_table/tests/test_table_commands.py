@@ -146,3 +146,34 @@ def test_the_census_is_encoded_as_by_its_own_plugin(adult: Path, tmp_path: Path)
 def _values(store: Store, name: str) -> list[str]:
     column = next(column for column in store.schema.columns if column.name == name)
     return [column.categories[code] for code in store.test.inputs()[:, column.start : column.stop].argmax(1)]
+
+
+def test_the_source_is_never_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = written(tmp_path, people())
+    before = source.read_bytes()
+    ask = ("prepare", "table", "--source", source, "--label", "income", "--force")
+    assert "is the source" in refusal(capsys, 2, *ask, "--out", source)
+    other = tmp_path / "notes.txt"
+    other.write_text("mine")
+    assert "is not a store" in refusal(capsys, 2, *ask, "--out", other)
+    arrays = tmp_path / "arrays.h5"
+    with h5py.File(arrays, "w") as file:
+        file["x"] = np.zeros(3)
+    assert "is not a store" in refusal(capsys, 2, *ask, "--out", arrays)
+    assert (source.read_bytes(), other.read_text()) == (before, "mine")
+
+
+def test_a_table_that_was_edited_since_is_not_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = written(tmp_path, people())
+    ask = ("prepare", "table", "--source", source, "--label", "income", "--out", tmp_path / "t.h5")
+    assert "labels: income (high " in command(capsys, *ask).err
+    assert "was prepared before" in command(capsys, *ask).err
+    source.write_bytes(source.read_bytes().replace(b"wife", b"aunt"))
+    assert f"from {source} before that changed" in refusal(capsys, 2, *ask)
+    assert command(capsys, *ask, "--force").code == 0
+    source.unlink()
+    assert command(capsys, *ask).code == 0  # the store that is there serves on
+
+
+def test_a_dry_run_looks_for_the_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "does not exist" in refusal(capsys, 3, "prepare", "table", "--source", tmp_path / "no.csv", "--dry-run")
