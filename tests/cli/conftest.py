@@ -135,5 +135,5 @@ def made(cli_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 @pytest.fixture
 def own_run(made: Made, tmp_path: Path) -> Path:
-    """A copy of the run, to be damaged."""
-    return Path(shutil.copytree(made.run, tmp_path / "run"))
+    """A copy of the run, to be damaged; without results that another test's probe may have left in it."""
+    return Path(shutil.copytree(made.run, tmp_path / "run", ignore=shutil.ignore_patterns("probe*", "report.html")))

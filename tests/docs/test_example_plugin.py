@@ -62,6 +62,7 @@ def test_the_commands_of_its_readme(environment: dict[str, str], tmp_path: Path)
     assert (tmp_path / "embeddings.h5").is_file()
 
 
+@pytest.mark.slow
 def test_its_own_tests_pass(environment: dict[str, str], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(EXAMPLE), str(EXAMPLE)]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, true_positive_rate
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
@@ -45,6 +45,7 @@ def test_differences_are_those_counted_by_hand(categories: int) -> None:
     assert true != pytest.approx(false)
 
 
+@settings(max_examples=25)  # fairlearn takes its time
 @given(seed=st.integers(0, 10_000), count=st.integers(40, 200))
 def test_differences_are_those_of_fairlearn(seed: int, count: int) -> None:
     labels, predicted, groups = toy(count, seed)
