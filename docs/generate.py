@@ -543,10 +543,14 @@ def headline() -> str:
     from contextssl_cli.evaluation.probes import LOGISTIC
     from contextssl_cli.evaluation.protocol import ProbeReport
 
-    digits, adult = (
+    digits, shapes, photographs, adult = (
         ProbeReport.from_dict(json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8")))
-        for name in ("digits", "adult")
+        for name in ("digits", "shapes3d-rotation-color", "cifar10-crop-color", "adult")
     )
+
+    def gap(report: ProbeReport) -> str:
+        spread = f" ± {report.gap_std:.2f}" if len(report.gaps) > 1 else ""
+        return f"{report.adaptation_gap:.2f}{spread} ({report.adaptation_gap_clipped:.2f})"
 
     def sex(environment: str, *, strong: bool, length: int) -> str:
         return next(
@@ -559,10 +563,9 @@ def headline() -> str:
 
     longest = adult.lengths[-1]
     rows = [
-        [
-            "digits: adaptation gap (ceiling 2; negative R2 counted as 0)",
-            f"{digits.adaptation_gap:.2f} ± {digits.gap_std:.2f} ({digits.adaptation_gap_clipped:.2f})",
-        ],
+        ["digits, rotation and colour: adaptation gap (ceiling 2; negative R2 counted as 0)", gap(digits)],
+        ["shapes3d, rotation and colour, on unseen objects: the same, one seed", gap(shapes)],
+        ["CIFAR-10, crop and colour: the same, one seed", gap(photographs)],
         ["Adult: sex read under the gender context", sex("gender", strong=False, length=longest)],
         ["Adult: sex read under the empty context", sex("none", strong=False, length=longest)],
         ["the same, by a strong probe", sex("none", strong=True, length=longest)],
