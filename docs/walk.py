@@ -3,7 +3,8 @@
     python docs/walk.py plugins/contextssl_adult/README.md --section Use --put DIR=../shared/data/adult --steps 20
 
 Every line that begins with ``$`` in a console block is run by the shell, in the page's order; the first that fails ends
-the walk with its exit code. Training is cut short by ``--steps``, placeholders are filled in by ``--put``.
+the walk with its exit code. Training is cut short by ``--steps``, placeholders are filled in by ``--put``. Stores and
+runs stand in a temporary home, unless CONTEXTSSL_HOME names one.
 """
 
 from __future__ import annotations
