@@ -36,6 +36,8 @@ class ProbeConfig(BaseModel):
     views: int = Field(default=1, ge=1)
     """Pairs of views drawn of each sample; all serve labels and tests, action probes are fitted to the first."""
     lr: float = Field(default=1e-3, gt=0)
+    """Of the probes of actions."""
+    label_lr: float = Field(default=1e-3, gt=0)
     hidden: int = Field(default=1024, ge=1)
     """Width of the MLP probe's two hidden layers."""
     knn_neighbours: int = Field(default=200, ge=1)

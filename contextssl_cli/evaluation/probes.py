@@ -57,7 +57,7 @@ def action_probe_name(kind: Reader, config: ProbeConfig) -> str:
 
 def label_probe_name(config: ProbeConfig) -> str:
     """What a figure says of the probe that read a label."""
-    return f"linear (Adam {config.lr:g}, {config.label_epochs} epochs of batches of {config.label_batch_size})"
+    return f"linear (Adam {config.label_lr:g}, {config.label_epochs} epochs of batches of {config.label_batch_size})"
 
 
 def regress(
@@ -76,7 +76,8 @@ def regress(
         (K, M, W).
     """
     sizes = [train.shape[-1], *([config.hidden] * 2 if kind == "mlp" else []), targets.shape[-1]]
-    fitted = _fit(train, targets, sizes, _mean_squared_error, config.action_epochs, config.action_batch_size, config)
+    schedule = _Schedule(config.lr, config.action_epochs, config.action_batch_size, config.seed)
+    fitted = _fit(train, targets, sizes, _mean_squared_error, schedule)
     return _outputs(fitted, test)
 
 
@@ -125,7 +126,8 @@ def classify(train: Tensor, labels: Tensor, test: Tensor, classes: int, config: 
         (K, M) class indices.
     """
     sizes = [train.shape[-1], classes]
-    fitted = _fit(train, labels, sizes, _cross_entropy, config.label_epochs, config.label_batch_size, config)
+    schedule = _Schedule(config.label_lr, config.label_epochs, config.label_batch_size, config.seed)
+    fitted = _fit(train, labels, sizes, _cross_entropy, schedule)
     return _outputs(fitted, test).argmax(dim=-1)
 
 
@@ -179,23 +181,29 @@ def strong_classify(train: NDArray[Any], labels: NDArray[Any], test: NDArray[Any
     return predicted
 
 
+@dataclass(frozen=True)
+class _Schedule:
+    lr: float
+    epochs: int
+    batch_size: int
+    seed: int
+
+
 def _fit(
     train: Tensor,
     targets: Tensor,
     sizes: Sequence[int],
     loss: Callable[[Tensor, Tensor], Tensor],
-    epochs: int,
-    batch_size: int,
-    config: ProbeConfig,
+    schedule: _Schedule,
 ) -> nn.Sequential:
-    generator = seeded(config.seed, 11)
+    generator = seeded(schedule.seed, 11)
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
         layers += [StackedLinear(len(train), inputs, outputs, generator), nn.ReLU(inplace=True)]
     probe = nn.Sequential(*layers[:-1]).to(train.device)
-    optimizer = torch.optim.Adam(probe.parameters(), lr=config.lr, fused=True)
-    for _ in range(epochs):
-        for rows in torch.randperm(train.shape[1], generator=generator).to(train.device).split(batch_size):
+    optimizer = torch.optim.Adam(probe.parameters(), lr=schedule.lr, fused=True)
+    for _ in range(schedule.epochs):
+        for rows in torch.randperm(train.shape[1], generator=generator).to(train.device).split(schedule.batch_size):
             optimizer.zero_grad(set_to_none=True)
             loss(probe(train[:, rows]), targets[rows]).backward()
             optimizer.step()

@@ -46,7 +46,8 @@ class Cifar10(Dataset):
     probing: ClassVar[dict[str, Any]] = {
         "label_inputs": "samples",
         "action_batch_size": 512,
-        "label_batch_size": 64,
+        "label_batch_size": 2048,
+        "label_lr": 0.1,
         "strong": True,
     }
 
