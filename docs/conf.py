@@ -28,9 +28,10 @@ nitpick_ignore_regex = [
     ),
     (
         r"py:.*",
-        r"(Tensor|Generator|Path|Any|NDArray|Array|Axes|Figure|Environment|Normalisation|EncoderName|Values|Metric|Reader|MethodName|TextIO|FrameType|Iterator|Self|types\..*)",
+        r"(Tensor|Generator|Path|Any|NDArray|Array|Axes|Figure|Environment|Normalisation|EncoderName|Values|Metric|Reader|MethodName|TableName|TextIO|FrameType|Iterator|Self|types\..*)",
     ),
     (r"py:.*", r"contextssl_cli\.(plugin\.options\.Chosen|methods\.base\.Model)"),  # type variables
+    (r"py:.*", r"contextssl_cli\..*\._[A-Za-z]+"),  # private bases
     (r"py:.*", r"[A-Z]|[0-9.]+"),  # the letters of shapes, as in (N, D)
     (r"py:.*", r"(annotated_types|FieldInfo|ConfigDict|dict|tuple|list|optional).*"),
 ]
