@@ -27,7 +27,7 @@ def print_sweep(found: Mapping[str, Any], paths: Sequence[Path], *, as_json: boo
         return
     text = ResultTable.from_dict(found["table"]).text()
     terminal.table(text.title, text.header, text.rows)
-    print_paths(paths)
+    terminal.written(*paths)
 
 
 def print_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
@@ -54,15 +54,9 @@ def print_results(found: Mapping[str, Any], paths: Sequence[Path], *, as_json: b
         for table in part["tables"]:
             text = ResultTable.from_dict(table).text()
             terminal.table(f"{part['study']['name']}: {text.title}", text.header, text.rows)
-    print_paths(paths)
+    terminal.written(*paths)
 
 
 def print_rows(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """Objects as a table."""
     terminal.table(title, columns, [["" if row[name] is None else str(row[name]) for name in columns] for row in rows])
-
-
-def print_paths(paths: Sequence[Path]) -> None:
-    """One line each."""
-    for path in paths:
-        terminal.result(f"wrote {path}")

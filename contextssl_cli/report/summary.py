@@ -22,8 +22,7 @@ def print_probe(report: ProbeReport, paths: Sequence[Path], *, as_json: bool) ->
         terminal.table(table.title, table.header, table.rows)
     if report.gaps or not report.lengths:
         terminal.result(gap_sentence(report))
-    for path in paths:
-        terminal.result(f"wrote {path}")
+    terminal.written(*paths)
 
 
 def print_page(found: Sequence[ProbeReport | Comparison], path: Path, *, as_json: bool) -> None:
@@ -33,7 +32,7 @@ def print_page(found: Sequence[ProbeReport | Comparison], path: Path, *, as_json
         return
     for one in found:
         terminal.result(comparison_sentence(one) if isinstance(one, Comparison) else f"{one.task}: {_gap(one)}")
-    terminal.result(f"wrote {path}")
+    terminal.written(path)
 
 
 def print_comparison(comparison: Comparison, paths: Sequence[Path], *, as_json: bool) -> None:
@@ -45,8 +44,7 @@ def print_comparison(comparison: Comparison, paths: Sequence[Path], *, as_json: 
     table = comparison_table(comparison.reports)
     terminal.table(table.title, table.header, table.rows)
     terminal.result(comparison_sentence(comparison))
-    for path in paths:
-        terminal.result(f"wrote {path}")
+    terminal.written(*paths)
 
 
 def _gap(report: ProbeReport) -> str:

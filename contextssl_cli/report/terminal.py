@@ -8,6 +8,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -29,6 +30,11 @@ class Terminal:
     def result(self, text: str) -> None:
         """A line of the result."""
         self.out.print(text, markup=False)
+
+    def written(self, *paths: Path) -> None:
+        """A line for each file that was written."""
+        for path in paths:
+            self.result(f"wrote {path}")
 
     def json(self, value: Any) -> None:
         """The result as one JSON object."""
