@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from contextssl_cli.data.pairs import seeded
+from contextssl_cli.evaluation.cache import Values
 from contextssl_cli.evaluation.encoded import EncodedSplit, RecordedViews
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.ranking import HITS
@@ -77,7 +78,7 @@ def built(name: MethodName = "sie") -> tuple[Predicting, Headed]:
     return method, model.eval()
 
 
-def measured(predictor: tuple[Predicting, Headed] | None, test: EncodedSplit) -> list[dict[tuple[str, str, str], float]]:
+def measured(predictor: tuple[Predicting, Headed] | None, test: EncodedSplit) -> list[Values]:
     evaluator = cast(Evaluator, SimpleNamespace(test=test, device=torch.device("cpu"), predictor=predictor))
     return view_ranks(evaluator, [Condition(ENCODER, 0)])
 
