@@ -98,10 +98,12 @@ class Baseline:
         return StepLoss(total, terms)
 
     def told(self, model: Headed, actions: Mapping[str, Tensor], rows: int) -> Tensor:
-        """What the heads are told of relative actions (rows, width) by type.
+        """What the heads are told (N, A): the told types alone, each number divided by its spread in the training data.
 
-        Returns:
-            (rows, A): the told types alone, each number divided by its spread over the training data.
+        Args:
+            model: which knows the spread.
+            actions: relative parameters (N, width) by action type; at least the told ones.
+            rows: N.
         """
         assembled = model.space.assemble(actions, self.equivariant, rows).to(model.device) / model.action_std
         return assembled[:, model.space.active(self.equivariant).to(model.device)]
