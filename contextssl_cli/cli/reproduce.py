@@ -40,9 +40,10 @@ def reproduce(
     dry_run: options.DryRun = False,
 ) -> None:
     """Run an experiment of the paper, or what is missing of it, and put our figures beside the published ones."""
+    from contextssl_cli.experiments.experiment import parse_sources, plan_experiment
     from contextssl_cli.experiments.outlook import outlook
     from contextssl_cli.experiments.printing import print_plan, print_results
-    from contextssl_cli.experiments.reproduce import parse_sources, plan_experiment, run_experiment
+    from contextssl_cli.experiments.reproduce import run_experiment
 
     folder = out or Path(f"contextssl-{name}-{scale}")
     experiment = plan_experiment(
