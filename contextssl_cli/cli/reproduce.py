@@ -35,6 +35,10 @@ def reproduce(
         int | None,
         typer.Option("--limit-seeds", min=1, help="How many of a recipe's seeds to run; by default all.", metavar="N"),
     ] = None,
+    no_train: Annotated[
+        bool,
+        typer.Option("--no-train", help="Train nothing; the page has the runs that are done, and names the rest."),
+    ] = False,
     device: options.Device = "auto",
     json: options.Json = False,
     dry_run: options.DryRun = False,
@@ -58,5 +62,5 @@ def reproduce(
     if dry_run:
         print_plan(outlook(experiment), as_json=json)
         return
-    results, paths = run_experiment(experiment, device)
+    results, paths = run_experiment(experiment, device, train=not no_train)
     print_results(results, paths, as_json=json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from contextssl_cli import files
 from contextssl_cli.adaptation.contexts import context_from_run
 from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.data.prepare import prepare
+from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.retrieval import retrieve
 from contextssl_cli.experiments.execute import Probed, probe_points, train_missing
 from contextssl_cli.experiments.experiment import PLAN, Experiment, Part
@@ -32,40 +34,81 @@ from contextssl_cli.training.run import Run, versions
 RESULTS = "results.json"
 
 
-def run_experiment(experiment: Experiment, device: str) -> tuple[dict[str, Any], list[Path]]:
+def run_experiment(experiment: Experiment, device: str, *, train: bool = True) -> tuple[dict[str, Any], list[Path]]:
     """Prepare, train and probe what is missing, and write results and page after each study.
+
+    Args:
+        experiment: planned.
+        device: for training and probes.
+        train: ``False`` trains and prepares nothing: the page then has the runs that are done, and names the others.
 
     Returns:
         What ``results.json`` holds, and the paths written.
 
     Raises:
         DataMissingError: before anything is trained, if data cannot be had.
+        UsageError: if nothing may be trained and no run is done.
     """
     place = resolve_device(device)
-    stores = [_prepared(part) for part in experiment.parts]
+    parts = _opened(experiment) if train else _done(experiment)
     make_folder(experiment.out)
     files.write_json(experiment.out / PLAN, {"recipe": experiment.name, "scale": experiment.scale})
-    for part, store in zip(experiment.parts, stores, strict=True):
-        for run in runs_of(part.points):
-            run.check(store)
     found = _load(experiment)
     drawn: list[Path] = []
-    for part, store in zip(experiment.parts, stores, strict=True):
+    for part, store, missing in parts:
         terminal.note(f"{part.study.name}: {store.path} ({len(store.train)} training samples)")
-        train_missing(part.points, store, device)
-        probed = probe_points(part.points, place, **part.study.probe.asked())
-        tables = [
-            _with_published(table, part, experiment.recipe)
-            for name in part.study.tables
-            for table in TABLES[name](probed)
-        ]
-        figures = _draw(part, store, probed, tables, experiment.out)
+        if train:
+            train_missing(part.points, store, device)
+        found[part.study.name], figures = _measured(part, store, experiment, place, missing)
         drawn += figures
-        found[part.study.name] = _part_results(part, store, probed, tables, figures)
         results = _results(experiment, found)
         files.write_json(experiment.out / RESULTS, results)
         files.write_text(experiment.out / PAGE, page_text(results))
     return results, [experiment.out / PAGE, experiment.out / RESULTS, *drawn]
+
+
+def _opened(experiment: Experiment) -> list[tuple[Part, Store, list[str]]]:
+    """Every part with its data, made now where they are missing, its runs checked against them."""
+    stores = [_prepared(part) for part in experiment.parts]
+    for part, store in zip(experiment.parts, stores, strict=True):
+        for run in runs_of(part.points):
+            run.check(store)
+    return [(part, store, []) for part, store in zip(experiment.parts, stores, strict=True)]
+
+
+def _done(experiment: Experiment) -> list[tuple[Part, Store, list[str]]]:
+    """The parts with the runs that are done, and the names of the others; parts without any are left out."""
+    found = []
+    for part in experiment.parts:
+        if not part.prepared:
+            continue
+        store = _prepared(part)
+        points, missing = [], []
+        for point in part.points:
+            done = tuple(run for run in point.runs if run.state(store) == "done")
+            missing += [f"{point.label} (seed {run.config.seed})" for run in point.runs if run not in done]
+            points += [replace(point, runs=done)] if done else []
+        for run in runs_of(points):
+            run.check(store)
+        if points:
+            found.append((replace(part, points=points), store, missing))
+    if not found:
+        raise UsageError(f"no run of {experiment.name} is done yet; leave out --no-train")
+    return found
+
+
+def _measured(
+    part: Part, store: Store, experiment: Experiment, place: torch.device, missing: list[str]
+) -> tuple[dict[str, Any], list[Path]]:
+    """Results of a part whose runs are trained, and the figures drawn."""
+    probed = probe_points(part.points, place, **part.study.probe.asked())
+    tables = [
+        _with_published(table, part, experiment.recipe)
+        for name in part.study.tables
+        for table in TABLES[name](probed)
+    ]  # fmt: skip
+    figures = _draw(part, store, probed, tables, experiment.out)
+    return _part_results(part, store, probed, tables, figures) | {"not_trained": missing}, figures
 
 
 def _prepared(part: Part) -> Store:
@@ -115,7 +158,7 @@ def _draw(part: Part, store: Store, probed: Sequence[Probed], tables: Sequence[R
     for table in swept:
         keys = list(dict.fromkeys(key for point in probed for key in point.values))
         drawn += draw_sweep(table, keys, probed, out / f"{part.study.name}-sweep")
-    if part.study.retrieval:
+    if part.study.retrieval and own:
         drawn.append(_draw_retrieval(part, store, out))
     return drawn
 
