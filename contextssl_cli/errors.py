@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class ContextSSLError(Exception):
@@ -43,6 +47,14 @@ class Interrupted(ContextSSLError):  # noqa: N818 - an interruption is not an er
     """The user stopped a run; its state has been saved."""
 
     exit_code = 130
+
+
+def invalid_value(error: ValidationError, owner: str = "") -> str:
+    """The first thing that is wrong, as ``OWNER KEY: what was expected``; what is empty is left out."""
+    first = error.errors()[0]
+    where = " ".join(filter(None, [owner, ".".join(map(str, first["loc"]))]))
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -481,6 +481,8 @@ def _results_page(path: Path) -> str:
         return _comparison_page(path, values["compared"])
     if "support" in values:
         return _fairness_page(path, values)
+    if "parts" in values:
+        return _experiment_page(path, values)
     report = ProbeReport.from_dict(values)
     versions = report.protocol["versions"]
     tables = "\n\n".join(f"## {table.title}\n\n{table.markdown()}" for table in probe_tables(report))
@@ -516,6 +518,15 @@ def _fairness_page(path: Path, values: dict[str, Any]) -> str:
         note=NOTE,
         tables="\n\n".join(f"## {table.title}\n\n{table.markdown()}" for table in fairness_tables(values)),
         versions=", ".join(f"{name} {version}" for name, version in values["versions"].items()),
+    )  # fmt: skip
+
+
+def _experiment_page(path: Path, values: dict[str, Any]) -> str:
+    """The results of ``contextssl reproduce``; its figures stand in a folder of the page's name."""
+    from contextssl_cli.experiments.page import tables_text, versions_text
+
+    return path.with_suffix(".txt").read_text(encoding="utf-8").format(
+        note=NOTE, tables=tables_text(values, f"{path.stem}/"), versions=versions_text(values)
     )  # fmt: skip
 
 

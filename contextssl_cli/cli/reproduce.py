@@ -35,14 +35,19 @@ def reproduce(
         int | None,
         typer.Option("--limit-seeds", min=1, help="How many of a recipe's seeds to run; by default all.", metavar="N"),
     ] = None,
+    no_train: Annotated[
+        bool,
+        typer.Option("--no-train", help="Train nothing; the page has the runs that are done, and names the rest."),
+    ] = False,
     device: options.Device = "auto",
     json: options.Json = False,
     dry_run: options.DryRun = False,
 ) -> None:
     """Run an experiment of the paper, or what is missing of it, and put our figures beside the published ones."""
+    from contextssl_cli.experiments.experiment import parse_sources, plan_experiment
     from contextssl_cli.experiments.outlook import outlook
     from contextssl_cli.experiments.printing import print_plan, print_results
-    from contextssl_cli.experiments.reproduce import parse_sources, plan_experiment, run_experiment
+    from contextssl_cli.experiments.reproduce import run_experiment
 
     folder = out or Path(f"contextssl-{name}-{scale}")
     experiment = plan_experiment(
@@ -57,5 +62,5 @@ def reproduce(
     if dry_run:
         print_plan(outlook(experiment), as_json=json)
         return
-    results, paths = run_experiment(experiment, device)
+    results, paths = run_experiment(experiment, device, train=not no_train)
     print_results(results, paths, as_json=json)

@@ -31,30 +31,26 @@ METRICS = {
 def fairness_differences(
     labels: Tensor, predicted: Tensor, groups: Mapping[str, Tensor], target: str, probe: str
 ) -> dict[tuple[str, str, str], float]:
-    """Differences between groups in a binary prediction, by (metric, target, probe).
-
-    Equalized odds: the larger of the differences in true and in false positive rate. Equal opportunity: the difference
-    in true positive rate (Hardt et al. 2016). A metric that has no value, because a group has no positives or no
-    negatives, is left out.
+    """Those of ``group_differences`` that the paper reports and that are defined, by (metric, target, probe).
 
     Args:
-        labels: (N,) true classes, 1 the favourable one.
+        labels: (N,) true classes, 1 the favourable one; nothing is found if they are not two classes.
         predicted: (N,) predicted classes.
         groups: (N,) category indices by sensitive attribute.
         target: the task.
         probe: what predicted.
     """
-    found: dict[tuple[str, str, str], float] = {}
     if set(labels.unique().tolist()) != {0, 1}:
-        return found
-    for attribute, group in groups.items():
-        support = [set(labels[group == value].unique().tolist()) for value in group.unique().tolist()]
-        if any(classes != {0, 1} for classes in support):
-            continue
-        for metric, difference in METRICS.items():
-            value = difference(labels.numpy(), predicted.numpy(), sensitive_features=group.numpy())
-            found[metric, f"{target} by {attribute}", probe] = float(value)
-    return found
+        return {}
+    found = {
+        name: group_differences(labels.numpy(), predicted.numpy(), group.numpy()) for name, group in groups.items()
+    }
+    return {
+        (metric, f"{target} by {attribute}", probe): value
+        for attribute, differences in found.items()
+        for metric in METRICS
+        if (value := differences[metric]) is not None
+    }
 
 
 PARITY = "demographic_parity_difference"
@@ -64,8 +60,9 @@ Codes = NDArray[np.integer[Any]]
 def group_differences(labels: Codes, predicted: Codes, groups: Codes) -> dict[str, float | None]:
     """Differences between groups in a binary prediction, by metric; None where one is undefined.
 
-    Those of ``METRICS``, and demographic parity: the difference in the share that is predicted to be favoured. Equal
-    opportunity is undefined if a group has no positives, equalized odds also if one has no negatives.
+    Equalized odds: the larger of the differences in true and in false positive rate; undefined if a group has no
+    positives or no negatives. Equal opportunity: the difference in true positive rate (Hardt et al. 2016); undefined if
+    a group has no positives. Demographic parity: the difference in the share that is predicted to be favoured.
 
     Args:
         labels: (N,) true classes, 1 the favourable one.

@@ -12,7 +12,7 @@ from typing import Any, Self
 import torch
 from pydantic import ValidationError
 
-from contextssl_cli.errors import UsageError
+from contextssl_cli.errors import UsageError, invalid_value
 from contextssl_cli.evaluation.config import METRICS, Metric, ProbeConfig
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.fairness import raw_baseline
@@ -118,8 +118,7 @@ def probe_config(dataset: Dataset, **flags: Any) -> ProbeConfig:
     try:
         return ProbeConfig.model_validate({**dataset.probing, **given})
     except ValidationError as error:
-        detail = error.errors()[0]
-        raise UsageError(f"probe {'.'.join(map(str, detail['loc']))}: {detail['msg']}") from error
+        raise UsageError(invalid_value(error, "probe")) from error
 
 
 def measurable(method: MethodName, metrics: Collection[Metric]) -> list[Metric]:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contextssl_cli import files
-from contextssl_cli.errors import CorruptFileError
+from contextssl_cli.errors import CorruptFileError, invalid_value
 from contextssl_cli.evaluation.comparison import Comparison
 from contextssl_cli.evaluation.protocol import ProbeReport
 from contextssl_cli.evaluation.results import Row, find
@@ -64,10 +64,8 @@ def read_result(path: Path) -> ProbeReport | Comparison:
     try:
         kind.model_validate(values)
     except ValidationError as error:
-        detail = error.errors()[0]
-        where = ".".join(map(str, detail["loc"]))
         raise CorruptFileError(
-            f"{path} is not a result of contextssl probe, or is damaged: {where}: {detail['msg']}; probe again"
+            f"{path} is not a result of contextssl probe, or is damaged: {invalid_value(error)}; probe again"
         ) from error
     if kind is _Result:
         return _report(path, values)

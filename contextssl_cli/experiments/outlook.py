@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from contextssl_cli.experiments.experiment import Experiment, Part
 from contextssl_cli.experiments.plan import PlannedRun
-from contextssl_cli.experiments.reproduce import Experiment, Part
 from contextssl_cli.plugin.registry import registry
 from contextssl_cli.store.dataset import Store
 

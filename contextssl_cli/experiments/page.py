@@ -25,21 +25,39 @@ def page_text(results: Mapping[str, Any]) -> str:
         f"# {results['title']}",
         results["summary"],
         f"```console\n$ {command}\n```",
+        tables_text(results),
+        f"All figures, the probes' settings and every run's configuration: `results.json`. Versions: "
+        f"{versions_text(results)}.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def tables_text(results: Mapping[str, Any], folder: str = "") -> str:
+    """Every study's data, budget, tables, figures and runs, and what is not there yet.
+
+    Args:
+        results: the contents of ``results.json``.
+        folder: of the figures, relative to the page, with a slash at its end.
+    """
+    parts = [
         "Mean ± sample standard deviation over seeds, where there are several. R2 may be negative; it is never "
         "clamped, and the gap stands a second time with every negative R2 counted as 0. The gap of a method without a "
         "context is that between its models that were told different action types.",
     ]
     parts += [results["published_note"]] if results["published_note"] else []
     for part in results["parts"]:
-        parts += _part(part)
+        parts += _part(part, folder)
     if results["not_run"]:
         parts.append(f"Not run yet: {', '.join(results['not_run'])}.")
-    known = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-    parts.append(f"All figures, the probes' settings and every run's configuration: `results.json`. Versions: {known}.")
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
 
 
-def _part(part: Mapping[str, Any]) -> list[str]:
+def versions_text(results: Mapping[str, Any]) -> str:
+    """Of the packages that made the results."""
+    return ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+
+
+def _part(part: Mapping[str, Any], folder: str) -> list[str]:
     study, store = part["study"], part["store"]
     points = [Probed.from_dict(point) for point in part["points"]]
     lines = [
@@ -49,11 +67,12 @@ def _part(part: Mapping[str, Any]) -> list[str]:
         f"are fitted to the training split and judged on the test split: {_probes(points[0])}.",
         f"What differs from the paper: {study['differs']}",
     ]
+    lines += [f"Not trained yet: {', '.join(part['not_trained'])}."] if part["not_trained"] else []
     for table in map(ResultTable.from_dict, part["tables"]):
         lines.append(f"### {table.title}\n\n{table.text().markdown()}")
         lines.append(f"By: {'; '.join(table.probes)}.")
         lines += [f"Published: {source}" for source in table.sources]
-    lines += [f"![{name.rpartition('.')[0]}]({name})" for name in part["figures"] if name.endswith(".png")]
+    lines += [f"![{name.rpartition('.')[0]}]({folder}{name})" for name in part["figures"] if name.endswith(".png")]
     lines.append(f"### Runs\n\n{_runs(points).markdown()}")
     return lines
 

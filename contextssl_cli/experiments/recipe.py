@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, suggestion
+from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, invalid_value, suggestion
 from contextssl_cli.evaluation.config import Metric, Reader
 from contextssl_cli.experiments.grid import twice
 from contextssl_cli.methods.config import MethodName
@@ -193,8 +193,4 @@ def read_recipe(path: Path) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CorruptFileError(f"{path} is not valid TOML: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise CorruptFileError(
-            f"{path} is not a recipe: {f'{where}: ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
-        ) from error
+        raise CorruptFileError(f"{path} is not a recipe: {invalid_value(error)}") from error

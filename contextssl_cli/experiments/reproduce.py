@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from contextssl_cli import files, paths
+from contextssl_cli import files
 from contextssl_cli.adaptation.contexts import context_from_run
 from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.data.prepare import prepare
-from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, suggestion
+from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.retrieval import retrieve
-from contextssl_cli.experiments.execute import Probed, check_probes, probe_points, train_missing
-from contextssl_cli.experiments.grid import describe, folder_name, show
+from contextssl_cli.experiments.execute import Probed, probe_points, train_missing
+from contextssl_cli.experiments.experiment import PLAN, Experiment, Part
 from contextssl_cli.experiments.page import PAGE, page_text
-from contextssl_cli.experiments.plan import Point, check_folder, runs_of
-from contextssl_cli.experiments.recipe import Published, Recipe, RunRecipe, Scale, Study, find_recipe
-from contextssl_cli.experiments.sweep import draw_sweep, grid_points
+from contextssl_cli.experiments.plan import runs_of
+from contextssl_cli.experiments.recipe import Published, Recipe
+from contextssl_cli.experiments.sweep import draw_sweep
 from contextssl_cli.experiments.tables import TABLES, ResultTable
 from contextssl_cli.paths import make_folder
 from contextssl_cli.plugin.registry import registry
@@ -32,171 +32,83 @@ from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.run import Run, versions
 
 RESULTS = "results.json"
-PLAN = "plan.json"
-"""Written first; it marks the folder as an experiment's."""
 
 
-@dataclass(frozen=True)
-class Part:
-    """A study, planned.
-
-    Attributes:
-        study: of the recipe.
-        folder: of its runs.
-        points: its rows.
-        store: where its data stand, or will.
-        source: that they are prepared from; None for the data set's own.
-    """
-
-    study: Study
-    folder: Path
-    points: list[Point]
-    store: Path
-    source: Path | None
-
-    @property
-    def prepared(self) -> bool:
-        """Whether the data are there."""
-        return self.store.is_file()
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A recipe at one scale, planned.
-
-    Attributes:
-        name: of the recipe.
-        recipe: its file's contents.
-        scale: ``demo`` or ``full``.
-        out: the folder.
-        parts: one for each study that is asked for.
-    """
-
-    name: str
-    recipe: Recipe
-    scale: Scale
-    out: Path
-    parts: list[Part]
-
-
-def plan_experiment(
-    name: str,
-    scale: Scale,
-    out: Path,
-    *,
-    runs: Path | None = None,
-    sources: Mapping[str, Path] | None = None,
-    only: Sequence[str] = (),
-    limit_seeds: int | None = None,
-) -> Experiment:
-    """Settle every run of an experiment. Variables of the environment do not change a recipe.
+def run_experiment(experiment: Experiment, device: str, *, train: bool = True) -> tuple[dict[str, Any], list[Path]]:
+    """Prepare, train and probe what is missing, and write results and page after each study.
 
     Args:
-        name: of the recipe.
-        scale: ``demo`` or ``full``.
-        out: the folder.
-        runs: the folder of the runs, which several experiments may share; by default ``out``.
-        sources: of data sets, by name.
-        only: studies; by default all of the scale.
-        limit_seeds: how many of a recipe's seeds are run; by default all.
-
-    Raises:
-        UsageError: if there is no such recipe, scale, study or data set, a run in ``out`` is another, or ``out`` holds
-            something else.
-        PluginError: if a plugin that it needs failed.
-    """
-    recipe = find_recipe(name) if limit_seeds is None else find_recipe(name).limited(limit_seeds)
-    studies = recipe.studies(scale, only)
-    given = dict(sources or {})
-    for dataset in given:
-        known = [study.dataset for study in studies]
-        if dataset not in known:
-            raise UsageError(f"--source {dataset}=...: {name} needs no such data set: {suggestion(dataset, known)}")
-    _check_out(out, name, scale)
-    parts = [_plan_part(study, runs or out, given.get(study.dataset)) for study in studies]
-    for part in parts:
-        check_probes(part.points, part.study.probe.asked())
-        for run in runs_of(part.points):
-            run.check(None)
-    return Experiment(name, recipe, scale, out, parts)
-
-
-def run_experiment(experiment: Experiment, device: str) -> tuple[dict[str, Any], list[Path]]:
-    """Prepare, train and probe what is missing, and write results and page after each study.
+        experiment: planned.
+        device: for training and probes.
+        train: ``False`` trains and prepares nothing: the page then has the runs that are done, and names the others.
 
     Returns:
         What ``results.json`` holds, and the paths written.
 
     Raises:
         DataMissingError: before anything is trained, if data cannot be had.
+        UsageError: if nothing may be trained and no run is done.
     """
     place = resolve_device(device)
-    stores = [_prepared(part) for part in experiment.parts]
+    parts = _opened(experiment) if train else _done(experiment)
     make_folder(experiment.out)
     files.write_json(experiment.out / PLAN, {"recipe": experiment.name, "scale": experiment.scale})
-    for part, store in zip(experiment.parts, stores, strict=True):
-        for run in runs_of(part.points):
-            run.check(store)
     found = _load(experiment)
     drawn: list[Path] = []
-    for part, store in zip(experiment.parts, stores, strict=True):
+    for part, store, missing in parts:
         terminal.note(f"{part.study.name}: {store.path} ({len(store.train)} training samples)")
-        train_missing(part.points, store, device)
-        probed = probe_points(part.points, place, **part.study.probe.asked())
-        tables = [
-            _with_published(table, part, experiment.recipe)
-            for name in part.study.tables
-            for table in TABLES[name](probed)
-        ]
-        figures = _draw(part, store, probed, tables, experiment.out)
+        if train:
+            train_missing(part.points, store, device)
+        found[part.study.name], figures = _measured(part, store, experiment, place, missing)
         drawn += figures
-        found[part.study.name] = _part_results(part, store, probed, tables, figures)
         results = _results(experiment, found)
         files.write_json(experiment.out / RESULTS, results)
         files.write_text(experiment.out / PAGE, page_text(results))
     return results, [experiment.out / PAGE, experiment.out / RESULTS, *drawn]
 
 
-def _check_out(out: Path, name: str, scale: Scale) -> None:
-    check_folder(out, PLAN)
-    if (out / PLAN).is_file():
-        plan = files.read_json(out / PLAN)
-        if (plan.get("recipe"), plan.get("scale")) != (name, scale):
-            held = f"{plan.get('recipe')} --scale {plan.get('scale')}"
-            raise UsageError(f"{out} holds {held}, not {name} --scale {scale}; choose another --out")
+def _opened(experiment: Experiment) -> list[tuple[Part, Store, list[str]]]:
+    """Every part with its data, made now where they are missing, its runs checked against them."""
+    stores = [_prepared(part) for part in experiment.parts]
+    for part, store in zip(experiment.parts, stores, strict=True):
+        for run in runs_of(part.points):
+            run.check(store)
+    return [(part, store, []) for part, store in zip(experiment.parts, stores, strict=True)]
 
 
-def _plan_part(study: Study, runs: Path, source: Path | None) -> Part:
-    folder = runs / study.name
-    points = [point for run in study.runs for point in _points(study, run, folder)]
-    if len({point.label for point in points}) < len(points):
-        raise CorruptFileError(f"the recipe's study {study.name} has two runs of one name; give them names")
-    return Part(study, folder, points, _store_path(study), source)
+def _done(experiment: Experiment) -> list[tuple[Part, Store, list[str]]]:
+    """The parts with the runs that are done, and the names of the others; parts without any are left out."""
+    found = []
+    for part in experiment.parts:
+        if not part.prepared:
+            continue
+        store = _prepared(part)
+        points, missing = [], []
+        for point in part.points:
+            done = tuple(run for run in point.runs if run.state(store) == "done")
+            missing += [f"{point.label} (seed {run.config.seed})" for run in point.runs if run not in done]
+            points += [replace(point, runs=done)] if done else []
+        for run in runs_of(points):
+            run.check(store)
+        if points:
+            found.append((replace(part, points=points), store, missing))
+    if not found:
+        raise UsageError(f"no run of {experiment.name} is done yet; leave out --no-train")
+    return found
 
 
-def _store_path(study: Study) -> Path:
-    """The data set's usual store; with other options a store of its own beside it."""
-    usual = paths.store_path(study.dataset)
-    if not study.prepare:
-        return usual
-    label = ", ".join(f"{key} {show(value)}" for key, value in sorted(study.prepare.items()))
-    return usual.with_name(f"{study.dataset},{folder_name(label)}.h5")
-
-
-def _points(study: Study, run: RunRecipe, folder: Path) -> list[Point]:
-    told = ", ".join(f"told {name}" for name in run.equivariant)
-    label = run.name or ", ".join(filter(None, [run.method, told]))
-    settings: dict[str, Any] = {**study.settings, **run.settings, "method": run.method}
-    settings |= {"equivariant": list(run.equivariant)} if run.equivariant else {}
-    settings |= {"steps": run.steps} if run.steps else {}
-    points = grid_points(
-        folder, study.plugin, run.vary, seeds=run.seeds or study.seeds, preset=study.preset, settings=settings,
-        environ={}, label=label,
-    )  # fmt: skip
-    if run.vary:
-        return points
-    family = f"{run.method}, {describe(run.settings)}" if told else label  # what it is told apart
-    return [Point(point.label, point.runs, point.values, family) for point in points]
+def _measured(
+    part: Part, store: Store, experiment: Experiment, place: torch.device, missing: list[str]
+) -> tuple[dict[str, Any], list[Path]]:
+    """Results of a part whose runs are trained, and the figures drawn."""
+    probed = probe_points(part.points, place, **part.study.probe.asked())
+    tables = [
+        _with_published(table, part, experiment.recipe)
+        for name in part.study.tables
+        for table in TABLES[name](probed)
+    ]  # fmt: skip
+    figures = _draw(part, store, probed, tables, experiment.out)
+    return _part_results(part, store, probed, tables, figures) | {"not_trained": missing}, figures
 
 
 def _prepared(part: Part) -> Store:
@@ -246,7 +158,7 @@ def _draw(part: Part, store: Store, probed: Sequence[Probed], tables: Sequence[R
     for table in swept:
         keys = list(dict.fromkeys(key for point in probed for key in point.values))
         drawn += draw_sweep(table, keys, probed, out / f"{part.study.name}-sweep")
-    if part.study.retrieval:
+    if part.study.retrieval and own:
         drawn.append(_draw_retrieval(part, store, out))
     return drawn
 
@@ -290,23 +202,3 @@ def _results(experiment: Experiment, found: Mapping[str, Any]) -> dict[str, Any]
         "not_run": missing,
         "versions": versions(),
     }
-
-
-def parse_sources(texts: Sequence[str]) -> dict[str, Path]:
-    """``DATASET=PATH`` of ``--source`` flags.
-
-    Raises:
-        UsageError: if one has another form, or a data set is named twice.
-        DataMissingError: if a path does not exist.
-    """
-    found: dict[str, Path] = {}
-    for text in texts:
-        name, equals, path = text.partition("=")
-        if not equals or not name or not path:
-            raise UsageError(f"--source {text}: expected DATASET=PATH")
-        if name in found:
-            raise UsageError(f"--source names {name} twice")
-        found[name] = Path(path)
-        if not found[name].exists():
-            raise DataMissingError(f"--source {text}: {path} does not exist")
-    return found

@@ -15,7 +15,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError
+from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, invalid_value
 from contextssl_cli.model.config import EncoderName, ModelConfig
 
 _RENAMES = (
@@ -86,8 +86,7 @@ def official_config(tensors: dict[str, Tensor], heads: int, block_size: int, pat
             activity_bits=False,
         )
     except ValidationError as error:
-        detail = error.errors()[0]
-        raise UsageError(f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}") from error
+        raise UsageError(invalid_value(error)) from error
     except (KeyError, ValueError) as error:
         raise CorruptFileError(f"{path} lacks a tensor of the authors' model ({error})") from error
 

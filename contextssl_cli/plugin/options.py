@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from contextssl_cli.errors import UsageError, suggestion
+from contextssl_cli.errors import UsageError, invalid_value, suggestion
 
 
 class Options(BaseModel):
@@ -40,7 +40,4 @@ def validated(kind: type[Chosen], values: Mapping[str, Any], owner: str) -> Chos
     try:
         return kind.model_validate(dict(values))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        parts = [owner, where, first["msg"].removeprefix("Value error, ")]
-        raise UsageError(": ".join(filter(None, parts))) from error
+        raise UsageError(f"{owner}: {invalid_value(error)}") from error

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from contextssl_cli.errors import CorruptFileError, PluginError, suggestion
+from contextssl_cli.errors import CorruptFileError, PluginError, invalid_value, suggestion
 from contextssl_cli.store import hdf5
 from contextssl_cli.store.images import decode_all
 from contextssl_cli.store.schema import Schema
@@ -259,8 +259,7 @@ class Store:
                 self.provenance: dict[str, Any] = json.loads(file.attrs["provenance"])
                 self.content_hash = str(file.attrs["content_hash"])
             except (KeyError, ValueError) as error:
-                reason = error.errors()[0] if isinstance(error, ValidationError) else None
-                detail = f"{reason['loc']}: {reason['msg']}" if reason else str(error)
+                detail = invalid_value(error) if isinstance(error, ValidationError) else str(error)
                 raise CorruptFileError(f"{self.path} has a damaged header ({detail}); prepare it again") from error
             missing = [split for split in SPLITS if split not in file]
             if missing:

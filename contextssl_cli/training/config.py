@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, suggestion
+from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, invalid_value, suggestion
 from contextssl_cli.methods.config import EQUIVARIANT, OPTIONS, MethodName, without_effect
 from contextssl_cli.model.config import ModelConfig
 from contextssl_cli.plugin.kinds import Dataset
@@ -225,9 +225,7 @@ def _validated(values: Mapping[str, Any]) -> TrainConfig:
     try:
         return TrainConfig.model_validate(dict(values))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = " ".join(["configuration", ".".join(str(part) for part in first["loc"])]).strip()
-        raise UsageError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
+        raise UsageError(invalid_value(error, "configuration")) from error
 
 
 def _preset(name: str, dataset: Dataset) -> dict[str, Any]:

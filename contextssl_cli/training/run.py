@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contextssl_cli import files, paths
 from contextssl_cli.data.action_space import ActionSpace
-from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UsageError
+from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UsageError, invalid_value
 from contextssl_cli.methods.config import CONTEXTUAL
 from contextssl_cli.methods.registry import method_of
 from contextssl_cli.model.context_ssl import ContextSSL
@@ -83,8 +83,7 @@ class Run:
         try:
             self.record = RunRecord.model_validate(values)
         except ValidationError as error:
-            detail = error.errors()[0]
-            raise CorruptFileError(f"{self.folder / RUN_FILE} is damaged: {detail['loc']}: {detail['msg']}") from error
+            raise CorruptFileError(f"{self.folder / RUN_FILE} is damaged: {invalid_value(error)}") from error
 
     @classmethod
     def create(cls, folder: Path, record: RunRecord, *, force: bool = False) -> Self:

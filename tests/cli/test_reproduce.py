@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,34 @@ def test_a_stopped_experiment_goes_on_and_another_may_share_its_runs(
     outcome = cli(*command, "--out", "two", "--runs", "one")
     assert outcome.err.count("done before") == 2
     assert results(workplace / "two")["parts"][0]["tables"] == results(workplace / "one")["parts"][0]["tables"]
+
+
+def test_without_training_the_page_has_what_is_done_and_names_the_rest(
+    done: Path, cli: Command, tmp_path: Path
+) -> None:
+    shutil.copytree(done, tmp_path / "part")
+    shutil.rmtree(tmp_path / "part/small/runs/sie,told=color")
+    shutil.rmtree(tmp_path / "part/small/runs/contextssl/seed-1")
+    outcome = cli("reproduce", "tiny", "--out", tmp_path / "part", "--only", "small", "--no-train")
+    assert outcome.code == 0, outcome.err
+    small = results(tmp_path / "part")["parts"][0]
+    rows = small["tables"][0]["rows"]
+    assert "sie, told color" not in rows
+    assert "gap" not in rows["sie, told rotation"]
+    whole = results(done)["parts"][0]
+    assert rows["simclr"] == whole["tables"][0]["rows"]["simclr"]
+    assert small["not_trained"] == ["contextssl (seed 1)", "sie, told color (seed 0)", "sie, told color (seed 1)"]
+    assert whole["not_trained"] == []
+    told = "Not trained yet: contextssl (seed 1), sie, told color (seed 0), sie, told color (seed 1)."
+    assert told in (tmp_path / "part/page.md").read_text()
+    assert not (tmp_path / "part/small/runs/sie,told=color").exists()
+
+
+def test_without_training_and_without_a_run_there_is_no_page(cli: Command, workplace: Path) -> None:
+    outcome = cli("reproduce", "tiny", "--out", "nothing", "--no-train")
+    assert outcome.code == 2
+    assert "no run of tiny is done yet" in outcome.err
+    assert not Path("nothing").exists()
 
 
 def test_the_plan_tells_data_runs_hours_and_memory(done: Path, cli: Command, cli_home: Path) -> None:

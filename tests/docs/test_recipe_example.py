@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from contextssl_cli.experiments.experiment import plan_experiment
 from contextssl_cli.experiments.outlook import outlook
-from contextssl_cli.experiments.reproduce import plan_experiment
 from contextssl_cli.plugin.registry import registry
 from tests.docs.conftest import DOCS, blocks
 from tests.places import built_in

@@ -6,12 +6,19 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, true_positive_rate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from contextssl_cli.evaluation.fairness import PARITY, Reduction, group_differences, support
+from contextssl_cli.evaluation.fairness import (
+    PARITY,
+    Reduction,
+    fairness_differences,
+    group_differences,
+    support,
+)
 
 ODDS, OPPORTUNITY = "equalized_odds_difference", "equal_opportunity_difference"
 Rates = dict[int, float]
@@ -71,6 +78,9 @@ def test_differences_are_those_of_fairlearn(seed: int, count: int) -> None:
 def test_undefined_is_not_zero(labels: list[int], groups: list[int], undefined: set[str]) -> None:
     found = group_differences(np.array(labels), np.array([1, 0, 1, 0]), np.array(groups))
     assert {name for name, value in found.items() if value is None} == undefined
+    parts = torch.tensor(labels), torch.tensor([1, 0, 1, 0]), {"sex": torch.tensor(groups)}
+    reported = fairness_differences(*parts, "income", "probe")
+    assert set(reported) == {(name, "income by sex", "probe") for name in {ODDS, OPPORTUNITY} - undefined}
 
 
 def test_support_leaves_out_unknown_labels() -> None:
