@@ -25,6 +25,8 @@ from contextssl_cli.evaluation.encoded import (
     samples_path,
 )
 from contextssl_cli.evaluation.results import ENCODER
+from contextssl_cli.methods.base import Headed, Predicting
+from contextssl_cli.methods.registry import method_of
 from contextssl_cli.model.context_ssl import ContextSSL, Environment
 from contextssl_cli.model.world_model import Cache
 from contextssl_cli.plugin.task import Task
@@ -89,6 +91,14 @@ class Evaluator:
         """
         self.run.require_context()
         return cast(ContextSSL, self.encoder)
+
+    @property
+    def predictor(self) -> tuple[Predicting, Headed] | None:
+        """The method and the model of a run without a context whose heads predict the view after an action."""
+        method = method_of(self.run.record.config)
+        if isinstance(method, Predicting) and isinstance(self.encoder, Headed):
+            return method, self.encoder
+        return None
 
     @functools.cached_property
     def train_source(self) -> PairSource:

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from contextssl_cli.evaluation import context_labels, probes, ranking
+from contextssl_cli.evaluation import context_labels, probes
 from contextssl_cli.evaluation.cache import Values, keep_values, read_values
 from contextssl_cli.evaluation.config import METRICS, Metric, Reader
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.fairness import fairness_differences
 from contextssl_cli.evaluation.results import BLIND, ENCODER, Key
 from contextssl_cli.evaluation.stacks import Stacks
+from contextssl_cli.evaluation.view_ranks import view_ranks
 from contextssl_cli.plugin.kinds import ActionType
 from contextssl_cli.training.metrics import pooled_r2
 
@@ -119,7 +120,7 @@ def _kinds(
         elif metric == "knn":
             made.append(Kind("knn", functools.partial(_knn, stacks)))
         elif metric == "mrr" and ranks_views(evaluator):
-            made.append(Kind("mrr", functools.partial(_views, evaluator), _same_predictions))
+            made.append(Kind("mrr", functools.partial(view_ranks, evaluator), _same_predictions))
         elif metric == "context-labels":
             take = functools.partial(_context_labels, evaluator, conditions)
             made.append(Kind("context-labels", take, functools.partial(_same_length, conditions)))
@@ -200,28 +201,6 @@ def _knn(stacks: Stacks, conditions: list[Condition]) -> list[Values]:
             predicted = near.classify(evaluator.train.classes(target).to(evaluator.device), classes).cpu()
             values["knn", target, probes.KNN] = float((predicted == truth)[truth >= 0].double().mean())
         found.append(values)
-    return found
-
-
-def _views(evaluator: Evaluator, conditions: list[Condition]) -> list[Values]:
-    """MRR and H@k of the view that an action leads to, among its object's views; nothing for the encoder."""
-    test = evaluator.test
-    if test.recorded is None:
-        raise TypeError("the views of this task are not recorded")
-    members, row = ranking.members_of(test.recorded.objects)
-    views = sorted({int(count) for count in (members >= 0).sum(dim=1).tolist()})
-    among = f"{views[0]}" if len(views) == 1 else f"{views[0]} to {views[-1]}"
-    probe = f"cosine rank among the {among} views of an object, the source included"
-    candidates = members[row[test.recorded.source]].to(evaluator.device)
-    found: list[Values] = []
-    for c in conditions:
-        if c.environment == ENCODER:  # a feature predicts no other view
-            found.append({})
-            continue
-        predicted = evaluator.predictions(c, test.z_x, dict(test.actions))
-        gallery = evaluator.embeddings(c, test.recorded.z)
-        rank = ranking.ranks(predicted, gallery, candidates, test.recorded.target.to(evaluator.device))
-        found.append({(metric, "view", probe): value for metric, value in ranking.summary(rank).items()})
     return found
 
 

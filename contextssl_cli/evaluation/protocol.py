@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -13,11 +13,12 @@ import torch
 from pydantic import ValidationError
 
 from contextssl_cli.errors import UsageError, invalid_value
-from contextssl_cli.evaluation.config import METRICS, ProbeConfig
+from contextssl_cli.evaluation.config import METRICS, Metric, ProbeConfig
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.fairness import raw_baseline
 from contextssl_cli.evaluation.measures import context_label_ceiling, measure, ranks_views
 from contextssl_cli.evaluation.results import ENCODER, Key, Row, average, find, to_dicts
+from contextssl_cli.methods.config import CONTEXTUAL, PREDICTING, MethodName
 from contextssl_cli.plugin.kinds import Dataset
 from contextssl_cli.plugin.task import Task, environment_name
 from contextssl_cli.training.metrics import adaptation_gap
@@ -120,6 +121,24 @@ def probe_config(dataset: Dataset, **flags: Any) -> ProbeConfig:
         raise UsageError(invalid_value(error, "probe")) from error
 
 
+def measurable(method: MethodName, metrics: Collection[Metric]) -> list[Metric]:
+    """The metrics that a method has, of those asked for.
+
+    Raises:
+        UsageError: if it has none of them.
+    """
+    lacks: dict[Metric, str] = {}
+    if method not in PREDICTING:
+        lacks["mrr"] = "predicts no view after an action that mrr could rank"
+    if method not in CONTEXTUAL:
+        lacks["context-labels"] = "reads no context that context-labels could depend on"
+    found = [metric for metric in metrics if metric not in lacks]
+    if metrics and not found:
+        reasons = " and ".join(lacks[metric] for metric in metrics)
+        raise UsageError(f"{method} {reasons}: ask for other metrics (--metrics) of such a run")
+    return found
+
+
 def probe_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> ProbeReport:
     """Probe runs of one task, which differ in their seeds.
 
@@ -150,6 +169,7 @@ def probe_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Probe
     named = flags.pop("metrics", None)
     asked = METRICS if named and "all" in named else named
     config = probe_config(run_task(runs[0]).dataset, metrics=asked, **flags)
+    metrics = measurable(runs[0].record.config.method, config.metrics)
     measured: list[tuple[int, dict[Key, float]]] = []
     for run in runs:
         evaluator = Evaluator(run, config, device)
@@ -157,7 +177,7 @@ def probe_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Probe
             raise UsageError(
                 f"mrr ranks the recorded views of an object, and {run.record.task} has none: leave it out of --metrics"
             )
-        measured.append((run.record.config.seed, _measure(evaluator)))
+        measured.append((run.record.config.seed, _measure(evaluator, metrics)))
     task, lengths = evaluator.task, _lengths(evaluator)
     environments = [environment_name(environment) for environment in task.environments if lengths]
     by_run = [average([one]) for one in measured] if lengths and "r2" in config.metrics else []
@@ -181,7 +201,7 @@ def probe_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Probe
     )
 
 
-def _measure(evaluator: Evaluator) -> dict[Key, float]:
+def _measure(evaluator: Evaluator, metrics: Sequence[Metric]) -> dict[Key, float]:
     """All conditions of one run at once, so that their probes are fitted side by side."""
     conditions = [Condition(ENCODER, 0)]
     lengths = _lengths(evaluator)
@@ -190,8 +210,7 @@ def _measure(evaluator: Evaluator) -> dict[Key, float]:
         for length in lengths:
             part = context.take(length // 2) if length else None
             conditions.append(Condition(environment_name(environment), length, part, environment))
-    without = () if lengths else ("mrr", "context-labels")  # which ask what a context changes
-    metrics, schema = [m for m in evaluator.config.metrics if m not in without], evaluator.store.schema
+    schema = evaluator.store.schema
     measured = measure(evaluator, conditions, metrics)
     if "context-labels" in metrics:
         measured |= context_label_ceiling(evaluator)

@@ -6,9 +6,13 @@ the source first, and that is a miss.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
+Similarity = Callable[[Tensor, Tensor], Tensor]
+"""Of N predictions (N, D) with V views each (N, V, D): (N, V), more is nearer."""
 HITS = (1, 5, 10)
 _CHUNK = 1024
 
@@ -27,24 +31,32 @@ def members_of(objects: Tensor) -> tuple[Tensor, Tensor]:
     return members, row
 
 
-def ranks(predicted: Tensor, gallery: Tensor, candidates: Tensor, target: Tensor) -> Tensor:
-    """Ranks (N,) from 1 of the true views by cosine similarity; views as similar as the true one count half each.
+def inner_product(predicted: Tensor, views: Tensor) -> Tensor:
+    """The cosine similarity of what has unit length."""
+    return torch.einsum("nd,nvd->nv", predicted, views)
+
+
+def ranks(
+    predicted: Tensor, gallery: Tensor, candidates: Tensor, target: Tensor, similarity: Similarity = inner_product
+) -> Tensor:
+    """Ranks (N,) from 1 of the true views by similarity; views as similar as the true one count half each.
 
     Args:
-        predicted: (N, D) of unit length.
-        gallery: (M, D) of unit length.
+        predicted: (N, D).
+        gallery: (M, D).
         candidates: (N, V) rows of the gallery that are ranked for each prediction, padded with -1.
         target: (N,) rows of the true views.
+        similarity: of predictions and views.
     """
     found = []
     for asked, rows, true in zip(
         predicted.split(_CHUNK), candidates.split(_CHUNK), target.split(_CHUNK), strict=True
     ):  # fmt: skip
-        similarity = torch.einsum("nd,nvd->nv", asked, gallery[rows.clamp(min=0)])
+        near = similarity(asked, gallery[rows.clamp(min=0)])
         own = rows == true[:, None]
-        reached = similarity[own][:, None]
-        above = (similarity > reached) & (rows >= 0)
-        level = (similarity == reached) & (rows >= 0) & ~own
+        reached = near[own][:, None]
+        above = (near > reached) & (rows >= 0)
+        level = (near == reached) & (rows >= 0) & ~own
         found.append(1 + above.sum(dim=1) + level.sum(dim=1) / 2)
     return torch.cat(found).double()
 

@@ -11,7 +11,7 @@ import torch
 from contextssl_cli.data.action_space import ActionSpace
 from contextssl_cli.errors import Interrupted, UsageError
 from contextssl_cli.evaluation.comparison import compare_runs
-from contextssl_cli.evaluation.protocol import ProbeReport, probe_config, probe_runs
+from contextssl_cli.evaluation.protocol import ProbeReport, measurable, probe_config, probe_runs
 from contextssl_cli.experiments.plan import PlannedRun, Point, runs_of
 from contextssl_cli.methods.config import CONTEXTUAL, EQUIVARIANT
 from contextssl_cli.report.progress import training_progress
@@ -137,13 +137,15 @@ def check_probes(points: Sequence[Point], flags: Mapping[str, Any]) -> None:
     """Refuse what ``probe_runs`` would refuse, before hours of training.
 
     Raises:
-        UsageError: if a value does not fit, objects have no views to rank, or no context length fits a model.
+        UsageError: if a value does not fit, objects have no views to rank, a method has none of the metrics, or no
+            context length fits a model.
     """
     named = flags.get("metrics") or ()
     settings = {key: value for key, value in flags.items() if key != "metrics" or "all" not in named}
     for point in points:
         task = point.runs[0].task
         config = probe_config(task.dataset, **settings)
+        measurable(point.config.method, config.metrics)
         if "mrr" in named and not all(action.recorded for action in task.actions):
             raise UsageError(
                 f"mrr ranks the recorded views of an object, and {task.name} has none: leave it out of --metrics"

@@ -120,9 +120,10 @@ def methods_table(points: Sequence[Probed]) -> ResultTable:
 
 
 def lengths_table(points: Sequence[Probed]) -> ResultTable:
-    """Every figure of ContextSSL's models, by environment and context length.
+    """Every figure of ContextSSL's models, by environment and context length, and below them the ranks of baselines.
 
-    To other methods with a context all environments are one, since their tokens carry no action.
+    To other methods with a context all environments are one, since their tokens carry no action. A method without a
+    context has a line where a predictor of its own ranks views.
     """
     rows: dict[str, Line] = {}
     used: list[str] = []
@@ -133,6 +134,9 @@ def lengths_table(points: Sequence[Probed]) -> ResultTable:
             for length in point.report.lengths:
                 label = f"{prefix}{context_name(environment)}, {length} tokens"
                 rows[label] = _line(point.report, environment, length, used)
+    for point in points:
+        ranks = _ranks(point.report.rows, used) if not point.report.lengths else {}
+        rows |= {point.label: ranks} if ranks else {}
     return ResultTable("lengths", "By context length", used, rows)
 
 
@@ -227,6 +231,12 @@ def _line(report: ProbeReport, environment: str, length: int, used: list[str], *
             name += "" if row.probe == labels[0].probe else f" ({row.probe.split(' (')[0]})"
             line[name] = Cell(100 * row.mean, 100 * row.std, len(row.seeds))
             _note(used, f"{name}: {row.probe}")
+    return line | _ranks(rows, used)
+
+
+def _ranks(rows: Iterable[Row], used: list[str]) -> Line:
+    """MRR and H@k; their probes are added to ``used``."""
+    line: Line = {}
     for row in rows:
         if row.metric in _NAMES:
             line[_NAMES[row.metric]] = _cell(row)

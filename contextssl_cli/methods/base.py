@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn import functional as F
 
 from contextssl_cli.data.action_space import ActionSpace
 from contextssl_cli.data.pairs import PairBatch
@@ -87,8 +88,7 @@ class Baseline:
 
     def loss(self, model: Headed, batch: PairBatch, step: Step) -> StepLoss:
         """The loss of a batch: encoder and heads at the step's precision, terms in float32."""
-        actions = model.space.assemble(batch.actions, self.equivariant, len(batch)) / model.action_std
-        told = actions[:, model.space.active(self.equivariant).to(actions.device)]
+        told = self.told(model, batch.actions, len(batch))
         with torch.autocast(batch.x.device.type, dtype=step.precision, enabled=step.precision != torch.float32):
             features = model.encode(torch.cat([batch.x, batch.y]))
             outputs = self.read(model.heads, features, told.to(features))
@@ -96,6 +96,17 @@ class Baseline:
         weights = self.weights()
         total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         return StepLoss(total, terms)
+
+    def told(self, model: Headed, actions: Mapping[str, Tensor], rows: int) -> Tensor:
+        """What the heads are told (N, A): the told types alone, each number divided by its spread in the training data.
+
+        Args:
+            model: which knows the spread.
+            actions: relative parameters (N, width) by action type; at least the told ones.
+            rows: N.
+        """
+        assembled = model.space.assemble(actions, self.equivariant, rows).to(model.device) / model.action_std
+        return assembled[:, model.space.active(self.equivariant).to(model.device)]
 
     def heads(self, dim: int, actions: int) -> dict[str, nn.Module]:
         """Modules on top of features of ``dim`` numbers, told ``actions`` numbers of an action."""
@@ -118,6 +129,34 @@ class Baseline:
     def weights(self) -> dict[str, float]:
         """The weight of each term."""
         raise NotImplementedError
+
+
+class Predicting(Baseline):
+    """A baseline that is told actions, and predicts where they move its representation of a view.
+
+    The representation is made of the encoder's feature by a head. It is what the equivariance term of the loss is of,
+    and what the views of an object are ranked in.
+    """
+
+    similarity_name = "cosine"
+
+    def represent(self, heads: nn.ModuleDict, features: Tensor) -> Tensor:
+        """The equivariant representations (N, R) of features (N, D)."""
+        raise NotImplementedError
+
+    def predict(self, heads: nn.ModuleDict, representations: Tensor, actions: Tensor) -> Tensor:
+        """The representations (N, R) after actions.
+
+        Args:
+            heads: those of this method.
+            representations: (N, R) before them.
+            actions: (N, A), as ``told`` gives them.
+        """
+        raise NotImplementedError
+
+    def similarity(self, predicted: Tensor, views: Tensor) -> Tensor:
+        """How near predictions (N, R) are to the representations (N, V, R) of V views each: (N, V), more is nearer."""
+        return F.cosine_similarity(predicted[:, None], views, dim=-1)
 
 
 def mlp(*widths: int, last_bias: bool = True) -> nn.Sequential:

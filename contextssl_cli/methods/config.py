@@ -101,6 +101,8 @@ CONTEXTUAL: tuple[MethodName, ...] = ("contextssl", "simclr+", "vicreg+")
 """Methods with a transformer, which reads contexts."""
 EQUIVARIANT: tuple[MethodName, ...] = ("equimod", "sie", "sen")
 """Methods that are told which action types to be equivariant to."""
+PREDICTING = CONTEXTUAL + EQUIVARIANT
+"""Methods that predict the view after an action, or could: the tokens of ``simclr+`` and ``vicreg+`` carry none."""
 _OBJECTIVE = frozenset(
     ("temperature", "similarity_floor", "aux_weight", "invariance_weight", "environments_per_step", "context_contrast")
 )

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import torch
 from torch import Generator, Tensor, nn
 
-from contextssl_cli.methods.base import Baseline, mlp, multiple
+from contextssl_cli.methods.base import Predicting, mlp, multiple
 from contextssl_cli.methods.config import EquiModOptions
 from contextssl_cli.methods.losses import as_pairs, nt_xent
 
 
-class EquiMod(Baseline):
+class EquiMod(Predicting):
     """SimCLR's loss, and a module that predicts where an action moves an embedding (section 3).
 
     Beside SimCLR's projector (its equation 1) stands an equivariant one. The module predicts the projection of y from
@@ -44,9 +44,19 @@ class EquiMod(Baseline):
     def read(self, heads: nn.ModuleDict, features: Tensor, actions: Tensor) -> dict[str, Tensor]:
         """The projections of both views, the equivariant one of y, and the module's prediction of it."""
         first, second = heads["projector"](features).chunk(2)
-        before, after = heads["equivariant"](features).chunk(2)
-        predicted = heads["module"](torch.cat([before, heads["action"](actions)], dim=1))
+        before, after = self.represent(heads, features).chunk(2)
+        predicted = self.predict(heads, before, actions)
         return {"first": first, "second": second, "after": after, "predicted": predicted}
+
+    def represent(self, heads: nn.ModuleDict, features: Tensor) -> Tensor:
+        """The equivariant projections."""
+        projected: Tensor = heads["equivariant"](features)
+        return projected
+
+    def predict(self, heads: nn.ModuleDict, representations: Tensor, actions: Tensor) -> Tensor:
+        """What the module makes of projections and projected actions."""
+        predicted: Tensor = heads["module"](torch.cat([representations, heads["action"](actions)], dim=1))
+        return predicted
 
     def terms(self, outputs: Mapping[str, Tensor], generator: Generator) -> dict[str, Tensor]:
         """NT-Xent of the views, and NT-Xent of predictions and projections."""

@@ -8,11 +8,11 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from contextssl_cli.methods.base import Baseline, mlp, multiple
+from contextssl_cli.methods.base import Predicting, mlp, multiple
 from contextssl_cli.methods.config import SENOptions
 
 
-class SEN(Baseline):
+class SEN(Predicting):
     """Latents that a transition model moves as the action moves the input (section 4, the contrastive loss).
 
     The energy of two latents is their squared distance, divided by twice sigma squared. That of the moved latent of x
@@ -25,6 +25,8 @@ class SEN(Baseline):
         options: of the method.
         equivariant: the action types whose parameters the transition model is told.
     """
+
+    similarity_name = "distance"
 
     def __init__(self, options: SENOptions, equivariant: tuple[str, ...]) -> None:
         super().__init__(equivariant)
@@ -43,8 +45,22 @@ class SEN(Baseline):
 
     def read(self, heads: nn.ModuleDict, features: Tensor, actions: Tensor) -> dict[str, Tensor]:
         """The latents of both views, and that of the first one moved."""
-        before, after = heads["latent"](features).chunk(2)
-        return {"x": before, "y": after, "moved": before + heads["transition"](torch.cat([before, actions], dim=1))}
+        before, after = self.represent(heads, features).chunk(2)
+        return {"x": before, "y": after, "moved": self.predict(heads, before, actions)}
+
+    def represent(self, heads: nn.ModuleDict, features: Tensor) -> Tensor:
+        """The latents."""
+        latents: Tensor = heads["latent"](features)
+        return latents
+
+    def predict(self, heads: nn.ModuleDict, representations: Tensor, actions: Tensor) -> Tensor:
+        """The latents moved by the transition model, which predicts the difference."""
+        moved: Tensor = heads["transition"](torch.cat([representations, actions], dim=1))
+        return representations + moved
+
+    def similarity(self, predicted: Tensor, views: Tensor) -> Tensor:
+        """Minus the energy: latents are ranked by their distance, which the loss is of."""
+        return -self.energy(predicted[:, None], views)
 
     def terms(self, outputs: Mapping[str, Tensor], generator: Generator) -> dict[str, Tensor]:
         """The softmax of energies; or the energy of the pairs, and what those of two samples lack to the hinge."""

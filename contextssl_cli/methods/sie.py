@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from contextssl_cli.methods.base import Baseline, mlp
+from contextssl_cli.methods.base import Predicting, mlp
 from contextssl_cli.methods.config import SIEOptions
 from contextssl_cli.methods.losses import covariance, variance
 
@@ -36,7 +36,7 @@ class HyperNetwork(nn.Module):
         return predicted
 
 
-class SIE(Baseline):
+class SIE(Predicting):
     """VICReg with an invariant and an equivariant part of the feature (section 4, the final loss).
 
     The invariant parts of both views are made equal; from the equivariant part of x the hypernetwork predicts that of
@@ -70,14 +70,24 @@ class SIE(Baseline):
         """Both projected parts of both views, and the prediction."""
         part = self.part(features.shape[1])
         invariant = heads["invariant"](features[:, :-part]).chunk(2)
-        equivariant = heads["equivariant"](features[:, -part:]).chunk(2)
+        equivariant = self.represent(heads, features).chunk(2)
         return {
             "invariant x": invariant[0],
             "invariant y": invariant[1],
             "equivariant x": equivariant[0],
             "equivariant y": equivariant[1],
-            "predicted": heads["predictor"](equivariant[0], actions),
+            "predicted": self.predict(heads, equivariant[0], actions),
         }
+
+    def represent(self, heads: nn.ModuleDict, features: Tensor) -> Tensor:
+        """The projected equivariant part."""
+        projected: Tensor = heads["equivariant"](features[:, -self.part(features.shape[1]) :])
+        return projected
+
+    def predict(self, heads: nn.ModuleDict, representations: Tensor, actions: Tensor) -> Tensor:
+        """What the hypernetwork makes of it."""
+        predicted: Tensor = heads["predictor"](representations, actions)
+        return predicted
 
     def terms(self, outputs: Mapping[str, Tensor], generator: Generator) -> dict[str, Tensor]:
         """Invariance, equivariance, variance and covariance."""

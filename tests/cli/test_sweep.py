@@ -166,6 +166,8 @@ def test_methods_are_swept_like_any_setting(cli: Command, workplace: Path) -> No
         ([*MASKS, "--lengths", "4000"], "reads 6 tokens at most"),
         ([*MASKS, "--lengths", "3"], "expected even numbers"),
         ([*MASKS, "--metrics", "mrr"], "mrr ranks the recorded views"),
+        (["--vary", "method=vicreg", "--metrics", "mrr"], "vicreg predicts no view after an action"),
+        (["--vary", "method=sie", "--metrics", "context-labels"], "sie reads no context"),
         ([*MASKS, "--set", "holdout=0.0001"], "too few to hold out"),
         ([*MASKS, "--plugin", "digit-rotation"], "did you mean 'digits'?"),
     ],

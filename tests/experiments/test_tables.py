@@ -86,6 +86,16 @@ def test_lengths_have_a_row_each_and_models_are_told_apart_where_there_are_sever
     assert len(two.rows) == 8
 
 
+def test_below_the_lengths_stand_the_ranks_of_methods_that_predict_without_a_context() -> None:
+    theirs = [*ROWS[:2], row("encoder", 0, "mrr", "view", 0.2, OTHER), row("encoder", 0, "h@5", "view", 0.25, OTHER)]
+    points = [probed(theirs, "sen", "sen, told turn"), probed(ROWS), probed(ROWS[:2], "simclr", "plain")]
+    table = lengths_table(points)
+    assert list(table.rows)[-1] == "sen, told turn"
+    assert len(table.rows) == 5
+    assert table.rows["sen, told turn"] == {"MRR": Cell(0.2, 0.01, 2), "H@5": Cell(0.25, 0.01, 2)}
+    assert {f"MRR: {PAPER}", f"MRR: {OTHER}", f"H@5: {OTHER}"} <= set(table.probes)
+
+
 def test_a_sweep_names_the_context_of_every_figure() -> None:
     line = sweep_table([probed(ROWS, gaps=[0.8], clipped_gaps=[0.8])]).rows["ours"]
     assert line["turn R2, turn context"].mean == 0.9
