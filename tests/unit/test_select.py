@@ -10,9 +10,9 @@ import pytest
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
-from contextssl_cli.adaptation import select
 from contextssl_cli.adaptation.few_labels import read_labels
 from contextssl_cli.adaptation.inputs import Inputs
+from contextssl_cli.adaptation.left_out import PENALTIES, Reader
 from contextssl_cli.adaptation.select import Selection, select_context
 from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError
 
@@ -49,11 +49,9 @@ def test_leaving_one_out_is_that_of_scikit_learn() -> None:
     targets = np.eye(3)[y]
     centred = X - X.mean(axis=0)
     unit = np.square(centred).sum() / len(X)
-    expected = [
-        cross_val_predict(Ridge(alpha=penalty * unit), X, targets, cv=LeaveOneOut()) for penalty in select._PENALTIES
-    ]
+    expected = [cross_val_predict(Ridge(alpha=penalty * unit), X, targets, cv=LeaveOneOut()) for penalty in PENALTIES]
     best = min(expected, key=lambda predicted: np.square(targets - predicted).sum())
-    np.testing.assert_allclose(select._Reader(X).left_out(targets), best, atol=1e-6)
+    np.testing.assert_allclose(Reader(X).left_out(targets), best, atol=1e-6)
 
 
 def test_the_context_that_tells_the_classes_is_chosen() -> None:
@@ -132,7 +130,7 @@ def test_bounds_and_candidates_that_cannot_be_used() -> None:
     X, y = few(0)
     with pytest.raises(UsageError, match="nothing to choose from"):
         chosen(X, y, {"a": "a"})
-    with pytest.raises(UsageError, match="known are equalized-odds and no attribute"):
+    with pytest.raises(UsageError, match="known are equalized-odds, equal-opportunity, and no attribute"):
         chosen(X, y, at_most={"sex": 0.5})
     with pytest.raises(UsageError, match="needs two classes"):
         chosen(X, y, at_most={"equalized-odds": 0.5}, groups={"sex": y})
