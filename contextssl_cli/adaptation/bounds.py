@@ -37,9 +37,13 @@ class Estimate:
         """Whether the figure itself is within the bound."""
         return self.value <= most
 
+    def room(self, most: float) -> float:
+        """By how many errors it is within the bound."""
+        return (most - self.value) / self.error
+
     def is_sure(self, most: float, level: float) -> bool:
         """Whether it is on its side of the bound by more than its error explains, one-sided."""
-        return abs(self.value - most) > NormalDist().inv_cdf(1 - level) * self.error
+        return abs(self.room(most)) > NormalDist().inv_cdf(1 - level)
 
 
 def share(hits: NDArray[np.bool_]) -> Estimate:

@@ -35,7 +35,7 @@ class Candidate:
     Attributes:
         name: of the context.
         skill: 1 - (squared error) / (squared error of the class frequencies): 0 is nothing, 1 is perfect.
-        behind: by how much its skill is below that of the best candidate.
+        behind: by how much its skill is below that of the chosen candidate.
         behind_error: the standard error of that, from the differences input by input.
         behind_p: how often these differences are as large where their signs are drawn by chance (two-sided).
         accuracy: share of right classes.
@@ -60,8 +60,9 @@ class Selection:
     """The candidates, best first, and what follows.
 
     Attributes:
-        candidates: by falling skill; those that break a bound are last.
-        chosen: the name of the first.
+        candidates: the chosen one, then by falling skill; those that break a bound are last.
+        chosen: the name of the one with the highest skill; under bounds, of those that meet them, and where the labels
+            cannot tell the skills apart, the one that meets them with the most room.
         decided: whether the labels can tell it from the others.
         reason: in words.
         labels: how many labelled inputs there were.
@@ -132,15 +133,31 @@ def _selection(
     if not meeting:
         told = "; ".join(f"{name}: {_told(found)}" for name, found in within.items())
         raise UsageError(f"no candidate meets the bounds ({told}); loosen --at-most, or guard the action type")
-    ranked = sorted(readers, key=lambda name: (name not in meeting, errors[name].mean()))
-    best = errors[ranked[0]]
+    chosen = _safest(meeting, errors, within, bounds, seed)
+    ranked = sorted(readers, key=lambda name: (name != chosen, name not in meeting, errors[name].mean()))
+    best = errors[chosen]
     rows = tuple(
         _candidate(name, errors[name], errors[name] - best, share(predicted[name] == codes), within[name], seed)
         for name in ranked
     )
     p_value = _p_value([readers[name] for name in meeting], targets, float(best.mean()), seed)
     decided, reason = _verdict(rows, bounds, within, p_value, len(codes))
-    return Selection(rows, ranked[0], decided, reason, len(codes), p_value)
+    return Selection(rows, chosen, decided, reason, len(codes), p_value)
+
+
+def _safest(
+    meeting: list[str], errors: Mapping[str, Floats], within: Mapping[str, Mapping[str, Estimate]],
+    bounds: Mapping[str, float], seed: int,
+) -> str:  # fmt: skip
+    """Of the candidates that the labels cannot tell from the one with the least error, the one deepest in the bounds.
+
+    A difference in skill that may be chance is no ground to risk a bound.
+    """
+    leader = min(meeting, key=lambda name: errors[name].mean())
+    if not bounds:
+        return leader
+    alike = [name for name in meeting if difference_p(errors[name] - errors[leader], seed) > LEVEL]
+    return max(alike, key=lambda name: min(found.room(bounds[key]) for key, found in within[name].items()))
 
 
 def _candidate(
