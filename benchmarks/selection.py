@@ -1,6 +1,6 @@
 """How often few-shot selection picks the right context on digits: 100 draws of 5 labels per class, for each task.
 
-Run: ``python benchmarks/selection.py RUN RUN RUN --out selection-digits.json`` with runs of digits-rotation-color. The
+Run: ``python benchmarks/selection.py RUN RUN RUN --out selection.json`` with runs of digits-rotation-color. The
 inputs are views of the test split. Their labels are the bin of the angle, the bin of the hue, or drawn by chance. The
 candidates are a rotation and a colour context of the run; or these and no context. Counts, for each run, set of
 candidates and task, how often each was picked, how often the verdict was "cannot tell", and how often one was picked
@@ -30,6 +30,7 @@ from contextssl_cli.store.context import Context
 from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run, versions
 
+PART = "digits"
 ACTIONS = ("rotation", "color")
 CHANCE = "chance"
 
@@ -42,7 +43,7 @@ def main() -> None:
     parser.add_argument("--labels", type=int, default=5, help="per class")
     parser.add_argument("--bins", type=int, default=4, help="classes")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="JSON file; printed without it")
+    parser.add_argument("--out", type=Path, help=f"JSON file; its part {PART!r} is replaced")
     options = parser.parse_args()
     values = {
         "draws": options.draws,
@@ -53,7 +54,8 @@ def main() -> None:
         "versions": versions(),
     }
     if options.out:
-        files.write_json(options.out, values)
+        there = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
+        files.write_json(options.out, there | {PART: values})
     else:
         print(json.dumps(values, indent=2))
 

@@ -1,6 +1,6 @@
 """How often few-shot selection picks a context that meets a bound on Adult: 20 draws of labelled training records.
 
-Run: ``python benchmarks/selection_fairness.py RUN ... --out selection-adult.json`` with runs of adult-gender. A draw is
+Run: ``python benchmarks/selection_fairness.py RUN ... --out selection.json`` with runs of adult-gender. A draw is
 of 100, 1000 or 4000 training records at random, whose income and sex are known. The candidates are the run's context of
 the change of sex, its empty one, and no context; or the former two. For each objective the chosen context is judged on
 the whole test split, by the strong probe that is fitted to the embeddings of the whole training split:
@@ -41,6 +41,7 @@ from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run, versions
 
+PART = "adult"
 TASK, ATTRIBUTE = "income", "gender"
 Figures = Mapping[str, float]
 
@@ -81,20 +82,19 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="JSON file; printed without it")
+    parser.add_argument("--out", type=Path, help=f"JSON file; its part {PART!r} is replaced")
     options = parser.parse_args()
     values: dict[str, Any] = {
         "objectives": {name: vars(objective) for name, objective in OBJECTIVES.items()},
         "draws": options.draws,
         "seed": options.seed,
-        "runs": [],
+        "runs": [measure(Run(folder), options) for folder in options.runs],
         "versions": versions(),
     }
-    for folder in options.runs:
-        values["runs"].append(measure(Run(folder), options))
-        if options.out:
-            files.write_json(options.out, values)
-    if not options.out:
+    if options.out:
+        there = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
+        files.write_json(options.out, there | {PART: values})
+    else:
         print(json.dumps(values, indent=2))
 
 

@@ -82,12 +82,25 @@ def test_all_environments_and_no_context_are_candidates(cli: Command, made: Made
         (2, "'sex'", [*BOTH, "--labels", "few.csv", "--at-most", "sex=0.5"]),
         (3, "no.csv", [*BOTH, "--labels", "no.csv"]),
         (4, "row '360'", [*BOTH, "--labels", "bad.csv"]),
+        (2, "the class 1 has one label", [*BOTH, "--labels", "single.csv"]),
+        (2, "all labels are 0", [*BOTH, "--labels", "same.csv"]),
+        (2, "no candidate meets the bounds", [*BOTH, "--labels", "grouped.csv", "--at-most", "group=0"]),
+        (2, "1 of y", [*BOTH, "--labels", "lonely.csv", "--at-most", "group=0.9"]),
+        (2, "a group of group has no label of class 1",
+         [*BOTH, "--labels", "lonely.csv", "--at-most", "equal-opportunity=0.1"]),
     ],
 )  # fmt: skip
 def test_misuse(
     fails: Command, made: Made, color: Path, few: Path, code: int, words: str, arguments: list[str]
 ) -> None:
     Path("bad.csv").write_text("row,label\n360,1\n")
+    Path("single.csv").write_text("row,label\n0,0\n1,0\n2,1\n")
+    Path("same.csv").write_text("row,label\n0,0\n1,0\n")
+    halves = [f"{row},{row % 2}" for row in range(20)]
+    Path("grouped.csv").write_text(
+        "row,label,group\n" + "".join(f"{h},{'xxyy'[n % 4]}\n" for n, h in enumerate(halves))
+    )
+    Path("lonely.csv").write_text("row,label,group\n0,0,y\n" + "".join(f"{half},x\n" for half in halves[1:]))
     names = {"CONTEXT": str(made.context), "RUN": str(made.run)}
     fails(code, words, "adapt", *(names.get(part, part) for part in arguments), "--out", "e.h5")
 
