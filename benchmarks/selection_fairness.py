@@ -88,13 +88,15 @@ def main() -> None:
         "objectives": {name: vars(objective) for name, objective in OBJECTIVES.items()},
         "draws": options.draws,
         "seed": options.seed,
-        "runs": [measure(Run(folder), options) for folder in options.runs],
+        "runs": [],
         "versions": versions(),
     }
-    if options.out:
-        there = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
-        files.write_json(options.out, there | {PART: values})
-    else:
+    there = json.loads(options.out.read_text(encoding="utf-8")) if options.out and options.out.exists() else {}
+    for folder in options.runs:
+        values["runs"].append(measure(Run(folder), options))
+        if options.out:
+            files.write_json(options.out, there | {PART: values})
+    if not options.out:
         print(json.dumps(values, indent=2))
 
 

@@ -1,7 +1,8 @@
 """Bounds that a chosen context has to meet: how well a sensitive attribute is read, and fairness between its groups.
 
-All figures are left-out estimates from a few labels, so each has an error. It is that of shares with two successes and
-two failures added (Agresti and Coull 1998): ten right out of ten are no certainty.
+A bound is a promise, so it is judged by the strong probe, a logistic regression on standardised embeddings, which reads
+what is small too; each input is predicted from other folds. From a few labels each figure has an error. It is that of
+shares with two successes and two failures added (Agresti and Coull 1998): ten right out of ten are no certainty.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedKFold
 
-from contextssl_cli.adaptation.left_out import Reader
 from contextssl_cli.errors import UsageError
+from contextssl_cli.evaluation.probes import strong_classify
 
 EQUALIZED_ODDS = "equalized-odds"
 EQUAL_OPPORTUNITY = "equal-opportunity"
 DIFFERENCES: dict[str, tuple[int, ...]] = {EQUALIZED_ODDS: (1, 0), EQUAL_OPPORTUNITY: (1,)}
 """The classes whose rates of being predicted as 1 are compared between groups (Hardt et al. 2016)."""
+_FOLDS = 5
 
 Groups = Mapping[str, NDArray[Any]]
 Codes = NDArray[np.int64]
@@ -38,8 +41,8 @@ class Estimate:
         return self.value <= most
 
     def room(self, most: float) -> float:
-        """By how many errors it is within the bound."""
-        return (most - self.value) / self.error
+        """By how many errors it is within the bound; nothing is above 1."""
+        return (most - self.value) / self.error if most < 1 else float("inf")
 
     def is_sure(self, most: float, level: float) -> bool:
         """Whether it is on its side of the bound by more than its error explains, one-sided."""
@@ -104,46 +107,56 @@ def check_bounds(bounds: Mapping[str, float], groups: Groups, classes: NDArray[A
 
 
 def measured(
-    reader: Reader, predicted: Codes, codes: Codes, bounds: Mapping[str, float], groups: Groups
+    embeddings: NDArray[np.float32], codes: Codes, bounds: Mapping[str, float], groups: Groups, seed: int
 ) -> dict[str, Estimate]:
     """What the bounds are on, by name, under one candidate.
 
     Args:
-        reader: of the candidate's embeddings.
-        predicted: (N,) left-out predictions of the labels.
+        embeddings: (N, D), of the candidate.
         codes: (N,) the labels.
         bounds: by name, checked.
         groups: (N,) categories by attribute.
+        seed: of the folds.
 
     Raises:
         UsageError: if the attribute has one category among the inputs, or one of a single input; or a difference is
             undefined.
     """
     found = {}
+    differences = [name for name in bounds if name in DIFFERENCES]
+    predicted = _cross_predicted(embeddings, codes, seed) if differences else codes
+    for name in differences:
+        ((attribute, values),) = groups.items()
+        estimate = difference(name, codes, predicted, values)
+        if estimate is None:
+            needed = "both classes" if name == EQUALIZED_ODDS else "class 1"
+            raise UsageError(f"{name} is undefined: a group of {attribute} has no label of {needed}; label more inputs")
+        found[name] = estimate
     for name in bounds:
-        if name in DIFFERENCES:
-            ((attribute, values),) = groups.items()
-            estimate = difference(name, codes, predicted, values)
-            if estimate is None:
-                needed = "both classes" if name == EQUALIZED_ODDS else "class 1"
-                raise UsageError(
-                    f"{name} is undefined: a group of {attribute} has no label of {needed}; label more inputs"
-                )
-            found[name] = estimate
-        else:
-            found[name] = _read(reader, name, groups[name])
+        if name not in DIFFERENCES:
+            group = _categories(name, groups[name])
+            found[name] = share(_cross_predicted(embeddings, group, seed) == group)
     return found
 
 
-def _read(reader: Reader, name: str, values: NDArray[Any]) -> Estimate:
-    """The accuracy at which an attribute is read with each input left out."""
-    categories, group, counts = np.unique(values, return_inverse=True, return_counts=True)
+def _cross_predicted(embeddings: NDArray[np.float32], codes: Codes, seed: int) -> Codes:
+    """Classes (N,) as the strong probe predicts them, fitted to the other folds."""
+    folds = StratifiedKFold(min(_FOLDS, int(np.bincount(codes).min())), shuffle=True, random_state=seed)
+    predicted = np.empty_like(codes)
+    for fit, left_out in folds.split(embeddings, codes):
+        predicted[left_out] = strong_classify(embeddings[fit], codes[fit], embeddings[left_out])
+    return predicted
+
+
+def _categories(name: str, values: NDArray[Any]) -> Codes:
+    """An attribute's categories as 0, 1, ...; refuses what cannot be cross-validated."""
+    categories, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
     if len(categories) < 2 or counts.min() < 2:
         raise UsageError(
             f"a bound on {name!r} needs two labelled inputs or more of each of two categories; there are "
             + ", ".join(f"{count} of {category!s}" for category, count in zip(categories, counts, strict=True))
         )
-    return share(reader.left_out(np.eye(len(categories))[group]).argmax(axis=1) == group)
+    return codes.astype(np.int64)
 
 
 def _are_marks(classes: NDArray[Any]) -> bool:

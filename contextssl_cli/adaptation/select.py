@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from contextssl_cli.adaptation.bounds import Codes, Estimate, Groups, check_bounds, measured, share
+from contextssl_cli.adaptation.bounds import Codes, Estimate, check_bounds, measured, share
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
 from contextssl_cli.adaptation.left_out import Floats, Reader, difference_error, difference_p
 from contextssl_cli.errors import UsageError
@@ -61,8 +61,8 @@ class Selection:
 
     Attributes:
         candidates: the chosen one, then by falling skill; those that break a bound are last.
-        chosen: the name of the one with the highest skill; under bounds, of those that meet them, and where the labels
-            cannot tell the skills apart, the one that meets them with the most room.
+        chosen: the name of the one with the highest skill; under bounds, of those that surely meet them, or if none
+            does, the one that meets them with the most room.
         decided: whether the labels can tell it from the others.
         reason: in words.
         labels: how many labelled inputs there were.
@@ -118,22 +118,23 @@ def select_context(
     known = {name: np.asarray(values) for name, values in (groups or {}).items()}
     check_bounds(bounds, known, np.unique(labels), len(X))
     embeddings = {name: encoder.with_context(context).transform(X) for name, context in contexts.items()}
+    within = {name: measured(values, codes, bounds, known, seed) for name, values in embeddings.items()}
     readers = {name: Reader(values) for name, values in embeddings.items()}
-    return _selection(readers, codes, bounds, known, seed)
+    return _selection(readers, codes, bounds, within, seed)
 
 
 def _selection(
-    readers: Mapping[str, Reader], codes: Codes, bounds: Mapping[str, float], groups: Groups, seed: int
-) -> Selection:
+    readers: Mapping[str, Reader], codes: Codes, bounds: Mapping[str, float],
+    within: Mapping[str, Mapping[str, Estimate]], seed: int,
+) -> Selection:  # fmt: skip
     targets = np.eye(codes.max() + 1)[codes]
     predicted = {name: reader.left_out(targets).argmax(axis=1) for name, reader in readers.items()}
     errors = {name: reader.errors(targets) for name, reader in readers.items()}
-    within = {name: measured(reader, predicted[name], codes, bounds, groups) for name, reader in readers.items()}
     meeting = [name for name, found in within.items() if all(found[key].meets(most) for key, most in bounds.items())]
     if not meeting:
         told = "; ".join(f"{name}: {_told(found)}" for name, found in within.items())
         raise UsageError(f"no candidate meets the bounds ({told}); loosen --at-most, or guard the action type")
-    chosen = _safest(meeting, errors, within, bounds, seed)
+    chosen = _safest(meeting, errors, within, bounds)
     ranked = sorted(readers, key=lambda name: (name != chosen, name not in meeting, errors[name].mean()))
     best = errors[chosen]
     rows = tuple(
@@ -147,17 +148,16 @@ def _selection(
 
 def _safest(
     meeting: list[str], errors: Mapping[str, Floats], within: Mapping[str, Mapping[str, Estimate]],
-    bounds: Mapping[str, float], seed: int,
+    bounds: Mapping[str, float],
 ) -> str:  # fmt: skip
-    """Of the candidates that the labels cannot tell from the one with the least error, the one deepest in the bounds.
+    """The candidate with the least error, of those that surely meet the bounds; if none does, the one with most room.
 
-    A difference in skill that may be chance is no ground to risk a bound.
+    A bound is a must: skill is no ground to risk it.
     """
-    leader = min(meeting, key=lambda name: errors[name].mean())
-    if not bounds:
-        return leader
-    alike = [name for name in meeting if difference_p(errors[name] - errors[leader], seed) > LEVEL]
-    return max(alike, key=lambda name: min(found.room(bounds[key]) for key, found in within[name].items()))
+    sure = [name for name in meeting if all(found.is_sure(bounds[key], LEVEL) for key, found in within[name].items())]
+    if sure:
+        return min(sure, key=lambda name: errors[name].mean())
+    return max(meeting, key=lambda name: min(found.room(bounds[key]) for key, found in within[name].items()))
 
 
 def _candidate(
