@@ -114,7 +114,7 @@ def test_a_bound_excludes_the_context_that_tells_the_attribute() -> None:
     free = chosen(X, y, groups={"sex": group})
     bounded = chosen(X, y, groups={"sex": group}, at_most={"sex": 0.8})
     assert (free.chosen, bounded.chosen) == ("a", "b")
-    assert bounded.reason == "b alone meets the bounds"
+    assert bounded.reason == "'b' alone meets the bounds"
     assert bounded.candidates[0].bounds["sex"] <= 0.8 < bounded.candidates[1].bounds["sex"]
     with pytest.raises(UsageError, match="no candidate meets the bounds"):
         chosen(X, y, groups={"sex": group}, at_most={"sex": 0.1})
@@ -131,7 +131,7 @@ def test_a_bound_that_the_labels_cannot_judge_is_told() -> None:
     near = chosen(X, y, twins, groups={"sex": group}, at_most={"sex": value + error / 2})
     assert near.chosen == "a"
     assert not near.decided
-    assert near.reason.startswith("cannot tell whether a meets at most ")
+    assert near.reason.startswith("cannot tell whether 'a' meets at most ")
 
 
 def test_skill_is_no_ground_to_risk_a_bound() -> None:
@@ -145,7 +145,7 @@ def test_skill_is_no_ground_to_risk_a_bound() -> None:
     near = chosen(X, y, groups={"sex": group}, at_most={"sex": value + 0.01})
     assert near.chosen == "b"
     assert near.candidates[1].behind < 0
-    assert near.reason.startswith("cannot tell b from a")
+    assert near.reason.startswith("cannot tell 'b' from 'a'")
 
 
 @given(st.integers(0, 10_000), st.integers(2, 4))
