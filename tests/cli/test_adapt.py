@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import runpy
+import sys
 from pathlib import Path
 
 import h5py
@@ -12,6 +14,7 @@ import pytest
 from contextssl_cli.store.dataset import Store
 from tests.cli.conftest import TINY, Command, Made
 
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "selection.py"
 BOTH = ["--context", "color.h5", "--context", "CONTEXT"]
 
 
@@ -60,6 +63,41 @@ def test_the_context_is_chosen_by_labels(cli: Command, made: Made, color: Path, 
     assert outcome.json["environment"] == chosen
     text = cli("adapt", "--context", made.context, "--context", color, "--labels", few)
     assert selection["reason"] in text.out
+
+
+def test_a_bound_is_printed_with_its_error(cli: Command, made: Made, color: Path, few: Path) -> None:
+    header, *lines = few.read_text().splitlines()
+    grouped = [f"{line},{'xy'[number % 2]}" for number, line in enumerate(lines)]
+    Path("grouped.csv").write_text("\n".join([f"{header},group", *grouped]) + "\n")
+    command = [
+        "adapt",
+        "--context",
+        made.context,
+        "--context",
+        color,
+        "--labels",
+        "grouped.csv",
+        "--at-most",
+        "group=1",
+    ]
+    outcome = cli(*command, "--json")
+    assert outcome.code == 0, outcome.err
+    first = outcome.json["selection"]["candidates"][0]
+    assert 0 <= first["bounds"]["group"] <= 1
+    assert f"{first['bounds']['group']:.3f} ± {first['bound_errors']['group']:.3f}" in cli(*command, "--force").out
+
+
+def test_the_benchmark_counts_every_draw(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("selection.json").write_text('{"adult": 1}')
+    flags = ["--draws", "2", "--labels", "2", "--bins", "2", "--out", "selection.json"]
+    monkeypatch.setattr(sys, "argv", [str(BENCHMARK), str(made.run), *flags])
+    runpy.run_path(str(BENCHMARK), run_name="__main__")
+    values = json.loads(Path("selection.json").read_text())
+    assert values["adult"] == 1  # the part of another benchmark
+    (run,) = values["digits"]["runs"]
+    assert run["counts"].keys() == {"two", "all"}
+    for counts in run["counts"]["all"].values():
+        assert counts["rotation"] + counts["color"] + counts["no context"] == 2
 
 
 def test_all_environments_and_no_context_are_candidates(cli: Command, made: Made, few: Path) -> None:
