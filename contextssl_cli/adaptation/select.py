@@ -192,9 +192,9 @@ def _verdict(
         limits = ", ".join(f"at most {bounds[key]:g} {key}" for key in unsure)
         return False, f"cannot tell whether {best!r} meets {limits} ({_told(unsure)}); label more inputs"
     rivals = [row for row in rows[1:] if not _is_out(within[row.name], bounds)]
-    close = [row.name for row in rivals if row.behind < 0 or row.behind_p * len(rivals) > LEVEL]  # Bonferroni
+    close = [repr(row.name) for row in rivals if row.behind < 0 or row.behind_p * len(rivals) > LEVEL]  # Bonferroni
     if close:
-        return False, f"cannot tell {best!r} from {', '.join(map(repr, close))} by these {count} labels; label more inputs"
+        return False, f"cannot tell {best!r} from {', '.join(close)} by these {count} labels; label more inputs"
     if not rivals and bounds:
         return True, f"{best!r} alone meets the bounds"
     return True, f"{best!r} reads the labels best" + (" of those that meet the bounds" if bounds else "")
