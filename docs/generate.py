@@ -483,6 +483,8 @@ def _results_page(path: Path) -> str:
         return _fairness_page(path, values)
     if "parts" in values:
         return _experiment_page(path, values)
+    if path.stem == "selection":
+        return _selection_page(path, values)
     report = ProbeReport.from_dict(values)
     versions = report.protocol["versions"]
     tables = "\n\n".join(f"## {table.title}\n\n{table.markdown()}" for table in probe_tables(report))
@@ -527,6 +529,21 @@ def _experiment_page(path: Path, values: dict[str, Any]) -> str:
 
     return path.with_suffix(".txt").read_text(encoding="utf-8").format(
         note=NOTE, tables=tables_text(values, f"{path.stem}/"), versions=versions_text(values)
+    )  # fmt: skip
+
+
+def _selection_page(path: Path, values: dict[str, Any]) -> str:
+    """The parts that ``benchmarks/selection.py`` and ``benchmarks/selection_fairness.py`` write."""
+    from contextssl_cli.report.selection_counts import adult_tables, digits_tables
+
+    def shown(tables: Iterable[Any]) -> str:
+        return "\n\n".join(f"### {table.title}\n\n{table.markdown()}" for table in tables)
+
+    return path.with_suffix(".txt").read_text(encoding="utf-8").format(
+        note=NOTE,
+        digits=shown(digits_tables(values["digits"])),
+        adult=shown(adult_tables(values["adult"])),
+        versions=", ".join(f"{name} {version}" for name, version in values["adult"]["versions"].items()),
     )  # fmt: skip
 
 

@@ -36,7 +36,8 @@ def adapt(
         list[str] | None,
         typer.Option(
             "--at-most",
-            help="A bound on the choice: ATTRIBUTE=ACCURACY at which it is read, or equalized-odds=DIFFERENCE.",
+            help="A bound on the choice: ATTRIBUTE=ACCURACY at which it is read, or a fairness difference between its "
+            "groups: equalized-odds=NUMBER or equal-opportunity=NUMBER.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="The embeddings file.")] = Path("embeddings.h5"),

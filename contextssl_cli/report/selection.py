@@ -1,4 +1,4 @@
-"""What ``contextssl adapt --labels`` prints: the candidates, best first, and whether the labels can tell."""
+"""What ``contextssl adapt --labels`` prints: the candidates, the chosen one first, and whether the labels can tell."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def print_selection(selection: Selection) -> None:
             f"{candidate.skill:.3f}",
             f"{candidate.behind:.3f} ± {candidate.behind_error:.3f}",
             f"{candidate.accuracy:.3f} ± {candidate.accuracy_error:.3f}",
-            *(f"{candidate.bounds[name]:.3f}" for name in bounded),
+            *(f"{candidate.bounds[name]:.3f} ± {candidate.bound_errors[name]:.3f}" for name in bounded),
         ]
         for candidate in selection.candidates
     ]
-    header = ["context", "skill", "behind the best", "accuracy", *bounded]
+    header = ["context", "skill", "behind the first", "accuracy", *bounded]
     terminal.table(f"Contexts by {selection.labels} labels, each predicted from the others", header, rows)
     terminal.result(selection.reason)

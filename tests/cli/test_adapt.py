@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import runpy
+import sys
 from pathlib import Path
 
 import h5py
@@ -12,6 +14,7 @@ import pytest
 from contextssl_cli.store.dataset import Store
 from tests.cli.conftest import TINY, Command, Made
 
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "selection.py"
 BOTH = ["--context", "color.h5", "--context", "CONTEXT"]
 
 
@@ -62,6 +65,41 @@ def test_the_context_is_chosen_by_labels(cli: Command, made: Made, color: Path, 
     assert selection["reason"] in text.out
 
 
+def test_a_bound_is_printed_with_its_error(cli: Command, made: Made, color: Path, few: Path) -> None:
+    header, *lines = few.read_text().splitlines()
+    grouped = [f"{line},{'xy'[number % 2]}" for number, line in enumerate(lines)]
+    Path("grouped.csv").write_text("\n".join([f"{header},group", *grouped]) + "\n")
+    command = [
+        "adapt",
+        "--context",
+        made.context,
+        "--context",
+        color,
+        "--labels",
+        "grouped.csv",
+        "--at-most",
+        "group=1",
+    ]
+    outcome = cli(*command, "--json")
+    assert outcome.code == 0, outcome.err
+    first = outcome.json["selection"]["candidates"][0]
+    assert 0 <= first["bounds"]["group"] <= 1
+    assert f"{first['bounds']['group']:.3f} ± {first['bound_errors']['group']:.3f}" in cli(*command, "--force").out
+
+
+def test_the_benchmark_counts_every_draw(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("selection.json").write_text('{"adult": 1}')
+    flags = ["--draws", "2", "--labels", "2", "--bins", "2", "--out", "selection.json"]
+    monkeypatch.setattr(sys, "argv", [str(BENCHMARK), str(made.run), *flags])
+    runpy.run_path(str(BENCHMARK), run_name="__main__")
+    values = json.loads(Path("selection.json").read_text())
+    assert values["adult"] == 1  # the part of another benchmark
+    (run,) = values["digits"]["runs"]
+    assert run["counts"].keys() == {"two", "all"}
+    for counts in run["counts"]["all"].values():
+        assert counts["rotation"] + counts["color"] + counts["no context"] == 2
+
+
 def test_all_environments_and_no_context_are_candidates(cli: Command, made: Made, few: Path) -> None:
     outcome = cli("adapt", "--candidates", "all", "--run", made.run, "--labels", few, "--json")
     assert outcome.code == 0, outcome.err
@@ -82,12 +120,25 @@ def test_all_environments_and_no_context_are_candidates(cli: Command, made: Made
         (2, "'sex'", [*BOTH, "--labels", "few.csv", "--at-most", "sex=0.5"]),
         (3, "no.csv", [*BOTH, "--labels", "no.csv"]),
         (4, "row '360'", [*BOTH, "--labels", "bad.csv"]),
+        (2, "the class 1 has one label", [*BOTH, "--labels", "single.csv"]),
+        (2, "all labels are 0", [*BOTH, "--labels", "same.csv"]),
+        (2, "no candidate meets the bounds", [*BOTH, "--labels", "grouped.csv", "--at-most", "group=0"]),
+        (2, "1 of y", [*BOTH, "--labels", "lonely.csv", "--at-most", "group=0.9"]),
+        (2, "a group of group has no label of class 1",
+         [*BOTH, "--labels", "lonely.csv", "--at-most", "equal-opportunity=0.1"]),
     ],
 )  # fmt: skip
 def test_misuse(
     fails: Command, made: Made, color: Path, few: Path, code: int, words: str, arguments: list[str]
 ) -> None:
     Path("bad.csv").write_text("row,label\n360,1\n")
+    Path("single.csv").write_text("row,label\n0,0\n1,0\n2,1\n")
+    Path("same.csv").write_text("row,label\n0,0\n1,0\n")
+    halves = [f"{row},{row % 2}" for row in range(20)]
+    Path("grouped.csv").write_text(
+        "row,label,group\n" + "".join(f"{h},{'xxyy'[n % 4]}\n" for n, h in enumerate(halves))
+    )
+    Path("lonely.csv").write_text("row,label,group\n0,0,y\n" + "".join(f"{half},x\n" for half in halves[1:]))
     names = {"CONTEXT": str(made.context), "RUN": str(made.run)}
     fails(code, words, "adapt", *(names.get(part, part) for part in arguments), "--out", "e.h5")
 

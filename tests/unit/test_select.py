@@ -7,14 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
-from contextssl_cli.adaptation import select
+from contextssl_cli.adaptation.bounds import difference, share
 from contextssl_cli.adaptation.few_labels import read_labels
 from contextssl_cli.adaptation.inputs import Inputs
+from contextssl_cli.adaptation.left_out import PENALTIES, Reader, difference_error, difference_p
 from contextssl_cli.adaptation.select import Selection, select_context
 from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError
+from contextssl_cli.evaluation.fairness import group_differences
 
 
 class Views:
@@ -49,11 +53,9 @@ def test_leaving_one_out_is_that_of_scikit_learn() -> None:
     targets = np.eye(3)[y]
     centred = X - X.mean(axis=0)
     unit = np.square(centred).sum() / len(X)
-    expected = [
-        cross_val_predict(Ridge(alpha=penalty * unit), X, targets, cv=LeaveOneOut()) for penalty in select._PENALTIES
-    ]
+    expected = [cross_val_predict(Ridge(alpha=penalty * unit), X, targets, cv=LeaveOneOut()) for penalty in PENALTIES]
     best = min(expected, key=lambda predicted: np.square(targets - predicted).sum())
-    np.testing.assert_allclose(select._Reader(X).left_out(targets), best, atol=1e-6)
+    np.testing.assert_allclose(Reader(X).left_out(targets), best, atol=1e-6)
 
 
 def test_the_context_that_tells_the_classes_is_chosen() -> None:
@@ -70,6 +72,23 @@ def test_labels_that_depend_on_nothing_cannot_tell() -> None:
     found = [chosen(*few(seed, signal=0), seed=seed) for seed in range(40)]
     assert sum(selection.decided for selection in found) <= 4
     assert all("cannot tell" in selection.reason for selection in found if not selection.decided)
+
+
+def test_contexts_that_tell_equally_well_are_rarely_told_apart() -> None:
+    found = []
+    for seed in range(60):
+        X, y = few(seed, signal=0.5)
+        other, _ = few(seed + 1000, signal=0.5)
+        found.append(chosen(np.hstack([X[:, :8], other[:, :8]]), y, seed=seed))
+    assert all(selection.p_value <= 0.05 for selection in found[:5])
+    assert sum(selection.decided for selection in found) <= 6  # without the overlap of the others it was 12 to 25 %
+
+
+def test_the_error_of_a_difference_is_that_of_its_mean_and_more() -> None:
+    values = np.random.default_rng(0).normal(size=50)
+    assert difference_error(values) == pytest.approx(2**0.5 * values.std(ddof=1) / 50**0.5)
+    assert difference_p(values - values.mean() + 5, seed=0) == pytest.approx(1 / 2000)
+    assert difference_p(np.zeros(4), seed=0) == 1
 
 
 def test_two_contexts_that_tell_alike_cannot_be_told_apart() -> None:
@@ -95,10 +114,69 @@ def test_a_bound_excludes_the_context_that_tells_the_attribute() -> None:
     free = chosen(X, y, groups={"sex": group})
     bounded = chosen(X, y, groups={"sex": group}, at_most={"sex": 0.8})
     assert (free.chosen, bounded.chosen) == ("a", "b")
-    assert bounded.reason == "b alone meets the bounds"
+    assert bounded.reason == "'b' alone meets the bounds"
     assert bounded.candidates[0].bounds["sex"] <= 0.8 < bounded.candidates[1].bounds["sex"]
     with pytest.raises(UsageError, match="no candidate meets the bounds"):
         chosen(X, y, groups={"sex": group}, at_most={"sex": 0.1})
+
+
+def test_a_bound_that_the_labels_cannot_judge_is_told() -> None:
+    X, y = few(5, classes=2, each=10)
+    group = np.arange(20) % 2
+    X[:, 4] += group  # read, not perfectly
+    twins = {"a": "a", "twin": "a"}
+    free = chosen(X, y, twins, groups={"sex": group}, at_most={"sex": 1})
+    value, error = free.candidates[0].bounds["sex"], free.candidates[0].bound_errors["sex"]
+    assert 0.05 < error < 0.2
+    near = chosen(X, y, twins, groups={"sex": group}, at_most={"sex": value + error / 2})
+    assert near.chosen == "a"
+    assert not near.decided
+    assert near.reason.startswith("cannot tell whether 'a' meets at most ")
+
+
+def test_skill_is_no_ground_to_risk_a_bound() -> None:
+    X, y = few(6, classes=2, each=100)
+    X[:, 8:10] += np.eye(2)[y]  # b tells the label too, not as well
+    group = np.random.default_rng(2).integers(2, size=200)
+    X[:, 4] += 0.7 * group  # a tells the attribute, somewhat
+    free = chosen(X, y, groups={"sex": group}, at_most={"sex": 1})
+    value = free.candidates[0].bounds["sex"]
+    assert free.chosen == "a"
+    near = chosen(X, y, groups={"sex": group}, at_most={"sex": value + 0.01})
+    assert near.chosen == "b"
+    assert near.candidates[1].behind < 0
+    assert near.reason.startswith("cannot tell 'b' from 'a'")
+
+
+@given(st.integers(0, 10_000), st.integers(2, 4))
+@settings(max_examples=30, deadline=None)
+def test_differences_are_those_of_fairlearn(seed: int, categories: int) -> None:
+    draw = np.random.default_rng(seed)
+    codes, predicted, groups = draw.integers(2, size=60), draw.integers(2, size=60), draw.integers(categories, size=60)
+    expected = group_differences(codes, predicted, groups)
+    for name, metric in {
+        "equalized-odds": "equalized_odds_difference",
+        "equal-opportunity": "equal_opportunity_difference",
+    }.items():
+        found = difference(name, codes, predicted, groups)
+        assert (found and found.value) == (
+            expected[metric] if expected[metric] is None else pytest.approx(expected[metric])
+        )
+
+
+def test_the_error_of_a_difference_between_groups_covers_what_it_should() -> None:
+    draw = np.random.default_rng(0)
+    codes, groups = np.ones(80, dtype=int), np.arange(80) % 2
+    errors, values = [], []
+    for _ in range(300):
+        predicted = (draw.random(80) < np.where(groups == 1, 0.8, 0.3)).astype(int)
+        found = difference("equal-opportunity", codes, predicted, groups)
+        assert found is not None
+        values.append(found.value)
+        errors.append(found.error)
+    assert np.mean(errors) == pytest.approx(np.std(values), rel=0.15)
+    assert share(np.ones(10, dtype=bool)).value == 1
+    assert share(np.ones(10, dtype=bool)).error == pytest.approx((12 / 14 * 2 / 14 / 14) ** 0.5)
 
 
 def test_a_bound_on_equalized_odds() -> None:
@@ -107,9 +185,12 @@ def test_a_bound_on_equalized_odds() -> None:
     X = draw.normal(size=(200, 16)) * 0.3
     X[:, 0] += np.where(group == 1, y, draw.integers(2, size=200)) * 2  # a reads the label of one group alone
     X[:, 8] += y * 0.8
-    selection = chosen(X, y, groups={"sex": group}, at_most={"equalized-odds": 0.2})
-    assert selection.chosen == "b"
-    assert selection.candidates[1].bounds["equalized-odds"] > 0.3
+    selection = chosen(X, y, groups={"sex": group}, at_most={"equalized-odds": 0.3})
+    assert (selection.chosen, selection.decided) == ("b", True)
+    assert selection.candidates[1].bounds["equalized-odds"] > 0.4
+    both = chosen(X, y, groups={"sex": group}, at_most={"equalized-odds": 0.3, "equal-opportunity": 0.3})
+    assert both.chosen == "b"
+    assert both.candidates[1].bounds.keys() == {"equalized-odds", "equal-opportunity"}
     with pytest.raises(UsageError, match="undefined"):
         chosen(X, y, groups={"sex": y}, at_most={"equalized-odds": 0.2})
 
@@ -132,10 +213,17 @@ def test_bounds_and_candidates_that_cannot_be_used() -> None:
     X, y = few(0)
     with pytest.raises(UsageError, match="nothing to choose from"):
         chosen(X, y, {"a": "a"})
-    with pytest.raises(UsageError, match="known are equalized-odds and no attribute"):
+    with pytest.raises(UsageError, match="known are equalized-odds, equal-opportunity, and no attribute"):
         chosen(X, y, at_most={"sex": 0.5})
     with pytest.raises(UsageError, match="needs two classes"):
         chosen(X, y, at_most={"equalized-odds": 0.5}, groups={"sex": y})
+    with pytest.raises(UsageError, match="needs the labels 1, for the favourable class, and 0; they are no and yes"):
+        chosen(X[:10], ["no", "yes"] * 5, at_most={"equal-opportunity": 0.5}, groups={"sex": [0, 1] * 5})
+    with pytest.raises(UsageError, match="'sex' needs two labelled inputs or more of each of two categories; there "
+                                         "are 1 of f, 14 of m"):  # fmt: skip
+        chosen(X, y, at_most={"sex": 0.5}, groups={"sex": ["f", *"m" * 14]})
+    with pytest.raises(UsageError, match="sex has 2 values for 15 inputs"):
+        chosen(X, y, at_most={"sex": 0.5}, groups={"sex": [0, 1]})
 
 
 INPUTS = Inputs(np.zeros((5, 2)), names=("a.png", "b/c.png", "d.png", "e.png", "f.png"))

@@ -1,0 +1,166 @@
+"""Bounds that a chosen context has to meet: how well a sensitive attribute is read, and fairness between its groups.
+
+A bound is a promise, so it is judged by the strong probe, a logistic regression on standardised embeddings, which reads
+what is small too; each input is predicted from other folds. From a few labels each figure has an error. It is that of
+shares with two successes and two failures added (Agresti and Coull 1998): ten right out of ten are no certainty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedKFold
+
+from contextssl_cli.errors import UsageError
+from contextssl_cli.evaluation.probes import strong_classify
+
+EQUALIZED_ODDS = "equalized-odds"
+EQUAL_OPPORTUNITY = "equal-opportunity"
+DIFFERENCES: dict[str, tuple[int, ...]] = {EQUALIZED_ODDS: (1, 0), EQUAL_OPPORTUNITY: (1,)}
+"""The classes whose rates of being predicted as 1 are compared between groups (Hardt et al. 2016)."""
+_FOLDS = 5
+
+Groups = Mapping[str, NDArray[Any]]
+Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and its standard error."""
+
+    value: float
+    error: float
+
+    def meets(self, most: float) -> bool:
+        """Whether the figure itself is within the bound."""
+        return self.value <= most
+
+    def room(self, most: float) -> float:
+        """By how many errors it is within the bound; nothing is above 1."""
+        return (most - self.value) / self.error if most < 1 else float("inf")
+
+    def is_sure(self, most: float, level: float) -> bool:
+        """Whether it is on its side of the bound by more than its error explains, one-sided."""
+        return abs(self.room(most)) > NormalDist().inv_cdf(1 - level)
+
+
+def share(hits: NDArray[np.bool_]) -> Estimate:
+    """The share of ``hits`` (N,) that are true."""
+    smoothed = (hits.sum() + 2) / (len(hits) + 4)
+    return Estimate(float(hits.mean()), float((smoothed * (1 - smoothed) / (len(hits) + 4)) ** 0.5))
+
+
+def difference(name: str, codes: Codes, predicted: Codes, groups: NDArray[Any]) -> Estimate | None:
+    """A fairness difference between groups of a binary prediction; None where a group has no record that it needs.
+
+    Args:
+        name: a key of ``DIFFERENCES``.
+        codes: (N,) true classes, 1 the favourable one.
+        predicted: (N,) predicted classes.
+        groups: (N,) categories.
+    """
+    found = []
+    for kind in DIFFERENCES[name]:
+        cells = [predicted[(groups == group) & (codes == kind)] == 1 for group in np.unique(groups)]
+        if not all(map(len, cells)):
+            return None
+        rates = sorted((share(cell) for cell in cells), key=lambda rate: rate.value)
+        found.append(Estimate(rates[-1].value - rates[0].value, float(np.hypot(rates[-1].error, rates[0].error))))
+    return max(found, key=lambda estimate: estimate.value)
+
+
+def check_bounds(bounds: Mapping[str, float], groups: Groups, classes: NDArray[Any], count: int) -> None:
+    """Refuse bounds that cannot be judged.
+
+    Args:
+        bounds: the largest value by name.
+        groups: (N,) categories by attribute.
+        classes: the labels' classes, in order.
+        count: N.
+
+    Raises:
+        UsageError: naming the bound or the attribute.
+    """
+    for name in bounds:
+        if name in DIFFERENCES:
+            if len(groups) != 1 or len(classes) != 2:
+                raise UsageError(
+                    f"a bound on {name} needs two classes and one sensitive attribute; there are {len(classes)} and "
+                    f"{len(groups)}"
+                )
+            if name == EQUAL_OPPORTUNITY and not _are_marks(classes):
+                raise UsageError(
+                    f"a bound on {name} needs the labels 1, for the favourable class, and 0; they are "
+                    f"{classes[0]!s} and {classes[1]!s}"
+                )
+        elif name not in groups:
+            known = ", ".join((*DIFFERENCES, *groups))
+            raise UsageError(f"a bound on {name!r}: known are {known}" + ("" if groups else ", and no attribute"))
+    for name, values in groups.items():
+        if len(values) != count:
+            raise UsageError(f"{name} has {len(values)} values for {count} inputs")
+
+
+def measured(
+    embeddings: NDArray[np.float32], codes: Codes, bounds: Mapping[str, float], groups: Groups, seed: int
+) -> dict[str, Estimate]:
+    """What the bounds are on, by name, under one candidate.
+
+    Args:
+        embeddings: (N, D), of the candidate.
+        codes: (N,) the labels.
+        bounds: by name, checked.
+        groups: (N,) categories by attribute.
+        seed: of the folds.
+
+    Raises:
+        UsageError: if the attribute has one category among the inputs, or one of a single input; or a difference is
+            undefined.
+    """
+    found = {}
+    differences = [name for name in bounds if name in DIFFERENCES]
+    predicted = _cross_predicted(embeddings, codes, seed) if differences else codes
+    for name in differences:
+        ((attribute, values),) = groups.items()
+        estimate = difference(name, codes, predicted, values)
+        if estimate is None:
+            needed = "both classes" if name == EQUALIZED_ODDS else "class 1"
+            raise UsageError(f"{name} is undefined: a group of {attribute} has no label of {needed}; label more inputs")
+        found[name] = estimate
+    for name in bounds:
+        if name not in DIFFERENCES:
+            group = _categories(name, groups[name])
+            found[name] = share(_cross_predicted(embeddings, group, seed) == group)
+    return found
+
+
+def _cross_predicted(embeddings: NDArray[np.float32], codes: Codes, seed: int) -> Codes:
+    """Classes (N,) as the strong probe predicts them, fitted to the other folds."""
+    folds = StratifiedKFold(min(_FOLDS, int(np.bincount(codes).min())), shuffle=True, random_state=seed)
+    predicted = np.empty_like(codes)
+    for fit, left_out in folds.split(embeddings, codes):
+        predicted[left_out] = strong_classify(embeddings[fit], codes[fit], embeddings[left_out])
+    return predicted
+
+
+def _categories(name: str, values: NDArray[Any]) -> Codes:
+    """An attribute's categories as 0, 1, ...; refuses what cannot be cross-validated."""
+    categories, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
+    if len(categories) < 2 or counts.min() < 2:
+        raise UsageError(
+            f"a bound on {name!r} needs two labelled inputs or more of each of two categories; there are "
+            + ", ".join(f"{count} of {category!s}" for category, count in zip(categories, counts, strict=True))
+        )
+    return codes.astype(np.int64)
+
+
+def _are_marks(classes: NDArray[Any]) -> bool:
+    try:
+        return {float(name) for name in classes} == {0.0, 1.0}
+    except ValueError:
+        return False
