@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from contextssl_cli.adaptation.adapt import NO_CONTEXT, read_or_test
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
 from contextssl_cli.adaptation.contexts import NONE, context_from_run
 from contextssl_cli.adaptation.few_labels import read_labels
 from contextssl_cli.adaptation.find_run import FoundRun, check_context, find_run, latest_run
-from contextssl_cli.adaptation.select import Selection, select_context
+from contextssl_cli.adaptation.select import Selection, check_choice, select_context
 from contextssl_cli.errors import UsageError
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.store.context import Context
@@ -63,10 +68,25 @@ def read_candidates(
     return found, contexts
 
 
-def choose(
-    run: Run, contexts: Candidates, labels: Path, source: Path | None, at_most: Sequence[str], device: str
-) -> Selection:
-    """Choose among candidates by a CSV file of labels.
+@dataclass(frozen=True)
+class Choice:
+    """What a context is to be chosen by.
+
+    Attributes:
+        inputs: (N, *shape) the labelled ones.
+        labels: (N,) theirs.
+        bounds: that the choice must meet, by what they are on.
+        groups: (N,) categories by sensitive attribute.
+    """
+
+    inputs: NDArray[Any]
+    labels: NDArray[Any]
+    bounds: dict[str, float]
+    groups: dict[str, NDArray[Any]]
+
+
+def read_choice(run: Run, contexts: Candidates, labels: Path, source: Path | None, at_most: Sequence[str]) -> Choice:
+    """Read a CSV file of labels and the inputs it names, and look at all that can be wrong before anything is embedded.
 
     Args:
         run: of the candidates.
@@ -74,19 +94,45 @@ def choose(
         labels: the CSV file.
         source: the inputs that its rows count; None is the run's test split.
         at_most: bounds as the user writes them, ``NAME=NUMBER``.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
 
     Raises:
         UsageError, DataMissingError, CorruptFileError: as ``read_labels`` and ``select_context``.
     """
-    bounds = dict(_bound(text) for text in at_most)
+    bounds = _bounds(at_most)
     inputs = read_or_test(run, source)
     few = read_labels(labels, inputs)
     groups = {name: values[few.rows] for name, values in inputs.attributes.items()}
     if few.groups is not None:
         groups = {"group": few.groups}
+    choice = Choice(inputs.samples[few.rows], np.asarray(few.labels), bounds, groups)
+    check_choice(len(contexts), len(choice.inputs), choice.labels, bounds, groups)
+    return choice
+
+
+def choose(run: Run, contexts: Candidates, choice: Choice, device: str) -> Selection:
+    """Choose among candidates.
+
+    Args:
+        run: of the candidates.
+        contexts: the candidates.
+        choice: what to choose by.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
+    Raises:
+        UsageError: as ``select_context``.
+    """
     encoder = ContextEncoder.load(run.folder, device)
-    return select_context(encoder, contexts, inputs.samples[few.rows], few.labels, at_most=bounds, groups=groups)
+    return select_context(encoder, contexts, choice.inputs, choice.labels, at_most=choice.bounds, groups=choice.groups)
+
+
+def _bounds(texts: Sequence[str]) -> dict[str, float]:
+    bounds: dict[str, float] = {}
+    for text in texts:
+        name, value = _bound(text)
+        if name in bounds:
+            raise UsageError(f"--at-most names {name} twice: {bounds[name]:g} and {value:g}")
+        bounds[name] = value
+    return bounds
 
 
 def _bound(text: str) -> tuple[str, float]:

@@ -108,19 +108,37 @@ def select_context(
         UsageError: if there is nothing to choose from, a class has fewer than two labels, a label is missing, a bound
             cannot be judged, or no candidate meets the bounds.
     """
-    labels = np.asarray(y)
-    if len(contexts) < 2:
-        raise UsageError(f"there is nothing to choose from: {len(contexts)} candidate; name two contexts or more")
-    if len(labels) != len(X):
-        raise UsageError(f"there are {len(X)} inputs and {len(labels)} labels; give one label for each input")
-    codes = _codes(labels)
     bounds = dict(at_most or {})
     known = {name: np.asarray(values) for name, values in (groups or {}).items()}
-    check_bounds(bounds, known, np.unique(labels), len(X))
+    codes = check_choice(len(contexts), len(X), np.asarray(y), bounds, known)
     embeddings = {name: encoder.with_context(context).transform(X) for name, context in contexts.items()}
     within = {name: measured(values, codes, bounds, known, seed) for name, values in embeddings.items()}
     readers = {name: Reader(values) for name, values in embeddings.items()}
     return _selection(readers, codes, bounds, within, seed)
+
+
+def check_choice(
+    candidates: int, inputs: int, labels: NDArray[Any], bounds: Mapping[str, float], groups: Mapping[str, NDArray[Any]]
+) -> Codes:
+    """The labels as 0, 1, ..., once all that can be wrong before anything is embedded has been looked at.
+
+    Args:
+        candidates: how many there are.
+        inputs: how many are labelled.
+        labels: (N,).
+        bounds: by what they are on.
+        groups: (N,) categories by sensitive attribute.
+
+    Raises:
+        UsageError: as ``select_context``.
+    """
+    if candidates < 2:
+        raise UsageError(f"there is nothing to choose from: {candidates} candidate; name two contexts or more")
+    if len(labels) != inputs:
+        raise UsageError(f"there are {inputs} inputs and {len(labels)} labels; give one label for each input")
+    codes = _codes(labels)
+    check_bounds(bounds, groups, np.unique(labels), inputs)
+    return codes
 
 
 def _selection(

@@ -53,7 +53,7 @@ def adapt(
     """
     from contextssl_cli.adaptation.adapt import adapt as embed
     from contextssl_cli.adaptation.adapt import check_output
-    from contextssl_cli.adaptation.candidates import choose, read_candidates
+    from contextssl_cli.adaptation.candidates import choose, read_candidates, read_choice
     from contextssl_cli.report.selection import print_selection
     from contextssl_cli.report.summary import print_adaptation
     from contextssl_cli.report.terminal import terminal
@@ -62,13 +62,17 @@ def adapt(
         raise UsageError("name one --context, or several (or --candidates all) with --labels to choose by")
     check_output(out, force=force)
     found, contexts = read_candidates(context or [], candidates, run, seed)
+    if guard and None in contexts.values():
+        contexts = {name: context for name, context in contexts.items() if context is not None}
+        terminal.note("no context is not among the candidates: the guard is fitted to a context's pairs")
     terminal.note(f"run: {found.run.folder} ({found.reason})")
+    choice = read_choice(found.run, contexts, labels, source, at_most or []) if labels is not None else None
     if dry_run:
         terminal.result(f"would embed {source or 'the test split of the run'} under {' or '.join(contexts)} into {out}")
         return
     chosen, about = next(iter(contexts)), None
-    if labels is not None:
-        selection = choose(found.run, contexts, labels, source, at_most or [], device)
+    if choice is not None:
+        selection = choose(found.run, contexts, choice, device)
         if not json:
             print_selection(selection)
         chosen, about = selection.chosen, {"selection": selection.as_dict()}

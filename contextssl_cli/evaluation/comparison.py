@@ -43,6 +43,7 @@ class Comparison:
             "gap_std": statistics.stdev(self.gaps) if len(self.gaps) > 1 else 0.0,
             "gaps": self.gaps,
             "gap_clipped": statistics.fmean(self.clipped_gaps),
+            "gap_clipped_std": statistics.stdev(self.clipped_gaps) if len(self.clipped_gaps) > 1 else 0.0,
             "gaps_clipped": self.clipped_gaps,
             "reports": [report.as_dict() for report in self.reports],
         }
@@ -80,8 +81,11 @@ def compare_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Com
         flags: values of ``ProbeConfig``.
 
     Raises:
-        UsageError: as ``trained_gap`` and ``probe_runs``.
+        UsageError: if R2 is not among the metrics; as ``trained_gap`` and ``probe_runs``.
     """
+    metrics = flags.get("metrics") or ("r2",)
+    if not {"r2", "all"} & set(metrics):
+        raise UsageError(f"--metrics {','.join(metrics)}: the gap between runs is one of R2; add r2")
     groups: dict[Told, list[Run]] = {}
     for run in runs:
         groups.setdefault((run.record.config.method, run.record.config.equivariant), []).append(run)

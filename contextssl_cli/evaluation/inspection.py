@@ -95,13 +95,19 @@ class Inspection:
     judged: int
 
     @property
+    def gain(self) -> float:
+        """What the context brings: its score at the trained length, or with all pairs, over that of no pair."""
+        used = [reading for reading in self.profile if not reading.beyond]
+        return used[-1].score - used[0].score
+
+    @property
     def hurting(self) -> list[LeftOut]:
         """The pairs that hurt, the worst first."""
         return sorted((one for one in self.left_out if one.hurts), key=lambda one: -one.change)
 
     def as_dict(self) -> dict[str, Any]:
         """One JSON object."""
-        return asdict(self) | {"hurting": [one.pair for one in self.hurting]}
+        return asdict(self) | {"gain": self.gain, "hurting": [one.pair for one in self.hurting]}
 
 
 def inspect_context(evaluator: Evaluator, context: Context) -> Inspection:

@@ -15,6 +15,7 @@ from contextssl_cli.evaluation.results import Row, find
 
 RESULTS = "results.json"
 COMPARISON = "comparison.json"
+SWEEP = "sweep.json"
 
 
 class _Checked(BaseModel):
@@ -52,6 +53,23 @@ class _Comparison(_Checked):
     reports: list[_Result] = Field(min_length=1)
 
 
+def read_results(path: Path) -> list[ProbeReport | Comparison]:
+    """What ``contextssl probe``, ``sweep`` or ``reproduce`` wrote: of the latter two the report of every point.
+
+    Raises:
+        DataMissingError: if there is no such file.
+        CorruptFileError: if it is not JSON, not a result, or a figure that it promises is missing.
+    """
+    values = files.read_json(path)
+    parts = values.get("parts", [values] if "points" in values else None)
+    if parts is None:
+        return [_read(path, values)]
+    try:
+        return [_read(path, point["report"]) for part in parts for point in part["points"]]
+    except (KeyError, TypeError) as error:
+        raise CorruptFileError(f"{path} is not a result of contextssl sweep or reproduce, or is damaged") from error
+
+
 def read_result(path: Path) -> ProbeReport | Comparison:
     """What ``contextssl probe`` wrote.
 
@@ -59,7 +77,10 @@ def read_result(path: Path) -> ProbeReport | Comparison:
         DataMissingError: if there is no such file.
         CorruptFileError: if it is not JSON, not a result, or a figure that it promises is missing.
     """
-    values = files.read_json(path)
+    return _read(path, files.read_json(path))
+
+
+def _read(path: Path, values: dict[str, Any]) -> ProbeReport | Comparison:
     kind = _Comparison if "reports" in values else _Result
     try:
         kind.model_validate(values)

@@ -13,6 +13,7 @@ from contextssl_cli import files
 from contextssl_cli.data.prepare import prepared_store
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.results import Row
+from contextssl_cli.evaluation.stored import SWEEP
 from contextssl_cli.experiments.execute import Probed, check_probes, probe_points, train_missing
 from contextssl_cli.experiments.grid import describe, expand, folder_name, show
 from contextssl_cli.experiments.plan import RUNS, PlannedRun, Point, check_folder, check_same, runs_of, settle
@@ -25,7 +26,7 @@ from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.run import RUN_FILE, Run, versions
 
-RESULTS, CSV, FIGURE = "sweep.json", "sweep.csv", "sweep"
+CSV, FIGURE = "sweep.csv", "sweep"
 _LOST = ("method_options", "equivariant")  # settings of a method, which change with it
 
 
@@ -141,6 +142,12 @@ def run_sweep(sweep: Sweep, store: Path | None, device: str, **flags: Any) -> tu
     train_missing(sweep.points, data, device)
     probed = probe_points(sweep.points, place, **flags)
     found = _results(sweep, data, probed)
+    others = _others(sweep)
+    if others:
+        terminal.note(
+            f"{len(others)} runs in {sweep.out} are not in this table, {others[0]} among them: name all values and "
+            "seeds for a table over them; what is done is not trained again"
+        )
     return found, _write(sweep, found, probed)
 
 
@@ -162,6 +169,12 @@ def _check_runs(sweep: Sweep, store: Store | None) -> None:
         check_same(Run(path.parent), own or sweep.points[0].runs[0], store, free=() if own else free)
 
 
+def _others(sweep: Sweep) -> list[Path]:
+    """Runs of other values and seeds in the folder."""
+    planned = {run.folder for run in runs_of(sweep.points)}
+    return [path.parent for path in sorted((sweep.out / RUNS).glob(f"*/*/{RUN_FILE}")) if path.parent not in planned]
+
+
 def _results(sweep: Sweep, store: Store, probed: Sequence[Probed]) -> dict[str, Any]:
     return {
         "task": sweep.points[0].runs[0].task.name,
@@ -176,7 +189,7 @@ def _results(sweep: Sweep, store: Store, probed: Sequence[Probed]) -> dict[str, 
 
 
 def _write(sweep: Sweep, found: dict[str, Any], probed: Sequence[Probed]) -> list[Path]:
-    paths = [sweep.out / RESULTS, sweep.out / CSV]
+    paths = [sweep.out / SWEEP, sweep.out / CSV]
     files.write_json(paths[0], found)
     files.write_text(paths[1], _csv(list(sweep.grid), probed))
     return paths + draw_sweep(ResultTable.from_dict(found["table"]), list(sweep.grid), probed, sweep.out / FIGURE)

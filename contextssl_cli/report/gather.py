@@ -11,7 +11,7 @@ import torch
 from contextssl_cli.errors import DataMissingError, UsageError
 from contextssl_cli.evaluation.comparison import Comparison, comparable, compare_runs
 from contextssl_cli.evaluation.protocol import ProbeReport, probe_runs
-from contextssl_cli.evaluation.stored import COMPARISON, RESULTS, read_result
+from contextssl_cli.evaluation.stored import COMPARISON, RESULTS, SWEEP, read_result, read_results
 from contextssl_cli.paths import make_folder
 from contextssl_cli.report.folder import result_folder, write_comparison, write_probe
 from contextssl_cli.report.terminal import terminal
@@ -21,10 +21,10 @@ Found = ProbeReport | Comparison
 
 
 def sort_out(paths: Sequence[Path]) -> tuple[list[Path], list[Run]]:
-    """Which of what the user names are files of results, and which are runs.
+    """Which of what the user names are files of results, and which are runs; a folder without either gives its runs.
 
     Raises:
-        DataMissingError: if one is neither.
+        DataMissingError: if one is neither, and holds no run.
         CorruptFileError: if a run is damaged.
         UsageError: if one is named twice.
     """
@@ -36,8 +36,10 @@ def sort_out(paths: Sequence[Path]) -> tuple[list[Path], list[Run]]:
             results.append(path)
         elif (path / RUN_FILE).is_file():
             runs.append(Run(path))
+        elif (found := _result_file(path)) is not None:
+            results.append(found)
         else:
-            results.append(_result_file(path))
+            runs += _runs_in(path)
     return results, runs
 
 
@@ -62,7 +64,7 @@ def gather(results: Sequence[Path], runs: Sequence[Run], device: torch.device) -
     Runs that differ in their seeds alone are averaged. Runs of one method that were told different action types are
     compared. Others stand one after another.
     """
-    found = [read_result(path) for path in results]
+    found = [one for path in results for one in read_results(path)]
     if comparable(runs):
         return [*found, _comparison(runs, device)]
     groups: dict[tuple[str, str, str], list[Run]] = {}
@@ -77,14 +79,19 @@ def reports_of(found: Sequence[Found]) -> list[ProbeReport]:
     return [report for one in found for report in (one.reports if isinstance(one, Comparison) else [one])]
 
 
-def _result_file(folder: Path) -> Path:
-    for name in (RESULTS, COMPARISON):
-        if (folder / name).is_file():
-            return folder / name
-    raise DataMissingError(
-        f"{folder} is neither a run nor a result: it has no {RUN_FILE}, {RESULTS} or {COMPARISON}; contextssl pretrain "
-        "makes runs, contextssl probe results"
-    )
+def _result_file(folder: Path) -> Path | None:
+    return next((folder / name for name in (RESULTS, COMPARISON, SWEEP) if (folder / name).is_file()), None)
+
+
+def _runs_in(folder: Path) -> list[Run]:
+    """The runs below a folder."""
+    found = [Run(path.parent) for path in sorted(folder.glob(f"**/{RUN_FILE}"))]
+    if not found:
+        raise DataMissingError(
+            f"{folder} is neither a run nor a result, and holds none: no {RUN_FILE}, {RESULTS}, {COMPARISON} or "
+            f"{SWEEP}; contextssl pretrain makes runs, contextssl probe results"
+        )
+    return found
 
 
 def _probe(runs: Sequence[Run], device: torch.device) -> Found:

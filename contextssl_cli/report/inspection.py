@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextssl_cli.evaluation.inspection import Inspection, Reading
+from contextssl_cli.evaluation.inspection import TOLERANCE, Inspection, Reading
 from contextssl_cli.report.terminal import terminal
 
 _SHOWN = 5
@@ -14,14 +14,23 @@ def print_inspection(found: Inspection, *, as_json: bool) -> None:
         terminal.json(found.as_dict())
         return
     actions = list(found.profile[0].r2)
-    header = ["pairs", "tokens", *(f"R2 {action}" for action in actions), "score", ""]
+    header = ["pairs", "tokens", *(f"R2 {action}" for action in actions), "score", "note"]
     title = f"Context {found.environment}, by length (on {found.judged} held-out pairs, {found.probe})"
     terminal.table(title, header, [_line(reading, actions) for reading in found.profile])
     terminal.result("score: mean R2 of the types that the context shows minus that of the others, negative R2 as 0")
+    terminal.result(_verdict(found))
     terminal.result(f"pairs that suffice: {found.suffices} of {min(found.pairs, found.trained_pairs)}")
     for text in _pair_sentences(found):
         terminal.result(text)
     terminal.result(_beyond(found))
+
+
+def _verdict(found: Inspection) -> str:
+    used = [reading for reading in found.profile if not reading.beyond]
+    scores = f"score {used[0].score:.3f} without a pair, {used[-1].score:.3f} with {used[-1].pairs}"
+    if found.gain > TOLERANCE:
+        return f"the context brings {found.gain:.3f}: {scores}"
+    return f"the context brings nothing: {scores}; the model may not have learnt to read contexts, see contextssl probe"
 
 
 def _line(reading: Reading, actions: list[str]) -> list[str]:

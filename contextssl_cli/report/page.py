@@ -88,19 +88,34 @@ def write_page(found: Sequence[Found], path: Path) -> Path:
 def render(found: Sequence[Found]) -> str:
     """The page as text."""
     reports = reports_of(found)
-    sections = [_section(report, f"r{number}") for number, report in enumerate(reports, 1)]
+    several = len(reports) > 1
+    sections = [_section(report, f"r{n}", f"{n}-" if several else "") for n, report in enumerate(reports, 1)]
     page = Environment(
         loader=PackageLoader("contextssl_cli.report", "."), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     ).get_template("page.html")  # fmt: skip
     return page.render(
         title=", ".join(dict.fromkeys(report.task for report in reports)),
-        overview=_overview(reports) if len(reports) > 1 else None,
-        features=comparison_table(reports) if len(reports) > 1 else None,
-        gaps=[comparison_sentence(one) for one in found if isinstance(one, Comparison)],
+        overview=_overview(reports) if several else None,
+        features=comparison_table(reports) if several else None,
+        gaps=_gaps(found),
         sections=sections,
         is_number=_is_number,
     )
+
+
+def _gaps(found: Sequence[Found]) -> list[tuple[str, str]]:
+    """What each comparison says, and the command that compares its runs under the names that the sections give them."""
+    gaps, number = [], 0
+    for one in found:
+        if isinstance(one, Comparison):
+            names = [
+                name for n, report in enumerate(one.reports, number + 1) for name in _names(report, f"{n}-")
+            ]  # fmt: skip
+            out = f"{number + 1}-comparison"
+            gaps.append((comparison_sentence(one), reproduce.probe_command(one.reports[0], names, out, compare=True)))
+        number += len(reports_of([one]))
+    return gaps
 
 
 def _overview(reports: Sequence[ProbeReport]) -> TextTable:
@@ -114,9 +129,10 @@ def _overview(reports: Sequence[ProbeReport]) -> TextTable:
     return TextTable("What is compared", header, rows)
 
 
-def _section(report: ProbeReport, anchor: str) -> Section:
+def _section(report: ProbeReport, anchor: str, prefix: str) -> Section:
+    """A part of the page; the prefix keeps its runs' names in the commands from those of other parts."""
     task = reproduce.stored_task(report)
-    names = _names(report)
+    names = _names(report, prefix)
     runs = [
         _run_view(about, task, name, f"{anchor}-{number}-")
         for number, (about, name) in enumerate(zip(report.protocol["runs"], names, strict=True), 1)
@@ -130,7 +146,7 @@ def _section(report: ProbeReport, anchor: str) -> Section:
         pictures=_pictures(report, anchor),
         tables=[*probe_tables(report), *([side_by_side(report)] if report.lengths else [])],
         runs=runs,
-        commands=reproduce.commands(report, task, names) if task else [],
+        commands=reproduce.commands(report, task, names, f"{prefix}results") if task else [],
         unknown=reproduce.unknown_settings(report, task) if task else [],
         store_hash=report.protocol["store_hash"],
         probes={key: _show(value) for key, value in report.protocol["probes"].items()},
@@ -193,14 +209,14 @@ def _settings(values: dict[str, Any], task: Task | None) -> list[tuple[str, str,
     return [(key, _show(value), key in changed) for key, value in reproduce.flat(values).items()]
 
 
-def _names(report: ProbeReport) -> list[str]:
-    """The runs' folders without their parents, numbered where two are the same."""
+def _names(report: ProbeReport, prefix: str = "") -> list[str]:
+    """The runs' folders without their parents, numbered where two are the same; each with the prefix."""
     names: list[str] = []
     for run in report.protocol["runs"]:
         stem = Path(run["folder"]).name or "run"
         number = sum(name == stem or name.startswith(f"{stem}-again") for name in names)
         names.append(f"{stem}-again{number}" if number else stem)
-    return names
+    return [prefix + name for name in names]
 
 
 def _seeds(report: ProbeReport) -> str:

@@ -46,19 +46,20 @@ def differing(task: Task, config: TrainConfig, presets: Sequence[str] = PRESETS)
     return nearest, found[nearest]
 
 
-def commands(report: ProbeReport, task: Task, folders: Sequence[str]) -> list[str]:
+def commands(report: ProbeReport, task: Task, folders: Sequence[str], out: str = "results") -> list[str]:
     """Prepare, pretrain each run, and probe them; none if a run's configuration cannot be read any more.
 
     Args:
         report: whose runs they are.
         task: its own.
         folders: names for the runs, which are made where the commands are typed.
+        out: a name for the folder of the results.
     """
     configs = [stored_config(run["config"]) for run in report.protocol["runs"]]
     trained = [_pretrain(task, one, folder) for one, folder in zip(configs, folders, strict=True) if one]
     if len(trained) < len(configs):
         return []
-    return [_prepare(report, task), *trained, _probe(report, task, folders)]
+    return [_prepare(report, task), *trained, probe_command(report, folders, out)]
 
 
 def unknown_settings(report: ProbeReport, task: Task) -> list[str]:
@@ -146,14 +147,18 @@ def _over(task: Task, config: TrainConfig, preset: str) -> dict[str, Any]:
     return {key: after for key, (_, after) in changed.items() if key not in silent}
 
 
-def _probe(report: ProbeReport, task: Task, folders: Sequence[str]) -> str:
+def probe_command(report: ProbeReport, folders: Sequence[str], out: str, *, compare: bool = False) -> str:
+    """The command that probes, or compares, runs as a report was made; empty if its plugins are not installed."""
+    task = stored_task(report)
+    if task is None:
+        return ""
     words = ["contextssl", "probe", *(word for folder in folders for word in ("--run", folder))]
     default = probe_config(task.dataset).model_dump(mode="json")
     for key, flag in _PROBE_FLAGS.items():
         value = report.protocol["probes"].get(key, default[key])
         if value != default[key]:
             words += [flag, (",".join(map(str, value)) or "none") if isinstance(value, list) else str(value)]
-    return shlex.join([*words, "--out", "results"])
+    return shlex.join([*words, *(["--compare"] if compare else []), "--out", out])
 
 
 def _toml(value: Any) -> str:

@@ -117,8 +117,12 @@ def test_all_environments_and_no_context_are_candidates(cli: Command, made: Made
         (2, "nothing to choose from", ["--context", "color.h5", "--labels", "few.csv"]),
         (2, "named twice", ["--context", "color.h5", "--context", "color.h5", "--labels", "few.csv"]),
         (2, "expected NAME=NUMBER", [*BOTH, "--labels", "few.csv", "--at-most", "x"]),
+        (2, "names group twice: 0.1 and 0.9",
+         [*BOTH, "--labels", "grouped.csv", "--at-most", "group=0.1", "--at-most", "group=0.9"]),
         (2, "'sex'", [*BOTH, "--labels", "few.csv", "--at-most", "sex=0.5"]),
         (3, "no.csv", [*BOTH, "--labels", "no.csv"]),
+        (3, "no.csv", [*BOTH, "--labels", "no.csv", "--dry-run"]),
+        (2, "all labels are 0", [*BOTH, "--labels", "same.csv", "--dry-run"]),
         (4, "row '360'", [*BOTH, "--labels", "bad.csv"]),
         (2, "the class 1 has one label", [*BOTH, "--labels", "single.csv"]),
         (2, "all labels are 0", [*BOTH, "--labels", "same.csv"]),
@@ -141,6 +145,14 @@ def test_misuse(
     Path("lonely.csv").write_text("row,label,group\n0,0,y\n" + "".join(f"{half},x\n" for half in halves[1:]))
     names = {"CONTEXT": str(made.context), "RUN": str(made.run)}
     fails(code, words, "adapt", *(names.get(part, part) for part in arguments), "--out", "e.h5")
+
+
+def test_no_context_is_no_candidate_for_a_guard(cli: Command, made: Made, few: Path) -> None:
+    arguments = ["--candidates", "all", "--run", made.run, "--labels", few, "--guard", "color", "--dry-run"]
+    outcome = cli("adapt", *arguments)
+    assert outcome.code == 0, outcome.err
+    assert "no context is not among the candidates" in outcome.err
+    assert "no context" not in outcome.out
 
 
 def test_a_context_of_another_run_is_no_candidate(

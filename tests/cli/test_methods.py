@@ -222,10 +222,13 @@ def test_the_gap_between_runs_told_different_action_types(cli: Command, fails: C
     found = cli("probe", *runs, "--compare", "--json").json
     assert found["gaps"] == pytest.approx(by_hand)
     assert found["gap"] == pytest.approx(np.mean(by_hand))
+    clipped = [found["gap_clipped"], found["gap_clipped_std"]]
+    assert clipped == pytest.approx([np.mean(found["gaps_clipped"]), np.std(found["gaps_clipped"], ddof=1)])
     assert found["gap_std"] == pytest.approx(np.std(by_hand, ddof=1))
     assert json.loads(Path(found["paths"][0]).read_text())["gaps"] == found["gaps"]
     text = cli("probe", *runs, "--compare").out
     assert "adaptation gap between the models" in text
+    fails(2, "add r2", "probe", *runs, "--compare", "--metrics", "top1")
     fails(2, "cannot be averaged", "probe", "--run", "rotation0", "--run", "color0")
     fails(2, "told different action types", "probe", "--run", "rotation0", "--run", "rotation1", "--compare")
     fails(2, "runs of one method", "probe", "--run", "rotation0", "--run", "sen", "--compare")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,12 @@ def test_runs_told_different_types_are_compared(cli: Command) -> None:
     page = Page(Path("both.html").read_text(encoding="utf-8"))
     assert f"adaptation gap between the models: {gap:.3f}" in " ".join(page.text)
     assert [line[2] for line in page.table("What is compared").rows[1:]] == told
+    *single, compare = sorted(commands(Path("both.html"), "probe"), key=lambda words: "--compare" in words)
+    trained = [words[words.index("--out") + 1] for words in commands(Path("both.html"), "pretrain")]
+    assert trained == ["1-rotation", "2-color"]
+    assert [words[words.index("--run") + 1] for words in single] == trained
+    assert len({words[words.index("--out") + 1] for words in (*single, compare)}) == 3
+    assert [word for word in compare if word in trained] == trained
     for words, name in zip(commands(Path("both.html"), "pretrain"), told, strict=True):
         planned = cli(*words[1:], "--dry-run").json["config"]
         assert planned == json.loads(Path(name, "run.json").read_text())["config"]
@@ -92,6 +99,17 @@ def test_seeds_are_averaged_and_others_stand_apart(cli: Command, made: Made, own
     assert first["results"][0]["seeds"] == [0, 1]
     assert other["task"] == "digits-rotation"
     assert (own_run / "probe-2-runs" / "results.json").is_file()
+
+
+def test_a_folder_stands_for_the_runs_below_it(cli: Command, made: Made, own_run: Path, workplace: Path) -> None:
+    (workplace / "many" / "deep").mkdir(parents=True)
+    shutil.move(own_run, workplace / "many" / "deep" / "run")
+    outcome = cli("report", "many", "--out", "many.html", "--json")
+    assert outcome.code == 0, outcome.err
+    (found,) = outcome.json["results"]
+    assert Path(found["protocol"]["runs"][0]["folder"]).name == "run"
+    (workplace / "empty").mkdir()
+    assert "holds none" in cli("report", "empty").err
 
 
 def test_results_are_read_as_they_are(cli: Command, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:

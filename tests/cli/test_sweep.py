@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,6 +93,22 @@ def test_a_sweep_may_grow_by_values_and_seeds(done: Path, cli: Command) -> None:
         ("context_mask 0.5", 1, "missing"),
         ("context_mask 0.5", 2, "missing"),
     ]
+
+
+def test_a_table_of_a_part_says_what_it_leaves_out(done: Path, cli: Command, tmp_path: Path) -> None:
+    copy = tmp_path / "part"
+    shutil.copytree(done, copy)
+    outcome = cli(*SWEEP, "--vary", "context_mask=0.9", "--seeds", "0,1", "--out", copy)
+    assert outcome.code == 0, outcome.err
+    assert f"2 runs in {copy} are not in this table" in outcome.err
+    assert len(json.loads((copy / "sweep.json").read_text())["points"]) == 1
+
+
+def test_a_page_of_a_sweep_has_a_part_for_each_point(done: Path, cli: Command, tmp_path: Path) -> None:
+    outcome = cli("report", done, "--out", tmp_path / "sweep.html", "--json")
+    assert outcome.code == 0, outcome.err
+    points = json.loads((done / "sweep.json").read_text())["points"]
+    assert [one["results"] for one in outcome.json["results"]] == [p["report"]["results"] for p in points]
 
 
 @pytest.mark.parametrize(
