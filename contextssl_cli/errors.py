@@ -50,8 +50,12 @@ class Interrupted(ContextSSLError):  # noqa: N818 - an interruption is not an er
 
 
 def invalid_value(error: ValidationError, owner: str = "") -> str:
-    """The first thing that is wrong, as ``OWNER KEY: what was expected``; what is empty is left out."""
-    first = error.errors()[0]
+    """The first thing that is wrong, as ``OWNER KEY: what was expected``; what is empty is left out.
+
+    A key that nobody knows comes before one that is missing, for which it may be a misspelling.
+    """
+    found = error.errors()
+    first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
     where = " ".join(filter(None, [owner, ".".join(map(str, first["loc"]))]))
     message = first["msg"].removeprefix("Value error, ")
     return f"{where}: {message}" if where else message
