@@ -271,7 +271,7 @@ def test_the_folder_of_another_experiment_is_refused(done: Path, fails: Command,
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('title = "A', 'titel = "A', "title: Field required"),
+        ('title = "A', 'titel = "A', "titel: Extra inputs are not permitted"),
         ("budget_minutes = 6", "budget_minutes = 0", "demo.0.budget_minutes"),
         ('tables = ["sweep"]', 'tables = ["swept"]', "demo.1.tables.0"),
         ('name = "masks"', 'name = "small"', "two studies of a scale are called small"),
