@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
+    import pydantic
 
 
 class ContextSSLError(Exception):
@@ -49,7 +49,7 @@ class Interrupted(ContextSSLError):  # noqa: N818 - an interruption is not an er
     exit_code = 130
 
 
-def invalid_value(error: ValidationError, owner: str = "") -> str:
+def invalid_value(error: pydantic.ValidationError, owner: str = "") -> str:
     """The first thing that is wrong, as ``OWNER KEY: what was expected``; what is empty is left out.
 
     A key that nobody knows comes before one that is missing, for which it may be a misspelling.
