@@ -180,11 +180,14 @@ def figures(encoder: ContextEncoder, store: Store) -> dict[str, float]:
     read = strong_classify(fit, store.train.attribute(ATTRIBUTE), judge)
     predicted = strong_classify(fit, store.train.labels(TASK), judge)
     differences = group_differences(truth, predicted, groups)
+    odds, opportunity = differences["equalized_odds_difference"], differences["equal_opportunity_difference"]
+    if odds is None or opportunity is None:
+        raise UsageError(f"{store.path}: a group of the test split lacks a class, so no bound can be judged")
     return {
         ATTRIBUTE: float((read == groups).mean()),
         TASK: float((predicted == truth).mean()),
-        EQUALIZED_ODDS: float(differences["equalized_odds_difference"] or 0.0),
-        EQUAL_OPPORTUNITY: float(differences["equal_opportunity_difference"] or 0.0),
+        EQUALIZED_ODDS: odds,
+        EQUAL_OPPORTUNITY: opportunity,
     }
 
 

@@ -473,6 +473,7 @@ def results_pages() -> dict[str, str]:
 
 def _results_page(path: Path) -> str:
     from contextssl_cli.evaluation.protocol import ProbeReport
+    from contextssl_cli.experiments.page import versions_text
     from contextssl_cli.report.summary import gap_sentence
     from contextssl_cli.report.tables import probe_tables
 
@@ -486,40 +487,40 @@ def _results_page(path: Path) -> str:
     if path.stem == "selection":
         return _selection_page(path, values)
     report = ProbeReport.from_dict(values)
-    versions = report.protocol["versions"]
     tables = "\n\n".join(f"## {table.title}\n\n{table.markdown()}" for table in probe_tables(report))
     return path.with_suffix(".txt").read_text(encoding="utf-8").format(
         note=NOTE,
         gap=f"{gap_sentence(report)}.",
         gaps=", ".join(f"{gap:.3f}" for gap in report.gaps),
         tables=tables,
-        versions=", ".join(f"{name} {version}" for name, version in versions.items()),
+        versions=versions_text(report.protocol),
     )  # fmt: skip
 
 
 def _comparison_page(path: Path, compared: dict[str, Any]) -> str:
     """A page that holds several reports of one data set side by side, at the longest context."""
     from contextssl_cli.evaluation.protocol import ProbeReport
+    from contextssl_cli.experiments.page import versions_text
 
     reports = {name: ProbeReport.from_dict(values) for name, values in compared.items()}
-    versions = next(iter(reports.values())).protocol["versions"]
     probes = dict.fromkeys(row.probe for report in reports.values() for row in report.rows)
     tables = [f"## {probe}\n\n{_comparison(reports, probe)}" for probe in probes]
     return path.with_suffix(".txt").read_text(encoding="utf-8").format(
         note=NOTE,
         tables="\n\n".join(tables),
-        versions=", ".join(f"{name} {version}" for name, version in versions.items()),
+        versions=versions_text(next(iter(reports.values())).protocol),
     )  # fmt: skip
 
 
 def _fairness_page(path: Path, values: dict[str, Any]) -> str:
     """The object of ``benchmarks/fairness.py``."""
+    from contextssl_cli.experiments.page import versions_text
     from contextssl_cli.report.fairness import fairness_tables
 
     return path.with_suffix(".txt").read_text(encoding="utf-8").format(
         note=NOTE,
         tables="\n\n".join(f"## {table.title}\n\n{table.markdown()}" for table in fairness_tables(values)),
-        versions=", ".join(f"{name} {version}" for name, version in values["versions"].items()),
+        versions=versions_text(values),
     )  # fmt: skip
 
 
@@ -534,6 +535,7 @@ def _experiment_page(path: Path, values: dict[str, Any]) -> str:
 
 def _selection_page(path: Path, values: dict[str, Any]) -> str:
     """The parts that ``benchmarks/selection.py`` and ``benchmarks/selection_fairness.py`` write."""
+    from contextssl_cli.experiments.page import versions_text
     from contextssl_cli.report.selection_counts import adult_tables, digits_tables
 
     def shown(tables: Iterable[Any]) -> str:
@@ -543,7 +545,7 @@ def _selection_page(path: Path, values: dict[str, Any]) -> str:
         note=NOTE,
         digits=shown(digits_tables(values["digits"])),
         adult=shown(adult_tables(values["adult"])),
-        versions=", ".join(f"{name} {version}" for name, version in values["adult"]["versions"].items()),
+        versions=versions_text(values["adult"]),
     )  # fmt: skip
 
 

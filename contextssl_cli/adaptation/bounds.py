@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from contextssl_cli.errors import UsageError
-from contextssl_cli.evaluation.probes import strong_classify
+from contextssl_cli.evaluation.probes import strong_classifier
 
 EQUALIZED_ODDS = "equalized-odds"
 EQUAL_OPPORTUNITY = "equal-opportunity"
@@ -142,9 +142,7 @@ def measured(
 def _cross_predicted(embeddings: NDArray[np.float32], codes: Codes, seed: int) -> Codes:
     """Classes (N,) as the strong probe predicts them, fitted to the other folds."""
     folds = StratifiedKFold(min(_FOLDS, int(np.bincount(codes).min())), shuffle=True, random_state=seed)
-    predicted = np.empty_like(codes)
-    for fit, left_out in folds.split(embeddings, codes):
-        predicted[left_out] = strong_classify(embeddings[fit], codes[fit], embeddings[left_out])
+    predicted: Codes = cross_val_predict(strong_classifier(), embeddings, codes, cv=folds)
     return predicted
 
 

@@ -95,10 +95,14 @@ class Inspection:
     judged: int
 
     @property
+    def used(self) -> list[Reading]:
+        """The lengths that ``adapt`` may read: from no pair to the trained length, or to all pairs."""
+        return [reading for reading in self.profile if not reading.beyond]
+
+    @property
     def gain(self) -> float:
-        """What the context brings: its score at the trained length, or with all pairs, over that of no pair."""
-        used = [reading for reading in self.profile if not reading.beyond]
-        return used[-1].score - used[0].score
+        """What the context brings: its score at the longest used length over that of no pair."""
+        return self.used[-1].score - self.used[0].score
 
     @property
     def hurting(self) -> list[LeftOut]:

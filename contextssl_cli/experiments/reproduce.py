@@ -15,6 +15,7 @@ from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.data.prepare import prepare
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.retrieval import retrieve
+from contextssl_cli.evaluation.stored import RESULTS
 from contextssl_cli.experiments.execute import Probed, probe_points, train_missing
 from contextssl_cli.experiments.experiment import PLAN, Experiment, Part
 from contextssl_cli.experiments.page import PAGE, page_text
@@ -30,8 +31,6 @@ from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.run import Run, versions
-
-RESULTS = "results.json"
 
 
 def run_experiment(experiment: Experiment, device: str, *, train: bool = True) -> tuple[dict[str, Any], list[Path]]:

@@ -164,15 +164,20 @@ def _check_runs(sweep: Sweep, store: Store | None) -> None:
     """Refuse a folder with runs that differ in more than what is varied; those of other values and seeds may stay."""
     planned = {run.folder: run for run in runs_of(sweep.points)}
     free = ("seed", *sweep.grid, *(_LOST if "method" in sweep.grid else ()))
-    for path in sorted((sweep.out / RUNS).glob(f"*/*/{RUN_FILE}")):
-        own = planned.get(path.parent)
-        check_same(Run(path.parent), own or sweep.points[0].runs[0], store, free=() if own else free)
+    for folder in _run_folders(sweep):
+        own = planned.get(folder)
+        check_same(Run(folder), own or sweep.points[0].runs[0], store, free=() if own else free)
 
 
 def _others(sweep: Sweep) -> list[Path]:
     """Runs of other values and seeds in the folder."""
     planned = {run.folder for run in runs_of(sweep.points)}
-    return [path.parent for path in sorted((sweep.out / RUNS).glob(f"*/*/{RUN_FILE}")) if path.parent not in planned]
+    return [folder for folder in _run_folders(sweep) if folder not in planned]
+
+
+def _run_folders(sweep: Sweep) -> list[Path]:
+    """Of all runs that stand there, whether they are of this grid or not."""
+    return [path.parent for path in sorted((sweep.out / RUNS).glob(f"*/*/{RUN_FILE}"))]
 
 
 def _results(sweep: Sweep, store: Store, probed: Sequence[Probed]) -> dict[str, Any]:

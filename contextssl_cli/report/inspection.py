@@ -26,8 +26,8 @@ def print_inspection(found: Inspection, *, as_json: bool) -> None:
 
 
 def _verdict(found: Inspection) -> str:
-    used = [reading for reading in found.profile if not reading.beyond]
-    scores = f"score {used[0].score:.3f} without a pair, {used[-1].score:.3f} with {used[-1].pairs}"
+    least, most = found.used[0], found.used[-1]
+    scores = f"score {least.score:.3f} without a pair, {most.score:.3f} with {most.pairs}"
     if found.gain > TOLERANCE:
         return f"the context brings {found.gain:.3f}: {scores}"
     return f"the context brings nothing: {scores}; the model may not have learnt to read contexts, see contextssl probe"

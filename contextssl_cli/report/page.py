@@ -98,23 +98,22 @@ def render(found: Sequence[Found]) -> str:
         title=", ".join(dict.fromkeys(report.task for report in reports)),
         overview=_overview(reports) if several else None,
         features=comparison_table(reports) if several else None,
-        gaps=_gaps(found),
+        gaps=_gaps(found, sections),
         sections=sections,
         is_number=_is_number,
     )
 
 
-def _gaps(found: Sequence[Found]) -> list[tuple[str, str]]:
+def _gaps(found: Sequence[Found], sections: Sequence[Section]) -> list[tuple[str, str]]:
     """What each comparison says, and the command that compares its runs under the names that the sections give them."""
-    gaps, number = [], 0
+    gaps, first = [], 0
     for one in found:
+        last = first + len(reports_of([one]))
         if isinstance(one, Comparison):
-            names = [
-                name for n, report in enumerate(one.reports, number + 1) for name in _names(report, f"{n}-")
-            ]  # fmt: skip
-            out = f"{number + 1}-comparison"
+            names = [run.name for section in sections[first:last] for run in section.runs]
+            out = f"{first + 1}-comparison"
             gaps.append((comparison_sentence(one), reproduce.probe_command(one.reports[0], names, out, compare=True)))
-        number += len(reports_of([one]))
+        first = last
     return gaps
 
 
@@ -209,7 +208,7 @@ def _settings(values: dict[str, Any], task: Task | None) -> list[tuple[str, str,
     return [(key, _show(value), key in changed) for key, value in reproduce.flat(values).items()]
 
 
-def _names(report: ProbeReport, prefix: str = "") -> list[str]:
+def _names(report: ProbeReport, prefix: str) -> list[str]:
     """The runs' folders without their parents, numbered where two are the same; each with the prefix."""
     names: list[str] = []
     for run in report.protocol["runs"]:
