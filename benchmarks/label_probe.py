@@ -48,11 +48,11 @@ def main() -> None:
     chosen = torch.randperm(len(labels), generator=seeded(config.seed, 41))
     held, fit = chosen[: len(labels) // 10], chosen[len(labels) // 10 :]
     embeddings = torch.stack([evaluator.embeddings(condition, features) for condition in conditions])
+    classes = len(evaluator.store.schema.tasks[options.task])
     names = [condition.environment for condition in conditions]
     print(f"{'rate':>8} {'batch':>6} {'epochs':>6} " + " ".join(f"{name:>10}" for name in [*names, "mean"]))
     for lr, batch_size, epochs in GRID:
         asked = {"label_lr": lr, "label_batch_size": batch_size, "label_epochs": epochs}
-        classes = len(evaluator.store.schema.tasks[options.task])
         tried = config.model_copy(update=asked)
         found = probes.classify(embeddings[:, fit], labels[fit], embeddings[:, held], classes, tried)
         right = (found == labels[held]).double().mean(dim=1)

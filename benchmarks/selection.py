@@ -26,6 +26,7 @@ from contextssl_cli.adaptation.contexts import context_from_run
 from contextssl_cli.adaptation.select import Selection, select_context
 from contextssl_cli.data.pairs import PairSource, seeded
 from contextssl_cli.data.tensors import to_array
+from contextssl_cli.report.selection_counts import verdicts
 from contextssl_cli.store.context import Context
 from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run, versions
@@ -84,13 +85,7 @@ def measure(run: Run, options: argparse.Namespace) -> dict[str, Any]:
 def counted(selections: list[Selection], right: str, candidates: tuple[str, ...]) -> dict[str, int]:
     """How often each candidate was picked, and with which verdict."""
     picks = Counter(selection.chosen for selection in selections)
-    sure = Counter("right" if selection.chosen == right else "wrong" for selection in selections if selection.decided)
-    return {
-        **{name: picks[name] for name in candidates},
-        "cannot tell": len(selections) - sure.total(),
-        "sure and right": sure["right"],
-        "sure and wrong": sure["wrong"],
-    }
+    return {name: picks[name] for name in candidates} | verdicts(selections, [right])
 
 
 def balanced(values: NDArray[np.int64], each: int, draw: np.random.Generator) -> NDArray[np.int64]:

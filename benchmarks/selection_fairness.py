@@ -36,6 +36,7 @@ from contextssl_cli.adaptation.select import Selection, select_context
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.fairness import group_differences
 from contextssl_cli.evaluation.probes import strong_classify
+from contextssl_cli.report.selection_counts import verdicts
 from contextssl_cli.store.context import Context
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.pretrain import run_store, run_task
@@ -161,16 +162,12 @@ def judged(selections: list[Selection | None], objective: Objective, truth: Mapp
     meeting = [name for name, found in truth.items() if objective.met(found)]
     made = [selection for selection in selections if selection is not None]
     picks = Counter(selection.chosen for selection in made)
-    sure = Counter("right" if selection.chosen in meeting else "wrong" for selection in made if selection.decided)
     return {
         "meeting": meeting,
         "picked": {name: picks[name] for name in truth},
         "refused": len(selections) - len(made),
         "right": sum(picks[name] for name in meeting) if meeting else len(selections) - len(made),
-        "cannot tell": len(made) - sure.total(),
-        "sure and right": sure["right"],
-        "sure and wrong": sure["wrong"],
-    }
+    } | verdicts(made, meeting)
 
 
 def figures(encoder: ContextEncoder, store: Store) -> dict[str, float]:

@@ -48,10 +48,11 @@ class Reader:
         least: Floats = min(errors, key=lambda error: float(np.square(error).sum()))
         return targets - least
 
-    def errors(self, targets: Floats) -> Floats:
-        """Squared errors (N,) of these, in units of the mean one of the class frequencies: their mean is 1 - skill."""
-        found: Floats = np.square(targets - self.left_out(targets)).sum(axis=1)
-        return found * len(targets) / _frequencies_error(targets)
+
+def squared_errors(targets: Floats, predicted: Floats) -> Floats:
+    """Of predictions (N, C): (N,), in units of the mean one of the class frequencies; their mean is 1 - skill."""
+    found: Floats = np.square(targets - predicted).sum(axis=1)
+    return found * len(targets) / _frequencies_error(targets)
 
 
 def _frequencies_error(targets: Floats) -> float:

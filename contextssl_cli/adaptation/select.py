@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from contextssl_cli.adaptation.bounds import Codes, Estimate, check_bounds, measured, share
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
-from contextssl_cli.adaptation.left_out import Floats, Reader, difference_error, difference_p
+from contextssl_cli.adaptation.left_out import Floats, Reader, difference_error, difference_p, squared_errors
 from contextssl_cli.errors import UsageError
 from contextssl_cli.store.context import Context
 
@@ -146,8 +146,8 @@ def _selection(
     within: Mapping[str, Mapping[str, Estimate]], seed: int,
 ) -> Selection:  # fmt: skip
     targets = np.eye(codes.max() + 1)[codes]
-    predicted = {name: reader.left_out(targets).argmax(axis=1) for name, reader in readers.items()}
-    errors = {name: reader.errors(targets) for name, reader in readers.items()}
+    predicted = {name: reader.left_out(targets) for name, reader in readers.items()}
+    errors = {name: squared_errors(targets, found) for name, found in predicted.items()}
     meeting = [name for name, found in within.items() if all(found[key].meets(most) for key, most in bounds.items())]
     if not meeting:
         told = "; ".join(f"{name}: {_told(found)}" for name, found in within.items())
@@ -156,7 +156,9 @@ def _selection(
     ranked = sorted(readers, key=lambda name: (name != chosen, name not in meeting, errors[name].mean()))
     best = errors[chosen]
     rows = tuple(
-        _candidate(name, errors[name], errors[name] - best, share(predicted[name] == codes), within[name], seed)
+        _candidate(
+            name, errors[name], errors[name] - best, share(predicted[name].argmax(axis=1) == codes), within[name], seed
+        )
         for name in ranked
     )
     p_value = _p_value([readers[name] for name in meeting], targets, float(best.mean()), seed)
@@ -233,7 +235,7 @@ def _p_value(readers: list[Reader], targets: Floats, error: float, seed: int) ->
     reached = 0
     for _ in range(_PERMUTATIONS):
         permuted = targets[draw.permutation(len(targets))]
-        reached += min(float(reader.errors(permuted).mean()) for reader in readers) <= error
+        reached += min(float(squared_errors(permuted, reader.left_out(permuted)).mean()) for reader in readers) <= error
     return (1 + reached) / (1 + _PERMUTATIONS)
 
 

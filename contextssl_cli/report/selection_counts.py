@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from contextssl_cli.adaptation.select import Selection
 from contextssl_cli.report.tables import TextTable
 
 _SETS = {"two": "the two contexts", "all": "the two contexts, and no context"}
 _VERDICTS = ("cannot tell", "sure and right", "sure and wrong")
 
 Values = Mapping[str, Any]
+
+
+def verdicts(selections: Sequence[Selection], right: Collection[str]) -> dict[str, int]:
+    """How often the labels could not tell, and how often the sure choice was one of ``right``, or was not."""
+    sure = Counter(selection.chosen in right for selection in selections if selection.decided)
+    return dict(zip(_VERDICTS, (len(selections) - sure.total(), sure[True], sure[False]), strict=True))
 
 
 def digits_tables(values: Values) -> list[TextTable]:
