@@ -27,15 +27,16 @@ Candidates = dict[str, Context | None]
 
 
 def read_candidates(
-    paths: Sequence[Path], every: str | None, run: Path | None, seed: int
+    paths: Sequence[Path], every: str | None, run: Path | None, seed: int, *, guarded: bool = False
 ) -> tuple[FoundRun, Candidates]:
     """The run, and the contexts of a command.
 
     Args:
         paths: of context files.
-        every: ``all`` adds the run's environments, and no context at all.
+        every: ``all`` adds the run's environments, and unless ``guarded`` no context at all.
         run: folder of the run, or None for the one that the first context was made for.
         seed: of the contexts that are drawn.
+        guarded: a guard is asked for, which is fitted to a context's pairs.
 
     Raises:
         UsageError: if ``every`` is another word, a file is named twice, or a context belongs to another run.
@@ -64,7 +65,8 @@ def read_candidates(
             contexts[environment_name(environment)] = context_from_run(
                 found.run, list(environment) or [NONE], None, seed
             )
-        contexts[NO_CONTEXT] = None
+        if not guarded:
+            contexts[NO_CONTEXT] = None
     return found, contexts
 
 

@@ -22,7 +22,7 @@ from contextssl_cli.adaptation.guard_profile import MLP, fit_quietly, mlp_classi
 from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.evaluation.fairness import Reduction, group_differences, support
 from contextssl_cli.evaluation.probes import LOGISTIC, can_be_read, strong_classifier
-from contextssl_cli.evaluation.results import RAW
+from contextssl_cli.evaluation.results import RAW, spread
 from contextssl_cli.store.dataset import Split, Store
 from contextssl_cli.training.run import Run
 
@@ -198,5 +198,4 @@ def _row(representation: str, key: tuple[str, str, str], values: list[float | No
     defined = [value for value in values if value is not None]
     if len(defined) < len(values):
         return FairnessRow(representation, *key, values=[], mean=None, std=0.0)
-    spread = statistics.stdev(defined) if len(defined) > 1 else 0.0
-    return FairnessRow(representation, *key, values=defined, mean=statistics.fmean(defined), std=spread)
+    return FairnessRow(representation, *key, values=defined, mean=statistics.fmean(defined), std=spread(defined))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.protocol import ProbeReport, probe_runs
-from contextssl_cli.evaluation.results import ENCODER, find
+from contextssl_cli.evaluation.results import ENCODER, find, spread
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.training.metrics import adaptation_gap
 from contextssl_cli.training.run import Run
@@ -40,10 +40,10 @@ class Comparison:
         return {
             "task": self.reports[0].task,
             "gap": statistics.fmean(self.gaps),
-            "gap_std": statistics.stdev(self.gaps) if len(self.gaps) > 1 else 0.0,
+            "gap_std": spread(self.gaps),
             "gaps": self.gaps,
             "gap_clipped": statistics.fmean(self.clipped_gaps),
-            "gap_clipped_std": statistics.stdev(self.clipped_gaps) if len(self.clipped_gaps) > 1 else 0.0,
+            "gap_clipped_std": spread(self.clipped_gaps),
             "gaps_clipped": self.clipped_gaps,
             "reports": [report.as_dict() for report in self.reports],
         }
@@ -83,9 +83,8 @@ def compare_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Com
     Raises:
         UsageError: if R2 is not among the metrics; as ``trained_gap`` and ``probe_runs``.
     """
-    metrics = flags.get("metrics") or ("r2",)
-    if not {"r2", "all"} & set(metrics):
-        raise UsageError(f"--metrics {','.join(metrics)}: the gap between runs is one of R2; add r2")
+    if not asks_r2(flags):
+        raise UsageError(f"--metrics {','.join(flags['metrics'])}: the gap between runs is one of R2; add r2")
     groups: dict[Told, list[Run]] = {}
     for run in runs:
         groups.setdefault((run.record.config.method, run.record.config.equivariant), []).append(run)
@@ -96,6 +95,11 @@ def compare_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Com
         return Comparison(reports, [trained_gap(reports)], [trained_gap(reports, 0.0)])
     by_seed = [[probe_runs([found[seed]], device, **flags) for found in seeds] for seed in sorted(seeds[0])]
     return Comparison(reports, [trained_gap(one) for one in by_seed], [trained_gap(one, 0.0) for one in by_seed])
+
+
+def asks_r2(flags: Mapping[str, Any]) -> bool:
+    """Whether R2, of which the gap is made, is among the metrics that ``probe_runs`` is asked for."""
+    return bool({"r2", "all"} & set(flags.get("metrics") or ("r2",)))
 
 
 def comparable(runs: Sequence[Run]) -> bool:

@@ -17,7 +17,7 @@ from contextssl_cli.evaluation.config import METRICS, Metric, ProbeConfig
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.fairness import raw_baseline
 from contextssl_cli.evaluation.measures import context_label_ceiling, measure, ranks_views
-from contextssl_cli.evaluation.results import ENCODER, Key, Row, average, find, to_dicts
+from contextssl_cli.evaluation.results import ENCODER, Key, Row, average, find, spread, to_dicts
 from contextssl_cli.methods.config import CONTEXTUAL, PREDICTING, MethodName
 from contextssl_cli.plugin.kinds import Dataset
 from contextssl_cli.plugin.task import Task, environment_name
@@ -60,7 +60,7 @@ class ProbeReport:
     @property
     def gap_std(self) -> float:
         """The sample standard deviation over the runs, 0 for a single one."""
-        return statistics.stdev(self.gaps) if len(self.gaps) > 1 else 0.0
+        return spread(self.gaps)
 
     @property
     def adaptation_gap_clipped(self) -> float | None:

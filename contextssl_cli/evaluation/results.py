@@ -46,6 +46,11 @@ class Row:
         return Key(self.environment, self.context_length, self.metric, self.target, self.probe)
 
 
+def spread(values: Sequence[float]) -> float:
+    """The sample standard deviation; 0 for a single value."""
+    return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
 def average(runs: Sequence[tuple[int, dict[Key, float]]]) -> list[Row]:
     """Mean and spread of the values of several runs, given as (seed, values); only what every run has."""
     keys = [key for key in runs[0][1] if all(key in values for _, values in runs)]
@@ -53,8 +58,7 @@ def average(runs: Sequence[tuple[int, dict[Key, float]]]) -> list[Row]:
     rows = []
     for key in keys:
         values = [found[key] for _, found in runs]
-        spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        rows.append(Row(*key, mean=statistics.fmean(values), std=spread, seeds=seeds))
+        rows.append(Row(*key, mean=statistics.fmean(values), std=spread(values), seeds=seeds))
     return rows
 
 

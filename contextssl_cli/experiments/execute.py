@@ -10,7 +10,7 @@ import torch
 
 from contextssl_cli.data.action_space import ActionSpace
 from contextssl_cli.errors import Interrupted, UsageError
-from contextssl_cli.evaluation.comparison import compare_runs
+from contextssl_cli.evaluation.comparison import asks_r2, compare_runs
 from contextssl_cli.evaluation.protocol import ProbeReport, measurable, probe_config, probe_runs
 from contextssl_cli.experiments.plan import PlannedRun, Point, runs_of
 from contextssl_cli.methods.config import CONTEXTUAL, EQUIVARIANT
@@ -109,16 +109,12 @@ def probe_points(points: Sequence[Point], device: torch.device, **flags: Any) ->
 
 def _probe_family(points: Sequence[Point], device: torch.device, flags: dict[str, Any]) -> list[Probed]:
     runs = [[Run(planned.folder) for planned in point.runs] for point in points]
-    if len(points) > 1 and points[0].config.method in EQUIVARIANT and _asks_r2(flags):
+    if len(points) > 1 and points[0].config.method in EQUIVARIANT and asks_r2(flags):
         comparison = compare_runs([run for group in runs for run in group], device, **flags)
         between = comparison.gaps, comparison.clipped_gaps
         return [_probed(p, r, g, *between) for p, r, g in zip(points, comparison.reports, runs, strict=True)]
     reports = [probe_runs(group, device, **flags) for group in runs]
     return [_probed(p, r, g, r.gaps, r.clipped_gaps) for p, r, g in zip(points, reports, runs, strict=True)]
-
-
-def _asks_r2(flags: dict[str, Any]) -> bool:
-    return "r2" in flags.get("metrics", ("r2",))
 
 
 def _probed(point: Point, report: ProbeReport, runs: Sequence[Run], gaps: list[float], clipped: list[float]) -> Probed:

@@ -9,7 +9,7 @@ from typing import Any
 
 from contextssl_cli.evaluation.fairness import METRICS
 from contextssl_cli.evaluation.protocol import ProbeReport
-from contextssl_cli.evaluation.results import ENCODER, RAW, Row
+from contextssl_cli.evaluation.results import ENCODER, RAW, Row, spread
 from contextssl_cli.experiments.execute import Probed
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.report.tables import TextTable
@@ -202,7 +202,7 @@ def _gaps(point: Probed) -> Line:
 
 
 def _mean(values: Sequence[float]) -> Cell:
-    return Cell(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0, len(values))
+    return Cell(statistics.fmean(values), spread(values), len(values))
 
 
 def _line(report: ProbeReport, environment: str, length: int, used: list[str], *, accuracy: bool = True) -> Line:
