@@ -33,7 +33,8 @@ def read_candidates(
 
     Args:
         paths: of context files.
-        every: ``all`` adds the run's environments, and unless ``guarded`` no context at all.
+        every: ``all`` adds the run's environments that no file shows with the same pairs, and unless ``guarded`` no
+            context at all.
         run: folder of the run, or None for the one that the first context was made for.
         seed: of the contexts that are drawn.
         guarded: a guard is asked for, which is fitted to a context's pairs.
@@ -61,13 +62,20 @@ def read_candidates(
                     f"{found.run.folder}, or before it was trained further; make it again"
                 )
     if every:
-        for environment in run_task(found.run).environments:
-            contexts[environment_name(environment)] = context_from_run(
-                found.run, list(environment) or [NONE], None, seed
-            )
+        contexts = _drawn(found.run, seed, contexts)
         if not guarded:
             contexts[NO_CONTEXT] = None
     return found, contexts
+
+
+def _drawn(run: Run, seed: int, named: Candidates) -> Candidates:
+    """The named contexts, and one for each of the run's environments unless a named one shows the same."""
+    contexts = dict(named)
+    for environment in run_task(run).environments:
+        drawn = context_from_run(run, list(environment) or [NONE], None, seed)
+        if not any(context is not None and context.same_pairs(drawn) for context in named.values()):
+            contexts[environment_name(environment)] = drawn
+    return contexts
 
 
 @dataclass(frozen=True)

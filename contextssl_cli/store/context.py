@@ -84,6 +84,11 @@ class Context:
         blocks = {name: block[:pairs] for name, block in self.actions.items()}
         return replace(self, x=self.x[:pairs], y=self.y[:pairs], actions=blocks)
 
+    def same_pairs(self, other: Context) -> bool:
+        """Whether both show a model the same."""
+        mine, theirs = ({"x": one.x, "y": one.y, **one.actions} for one in (self, other))
+        return mine.keys() == theirs.keys() and all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
     def save(self, path: Path) -> None:
         """Write the context file atomically."""
         with hdf5.create(Path(path), KIND, VERSION) as file:

@@ -107,6 +107,15 @@ def test_all_environments_and_no_context_are_candidates(cli: Command, made: Made
     assert names == {"rotation", "color", "no context"}
 
 
+def test_an_environment_that_a_file_shows_with_the_same_pairs_is_no_second_candidate(
+    cli: Command, made: Made, color: Path, few: Path
+) -> None:
+    outcome = cli("adapt", "--context", color, "--candidates", "all", "--labels", few, "--json")
+    assert outcome.code == 0, outcome.err
+    names = {candidate["name"] for candidate in outcome.json["selection"]["candidates"]}
+    assert names == {str(color), "rotation", "no context"}
+
+
 @pytest.mark.parametrize(
     ("code", "words", "arguments"),
     [

@@ -168,6 +168,13 @@ def test_methods_are_swept_like_any_setting(cli: Command, workplace: Path) -> No
     assert "rotation R2, encoder" in rows["method simclr"]
 
 
+def test_that_nothing_is_drawn_is_said(done: Path, cli: Command) -> None:
+    outcome = cli(*SWEEP, *MASKS, "--metrics", "knn", "--out", done)
+    assert outcome.code == 0, outcome.err
+    assert "no plot" in outcome.err
+    assert not any(line.endswith((".png", ".svg")) for line in outcome.out.splitlines())
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
