@@ -480,8 +480,6 @@ def _results_page(path: Path) -> str:
     values = json.loads(path.read_text(encoding="utf-8"))
     if "compared" in values:
         return _comparison_page(path, values["compared"])
-    if "support" in values:
-        return _fairness_page(path, values)
     if "parts" in values:
         return _experiment_page(path, values)
     if path.stem == "selection":
@@ -509,18 +507,6 @@ def _comparison_page(path: Path, compared: dict[str, Any]) -> str:
         note=NOTE,
         tables="\n\n".join(tables),
         versions=versions_text(next(iter(reports.values())).protocol),
-    )  # fmt: skip
-
-
-def _fairness_page(path: Path, values: dict[str, Any]) -> str:
-    """The object of ``benchmarks/fairness.py``."""
-    from contextssl_cli.experiments.page import versions_text
-    from contextssl_cli.report.fairness import fairness_tables
-
-    return path.with_suffix(".txt").read_text(encoding="utf-8").format(
-        note=NOTE,
-        tables="\n\n".join(f"## {table.title}\n\n{table.markdown()}" for table in fairness_tables(values)),
-        versions=versions_text(values),
     )  # fmt: skip
 
 

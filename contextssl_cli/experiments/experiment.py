@@ -10,6 +10,7 @@ from typing import Any
 from contextssl_cli import files, paths
 from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, suggestion
 from contextssl_cli.experiments.execute import check_probes
+from contextssl_cli.experiments.fairness import attribute_change
 from contextssl_cli.experiments.grid import describe, folder_name, show
 from contextssl_cli.experiments.plan import Point, check_folder, runs_of
 from contextssl_cli.experiments.recipe import Recipe, RunRecipe, Scale, Study, find_recipe
@@ -98,6 +99,8 @@ def plan_experiment(
     _check_out(out, name, scale)
     parts = [_plan_part(study, runs or out, given.get(study.dataset)) for study in studies]
     for part in parts:
+        if part.study.guarded:
+            attribute_change(part.points[0].runs[0].task)
         check_probes(part.points, part.study.probe.asked())
         for run in runs_of(part.points):
             run.check(None)

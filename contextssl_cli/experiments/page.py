@@ -9,6 +9,7 @@ from typing import Any
 from contextssl_cli.evaluation.config import ProbeConfig
 from contextssl_cli.experiments.execute import Probed
 from contextssl_cli.experiments.tables import ResultTable
+from contextssl_cli.report.fairness import fairness_tables
 from contextssl_cli.report.tables import TextTable
 
 PAGE = "page.md"
@@ -72,9 +73,21 @@ def _part(part: Mapping[str, Any], folder: str) -> list[str]:
         lines.append(f"### {table.title}\n\n{table.text().markdown()}")
         lines.append(f"By: {'; '.join(table.probes)}.")
         lines += [f"Published: {source}" for source in table.sources]
+    lines += _fairness(part["fairness"]) if "fairness" in part else []
     lines += [f"![{name.rpartition('.')[0]}]({folder}{name})" for name in part["figures"] if name.endswith(".png")]
     lines.append(f"### Runs\n\n{_runs(points).markdown()}")
     return lines
+
+
+def _fairness(found: Mapping[str, Any]) -> list[str]:
+    tables = [f"### {table.title}\n\n{table.markdown()}" for table in fairness_tables(found)]
+    return [
+        *tables,
+        "By strong probes: a logistic regression on standardised numbers predicts the task and reads the attribute, "
+        "an MLP on whitened ones reads it too. `reduction` is fairlearn's ExponentiatedGradient under equalized odds "
+        "on the raw columns. A guard takes out what a context zeroes, so only the empty context has one. `undefined`: "
+        "a group has no positives, or no negatives.",
+    ]
 
 
 def _probes(point: Probed) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from contextssl_cli.experiments.sweep import Sweep, planned_rows
 from contextssl_cli.experiments.tables import ResultTable
+from contextssl_cli.report.fairness import fairness_tables
 from contextssl_cli.report.terminal import terminal
 
 
@@ -53,6 +54,8 @@ def print_results(found: Mapping[str, Any], paths: Sequence[Path], *, as_json: b
     for part in found["parts"]:
         for table in part["tables"]:
             text = ResultTable.from_dict(table).text()
+            terminal.table(f"{part['study']['name']}: {text.title}", text.header, text.rows)
+        for text in fairness_tables(part["fairness"]) if "fairness" in part else ():
             terminal.table(f"{part['study']['name']}: {text.title}", text.header, text.rows)
     terminal.written(*paths)
 

@@ -80,6 +80,8 @@ class Study(_Model):
     """How the memory is known."""
     probe: ProbeFlags = ProbeFlags()
     tables: tuple[TableName, ...] = ("methods",)
+    guarded: bool = False
+    """Whether to make the fairness table of strong probes too: every context and guard, raw columns, a reduction."""
     retrieval: bool = False
     """Whether to draw nearest neighbours under each context."""
     differs: str

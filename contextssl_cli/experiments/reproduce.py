@@ -18,6 +18,7 @@ from contextssl_cli.evaluation.retrieval import retrieve
 from contextssl_cli.evaluation.stored import RESULTS
 from contextssl_cli.experiments.execute import Probed, probe_points, train_missing
 from contextssl_cli.experiments.experiment import PLAN, Experiment, Part
+from contextssl_cli.experiments.fairness import measure_fairness
 from contextssl_cli.experiments.page import PAGE, page_text
 from contextssl_cli.experiments.plan import runs_of
 from contextssl_cli.experiments.recipe import Published, Recipe
@@ -58,7 +59,12 @@ def run_experiment(experiment: Experiment, device: str, *, train: bool = True) -
         terminal.note(f"{part.study.name}: {store.path} ({len(store.train)} training samples)")
         if train:
             train_missing(part.points, store, device)
-        found[part.study.name], figures = _measured(part, store, experiment, place, missing)
+        before = found.get(part.study.name, {})
+        found[part.study.name], figures = _measured(part, store, experiment, place)
+        found[part.study.name] |= {"not_trained": missing}
+        if part.study.guarded:
+            measured = measure_fairness(part.points, store, before.get("fairness"))
+            found[part.study.name] |= {"fairness": measured}
         drawn += figures
         results = _results(experiment, found)
         files.write_json(experiment.out / RESULTS, results)
@@ -97,7 +103,7 @@ def _done(experiment: Experiment) -> list[tuple[Part, Store, list[str]]]:
 
 
 def _measured(
-    part: Part, store: Store, experiment: Experiment, place: torch.device, missing: list[str]
+    part: Part, store: Store, experiment: Experiment, place: torch.device
 ) -> tuple[dict[str, Any], list[Path]]:
     """Results of a part whose runs are trained, and the figures drawn."""
     probed = probe_points(part.points, place, **part.study.probe.asked())
@@ -107,7 +113,7 @@ def _measured(
         for table in TABLES[name](probed)
     ]  # fmt: skip
     figures = _draw(part, store, probed, tables, experiment.out)
-    return _part_results(part, store, probed, tables, figures) | {"not_trained": missing}, figures
+    return _part_results(part, store, probed, tables, figures), figures
 
 
 def _prepared(part: Part) -> Store:

@@ -1,4 +1,4 @@
-"""The fairness table as text, from the object of ``benchmarks/fairness.py``."""
+"""The fairness table as text, from the object of ``FairnessTable.as_dict``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def fairness_tables(values: Mapping[str, Any]) -> list[TextTable]:
     """For each task a line per representation, and how many records the groups have.
 
     Args:
-        values: ``attribute``, ``tasks``, ``support`` and ``rows``, as ``FairnessTable.as_dict`` gives them.
+        values: ``attribute``, ``tasks``, ``support`` and ``rows``.
     """
     return [table for task in values["tasks"] for table in (_figures(values, task), _support(values, task))]
 

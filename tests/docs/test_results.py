@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -13,24 +12,6 @@ from tests.docs.conftest import DOCS, ROOT
 
 def test_the_readme_prints_the_figures_of_the_result_files(generate: ModuleType) -> None:
     assert generate.headline() in (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def test_a_fairness_table_becomes_a_page(generate: ModuleType, tmp_path: Path) -> None:
-    counts = {"f": {"positives": 3, "negatives": 4}}
-    row = {"representation": "raw columns", "metric": "accuracy", "target": "income", "probe": "p", "std": 0.0}
-    values = {
-        "attribute": "sex",
-        "tasks": ["income"],
-        "support": {"income": {"test": counts}},
-        "versions": {"torch": "2"},
-    }
-    path = tmp_path / "fairness.json"
-    path.write_text(json.dumps(values | {"rows": [row | {"mean": 0.75, "values": [0.75]}]}))
-    path.with_suffix(".txt").write_text("{note}\n\n{tables}\n\n{versions}\n")
-    page = generate._results_page(path)
-    assert "| raw columns | 0.750 |" in page
-    assert "| test | f | 3 | 4 |" in page
-    assert "torch 2" in page
 
 
 @pytest.mark.parametrize("name", ["digits", "adult"])

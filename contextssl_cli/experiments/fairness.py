@@ -1,0 +1,69 @@
+"""The fairness table of a study: the representations of its runs beside the raw columns and a fairness reduction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from contextssl_cli.adaptation.fairness_table import FairnessTable, contexts, features, without_column
+from contextssl_cli.errors import UsageError
+from contextssl_cli.evaluation.results import RAW
+from contextssl_cli.experiments.plan import Point
+from contextssl_cli.plugin.attribute import AttributeChange
+from contextssl_cli.plugin.task import Task
+from contextssl_cli.report.terminal import terminal
+from contextssl_cli.store.dataset import Store
+from contextssl_cli.training.run import Run
+
+REDUCTION_ROUNDS = 50
+"""Of ExponentiatedGradient, at most: fairlearn's default."""
+
+
+def attribute_change(task: Task) -> AttributeChange:
+    """The one action type of a task that a fairness table can be made of.
+
+    Raises:
+        UsageError: if it does not change a sensitive attribute, or is not the only one.
+    """
+    actions = task.actions
+    if len(actions) != 1 or not isinstance(actions[0], AttributeChange):
+        raise UsageError(f"{task.name}: a fairness table is of a task whose one action type changes an attribute")
+    return actions[0]
+
+
+def measure_fairness(points: Sequence[Point], store: Store, known: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the representations of trained runs tell of the attribute, and how fair the predictions from them are.
+
+    Args:
+        points: trained; each is a group of rows, over its seeds.
+        store: their data.
+        known: what was measured before; it is given back if it is of the same runs and data.
+
+    Returns:
+        ``FairnessTable.as_dict``, with how far the reduction came, and the fingerprints of runs and data.
+
+    Raises:
+        UsageError: as ``attribute_change``.
+    """
+    runs = [(point.label, planned.config.seed, Run(planned.folder)) for point in points for planned in point.runs]
+    of = {
+        "store_hash": store.content_hash,
+        "fingerprints": {f"{label}, seed {seed}": run.fingerprint() for label, seed, run in runs},
+    }
+    if known is not None and all(known.get(key) == value for key, value in of.items()):
+        return dict(known)
+    action = attribute_change(points[0].runs[0].task)
+    table = FairnessTable(store, action.attribute(store.schema))
+    seeds = sorted({seed for _, seed, _ in runs})
+    terminal.note("fairness: raw columns and reduction")
+    for seed in seeds:  # of the MLP, which is all that differs here
+        table.add(RAW, lambda inputs: inputs, seed)
+        table.add(f"{RAW} without {table.attribute}", without_column(store, table.attribute), seed)
+    reduction = table.add_reduction(seeds, REDUCTION_ROUNDS)
+    for label, seed, run in runs:
+        terminal.note(f"fairness: {label}, seed {seed}")
+        own = run.record.config.method == "contextssl"
+        embeddings = contexts(run, action.name, seed) if own else {"feature": features(run)}
+        for what, embed in embeddings.items():
+            table.add(f"{label}, {what}", embed, seed)
+    return table.as_dict() | {"reduction": reduction} | of
