@@ -49,6 +49,8 @@ class StepLoss:
     """By environment."""
     readout: dict[str, Tensor] = field(default_factory=dict)
     """What a linear probe reads of the zeroed types, where it is penalised, by environment."""
+    instance: dict[str, Tensor] = field(default_factory=dict)
+    """The instance loss, where there is one, by environment."""
 
 
 class Method(Protocol[Model]):

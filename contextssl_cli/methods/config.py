@@ -104,7 +104,16 @@ EQUIVARIANT: tuple[MethodName, ...] = ("equimod", "sie", "sen")
 PREDICTING = CONTEXTUAL + EQUIVARIANT
 """Methods that predict the view after an action, or could: the tokens of ``simclr+`` and ``vicreg+`` carry none."""
 _OBJECTIVE = frozenset(
-    ("temperature", "similarity_floor", "aux_weight", "invariance_weight", "environments_per_step", "context_contrast")
+    (
+        "temperature",
+        "similarity_floor",
+        "aux_weight",
+        "invariance_weight",
+        "instance_weight",
+        "model.instance_dim",
+        "environments_per_step",
+        "context_contrast",
+    )
 )
 
 
@@ -145,6 +154,10 @@ class Settings(Protocol):
     @property
     def invariance_weight(self) -> float:
         """Of ContextSSL's invariance penalty."""
+
+    @property
+    def instance_weight(self) -> float:
+        """Of ContextSSL's instance loss."""
 
     @property
     def context_mask(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +23,8 @@ from contextssl_cli.store.schema import Schema
 
 class ContextSSLMethod:
     """ContextSSL: NT-Xent of the predictions (equation 2) and the auxiliary loss, in every environment.
+
+    Beside them, if asked for, two terms that are not in the paper: the invariance penalty and the instance loss.
 
     Args:
         settings: weights and temperature.
@@ -48,17 +51,24 @@ class ContextSSLMethod:
         config, device = self.settings, batch.x.device.type
         with torch.autocast(device, dtype=step.precision, enabled=step.precision != torch.float32):
             reading = _read(model, batch, config, step)
-            penalised = step.penalise and config.invariance_weight
-            readout = _readout(model, batch, reading, step.environments) if penalised else {}
+            queried = _queried(model, reading, config, step)
         predictions = reading.predictions.float().flatten(1, 2)  # (E, N, 2, D)
         contrastive = _contrast(predictions, config)
         auxiliary = _auxiliary(model, batch, predictions, step.environments)
         total = contrastive.mean() + config.aux_weight * auxiliary.mean()
+        readout = _readout(model, batch, queried) if step.penalise and config.invariance_weight else {}
         if readout:
             total = total + config.invariance_weight * torch.stack(list(readout.values())).mean()
+        instance = _instance(model, queried, config.temperature) if config.instance_weight else {}
+        if instance:
+            total = total + config.instance_weight * torch.stack(list(instance.values())).mean()
         names = [environment_name(environment) for environment in step.environments]
         return StepLoss(
-            total, dict(zip(names, contrastive, strict=True)), dict(zip(names, auxiliary, strict=True)), readout
+            total,
+            dict(zip(names, contrastive, strict=True)),
+            dict(zip(names, auxiliary, strict=True)),
+            readout,
+            instance,
         )
 
 
@@ -103,26 +113,44 @@ def _auxiliary(
     return torch.stack(losses)
 
 
-def _readout(
-    model: ContextSSL, batch: PairBatch, reading: _Reading, environments: tuple[Environment, ...]
-) -> dict[str, Tensor]:
-    """What a linear probe reads of the zeroed types' latents from queries under the full contexts, as at test time.
+def _queried(model: ContextSSL, reading: _Reading, config: Settings, step: Step) -> dict[Environment, Tensor]:
+    """Embeddings (S, P, 2, D) of both views by environment, where a term of the loss asks for them.
 
-    Each sequence is the context of its neighbour's views. Under the context mask the tokens of a sequence see contexts
-    that differ, and what they still know of a zeroed type drowns in that noise; under one full context it is small but
-    coherent, which a well-fitted probe reads. So it is measured there.
+    They are queried as at test time, each sequence under the full context that its neighbour makes. Under the context
+    mask the tokens of a sequence see contexts that differ, and what they still know of a zeroed type drowns in that
+    noise; under one full context it is small but coherent, which a well-fitted probe reads.
     """
-    sequences, pairs = reading.z_x.shape[:2]
-    features = torch.stack([reading.z_x, reading.z_y], dim=2).roll(1, dims=0).flatten(1, 2)  # (S, 2 P, D)
-    latents = (model.space.assemble(part, model.space.names, len(batch)) for part in (batch.first, batch.second))
-    views = torch.stack([part.view(sequences, pairs, -1) for part in latents], dim=2)
-    target = views.roll(1, dims=0).flatten(0, 2)  # (S 2 P, A)
-    found = {}
-    for number, environment in enumerate(environments):
-        zeroed = ~model.space.active(environment)
-        if zeroed.any():
+    penalised = step.penalise and config.invariance_weight
+    sequences = len(reading.z_x)
+    tokens = model.second_tokens(torch.stack([reading.z_x, reading.z_y], dim=2).roll(1, dims=0).flatten(1, 2))
+    queried = {}
+    for number, environment in enumerate(step.environments):
+        if config.instance_weight or (penalised and not model.space.active(environment).all()):
             cache = reading.cache.contexts(slice(number * sequences, (number + 1) * sequences))
-            asked = model.world.query(model.second_tokens(features), cache)
-            embeddings = F.normalize(asked.float(), dim=-1).flatten(0, 1)
-            found[environment_name(environment)] = linear_readout(embeddings, target[:, zeroed.to(target.device)])
+            asked = model.world.query(tokens, cache).float().unflatten(1, (-1, 2))
+            queried[environment] = F.normalize(asked, dim=-1).roll(-1, dims=0)
+    return queried
+
+
+def _readout(model: ContextSSL, batch: PairBatch, queried: Mapping[Environment, Tensor]) -> dict[str, Tensor]:
+    """What a linear probe reads of the zeroed types' latents from embeddings (S, P, 2, D), by environment."""
+    views = [model.space.assemble(part, model.space.names, len(batch)) for part in (batch.first, batch.second)]
+    target = torch.stack(views, dim=1).flatten(0, 1)  # (2 N, A)
+    found = {}
+    for environment, embeddings in queried.items():
+        zeroed = ~model.space.active(environment).to(target.device)
+        if zeroed.any():
+            found[environment_name(environment)] = linear_readout(embeddings.flatten(0, 2), target[:, zeroed])
     return found
+
+
+def _instance(model: ContextSSL, queried: Mapping[Environment, Tensor], temperature: float) -> dict[str, Tensor]:
+    """NT-Xent between a linear map of the two views' embeddings (S, P, 2, D), by environment.
+
+    No action is told, and the views differ in all of them: only what no action changes tells a pair from the others.
+    The prediction of equation 2 may do without that, since the second view's own token carries it.
+    """
+    return {
+        environment_name(environment): nt_xent(model.instance(embeddings.flatten(0, 1)), temperature).mean()
+        for environment, embeddings in queried.items()
+    }

@@ -46,6 +46,8 @@ class ContextSSL(EncoderModel):
         self.aux = nn.Sequential(
             nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, space.width)
         )
+        if config.instance_dim:
+            self.instance = nn.Linear(dim, config.instance_dim, bias=False)
 
         self.register_buffer("latent_mean", torch.zeros(space.width))
         self.register_buffer("latent_std", torch.ones(space.width))

@@ -59,6 +59,8 @@ class TrainConfig(BaseModel):
     """Of the penalty on what a linear probe still reads of the zeroed action types. Not in the paper."""
     invariance_start: float = Field(default=0.4, ge=0, lt=1)
     """Fraction of the steps before that penalty sets in: first the contexts must come apart."""
+    instance_weight: float = Field(default=0.0, ge=0)
+    """Of the contrast between the two views' embeddings, mapped to ``model.instance_dim`` numbers. Not in the paper."""
     context_mask: float = Field(default=0.9, ge=0, lt=1)
     """Probability that a token drops a context pair."""
     environments_per_step: Literal["all", "one"] = "all"
@@ -103,8 +105,11 @@ class TrainConfig(BaseModel):
                 f"batch_size {self.batch_size} is not a multiple of the {pairs} pairs of a sequence "
                 "(model.block_size / 2)"
             )
-        if self.invariance_weight and self.batch_size == pairs:
-            raise ValueError("invariance_weight needs a batch_size of two sequences (model.block_size pairs) or more")
+        for name in ("invariance_weight", "instance_weight"):
+            if getattr(self, name) and self.batch_size == pairs:
+                raise ValueError(f"{name} needs a batch_size of two sequences (model.block_size pairs) or more")
+        if bool(self.instance_weight) != bool(self.model.instance_dim):
+            raise ValueError("instance_weight and model.instance_dim are both 0, or neither is")
         return self
 
     def total_steps(self, samples: int) -> int:
@@ -116,9 +121,9 @@ PAPER: dict[str, Any] = {
     "steps": None, "epochs": 1000, "batch_size": 512, "lr": 1e-4, "optimizer": "adam", "weight_decay": 1e-3,
     "warmup": 0.01, "grad_clip": None, "temperature": 0.1, "similarity_floor": 1e-7, "aux_weight": 5.0,
     "context_mask": 0.9, "environments_per_step": "one", "context_contrast": False,
-    "invariance_weight": 0.0,
-    "model": {"width": 2048, "layers": 3, "heads": 4, "block_size": 128, "aux_hidden": 1024, "feature_norm": False,
-              "standardise_actions": False, "activity_bits": False, "skip": False},
+    "invariance_weight": 0.0, "instance_weight": 0.0,
+    "model": {"width": 2048, "layers": 3, "heads": 4, "block_size": 128, "aux_hidden": 1024, "instance_dim": 0,
+              "feature_norm": False, "standardise_actions": False, "activity_bits": False, "skip": False},
 }  # fmt: skip
 """The paper's recipe (section 4 and appendix B; rate 5e-5 x batch / 256). Images take its ResNet-18."""
 PRESETS = ("default", "paper")

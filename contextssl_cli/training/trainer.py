@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import torch
@@ -156,14 +156,13 @@ class Trainer:
         losses: dict[str, float] = {}
         line: dict[str, Any] = {}
         if logging:
-            losses = {name: value.item() for name, value in loss.parts.items()}
-            auxiliary = {name: value.item() for name, value in loss.auxiliary.items()}
-            readout = {name: value.item() for name, value in loss.readout.items()}
+            losses = _numbers(loss.parts)
             line = {
                 "total_loss": loss.total.item(),
                 "loss": losses,
-                "auxiliary_loss": auxiliary,
-                "linear_readout": readout,
+                "auxiliary_loss": _numbers(loss.auxiliary),
+                "linear_readout": _numbers(loss.readout),
+                "instance_loss": _numbers(loss.instance),
                 "lr": self.optimizer.param_groups[0]["lr"],
             }
         if self.monitor is not None and (self.step % self.config.monitor_every == 0 or last):
@@ -228,6 +227,10 @@ def held_out_count(objects: int, config: TrainConfig) -> int:
 def _optimizer(model: EncoderModel, config: TrainConfig) -> torch.optim.Optimizer:
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
     return kind(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
+
+
+def _numbers(values: Mapping[str, Tensor]) -> dict[str, float]:
+    return {name: value.item() for name, value in values.items()}
 
 
 def _schedule(step: int, steps: int, warmup: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no context contrast": {"context_contrast": False},
     "the paper's": {"preset": "paper", "model_encoder": "convnet", "epochs": None},
     "invariance": {"invariance_weight": 1.0},
+    "instance": {"instance_weight": 1.0, "model_instance_dim": 4},
     "a skip connection": {"model_skip": True},
     "nothing of ours": {"model_feature_norm": False, "model_standardise_actions": False, "model_activity_bits": False},
     "bfloat16": {"precision": "bfloat16"},
@@ -109,7 +111,7 @@ def test_a_loss_that_is_not_finite_is_an_error_and_is_never_saved(
         calls.append(1)
         loss = true_loss(*args, **kwargs)
         factor = math.nan if len(calls) == bad_step else 1.0
-        return StepLoss(loss.total * factor, loss.parts, loss.auxiliary, loss.readout)
+        return replace(loss, total=loss.total * factor)
 
     monkeypatch.setattr(ContextSSLMethod, "loss", broken)
     config = tiny.config(digits_task, steps=20, checkpoint_every=3, grad_clip=None)
