@@ -577,6 +577,14 @@ def headline() -> str:
             and (row.probe == LOGISTIC) is strong
         )
 
+    def mlp(representation: str) -> str:
+        (part,) = json.loads((DOCS / "results" / "fairness-adult.json").read_text(encoding="utf-8"))["parts"]
+        return next(
+            f"{row['mean']:.3f} ± {row['std']:.3f}"
+            for row in part["fairness"]["rows"]
+            if (row["representation"], row["metric"]) == (representation, "accuracy") and row["probe"].startswith("MLP")
+        )
+
     longest = adult.lengths[-1]
     rows = [
         ["digits, rotation and colour: adaptation gap (ceiling 2; negative R2 counted as 0)", gap(digits)],
@@ -586,6 +594,7 @@ def headline() -> str:
         ["Adult: sex read under the empty context", sex("none", strong=False, length=longest)],
         ["the same, by a strong probe", sex("none", strong=True, length=longest)],
         ["the raw columns without sex, by that probe", sex("raw columns without gender", strong=True, length=0)],
+        ["Adult: sex read under the empty context, by an MLP", mlp("contextssl, alone, empty context")],
     ]
     return _table(["mean ± standard deviation over seeds 0, 1, 2", "accuracy or gap"], rows)
 

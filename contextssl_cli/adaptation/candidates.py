@@ -27,17 +27,17 @@ Candidates = dict[str, Context | None]
 
 
 def read_candidates(
-    paths: Sequence[Path], every: str | None, run: Path | None, seed: int, *, guarded: bool = False
+    paths: Sequence[Path], every: str | None, run: Path | None, seed: int, *, guard: str | None = None
 ) -> tuple[FoundRun, Candidates]:
     """The run, and the contexts of a command.
 
     Args:
         paths: of context files.
-        every: ``all`` adds the run's environments that no file shows with the same pairs, and unless ``guarded`` no
-            context at all.
+        every: ``all`` adds the run's environments that no file shows with the same pairs, and no context at all. With a
+            guard it adds only those that the guard can be fitted to.
         run: folder of the run, or None for the one that the first context was made for.
         seed: of the contexts that are drawn.
-        guarded: a guard is asked for, which is fitted to a context's pairs.
+        guard: the action type to be taken out, by the pairs of a context that zeroes it.
 
     Raises:
         UsageError: if ``every`` is another word, a file is named twice, or a context belongs to another run.
@@ -62,18 +62,20 @@ def read_candidates(
                     f"{found.run.folder}, or before it was trained further; make it again"
                 )
     if every:
-        contexts = _drawn(found.run, seed, contexts)
-        if not guarded:
+        contexts = _drawn(found.run, seed, contexts, guard)
+        if guard is None:
             contexts[NO_CONTEXT] = None
     return found, contexts
 
 
-def _drawn(run: Run, seed: int, named: Candidates) -> Candidates:
-    """The named contexts, and one for each of the run's environments unless a named one shows the same."""
+def _drawn(run: Run, seed: int, named: Candidates, guard: str | None) -> Candidates:
+    """The named contexts, and one for each of the run's environments unless the model reads the same in a named one."""
     contexts = dict(named)
     for environment in run_task(run).environments:
+        if guard in environment:  # shown, so there is nothing to take out
+            continue
         drawn = context_from_run(run, list(environment) or [NONE], None, seed)
-        if not any(context is not None and context.same_pairs(drawn) for context in named.values()):
+        if not any(context and context.take(len(drawn)).same_pairs(drawn) for context in named.values()):
             contexts[environment_name(environment)] = drawn
     return contexts
 

@@ -61,9 +61,9 @@ def adapt(
     if labels is None and (candidates or at_most or len(context or []) != 1):
         raise UsageError("name one --context, or several (or --candidates all) with --labels to choose by")
     check_output(out, force=force)
-    found, contexts = read_candidates(context or [], candidates, run, seed, guarded=bool(guard))
+    found, contexts = read_candidates(context or [], candidates, run, seed, guard=guard)
     if guard and candidates:
-        terminal.note("no context is not among the candidates: the guard is fitted to a context's pairs")
+        terminal.note(f"candidates are the contexts that zero {guard}: the guard is fitted to their pairs")
     terminal.note(f"run: {found.run.folder} ({found.reason})")
     choice = read_choice(found.run, contexts, labels, source, at_most or []) if labels is not None else None
     if dry_run:

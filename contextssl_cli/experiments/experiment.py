@@ -100,7 +100,8 @@ def plan_experiment(
     parts = [_plan_part(study, runs or out, given.get(study.dataset)) for study in studies]
     for part in parts:
         if part.study.guarded:
-            attribute_change(part.points[0].runs[0].task)
+            for run in runs_of(part.points):
+                attribute_change(run.task)
         check_probes(part.points, part.study.probe.asked())
         for run in runs_of(part.points):
             run.check(None)

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contextssl_cli.adaptation.fairness_table import FairnessTable, contexts, features, without_column
-from contextssl_cli.errors import UsageError
+from contextssl_cli.errors import UsageError, suggestion
 from contextssl_cli.evaluation.results import RAW
 from contextssl_cli.experiments.plan import Point
 from contextssl_cli.plugin.attribute import AttributeChange
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.dataset import Store
+from contextssl_cli.store.schema import Schema
 from contextssl_cli.training.run import Run
 
 REDUCTION_ROUNDS = 50
@@ -23,12 +24,31 @@ def attribute_change(task: Task) -> AttributeChange:
     """The one action type of a task that a fairness table can be made of.
 
     Raises:
-        UsageError: if it does not change a sensitive attribute, or is not the only one.
+        UsageError: if it does not change an attribute, or is not the only one.
     """
     actions = task.actions
     if len(actions) != 1 or not isinstance(actions[0], AttributeChange):
         raise UsageError(f"{task.name}: a fairness table is of a task whose one action type changes an attribute")
     return actions[0]
+
+
+def sensitive_attribute(points: Sequence[Point], schema: Schema) -> str:
+    """The attribute that all runs change, in data that a fairness table can be made of.
+
+    Raises:
+        UsageError: if there are several, if it is not a sensitive one, or if no task has two classes.
+    """
+    changes = [attribute_change(run.task) for point in points for run in point.runs]
+    names = sorted({change.attribute(schema) for change in changes})
+    if len(names) > 1:
+        raise UsageError(f"the runs change {' and '.join(names)}: a fairness table is of one attribute")
+    if names[0] not in schema.attributes:
+        raise UsageError(
+            f"{names[0]} is no sensitive attribute of {schema.dataset}: {suggestion(names[0], schema.attributes)}"
+        )
+    if all(len(classes) != 2 for classes in schema.tasks.values()):
+        raise UsageError(f"{schema.dataset} has no task of two classes, of which a fairness table could be made")
+    return names[0]
 
 
 def measure_fairness(points: Sequence[Point], store: Store, known: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -43,7 +63,7 @@ def measure_fairness(points: Sequence[Point], store: Store, known: Mapping[str, 
         ``FairnessTable.as_dict``, with how far the reduction came, and the fingerprints of runs and data.
 
     Raises:
-        UsageError: as ``attribute_change``.
+        UsageError: as ``sensitive_attribute``.
     """
     runs = [(point.label, planned.config.seed, Run(planned.folder)) for point in points for planned in point.runs]
     of = {
@@ -53,7 +73,7 @@ def measure_fairness(points: Sequence[Point], store: Store, known: Mapping[str, 
     if known is not None and all(known.get(key) == value for key, value in of.items()):
         return dict(known)
     action = attribute_change(points[0].runs[0].task)
-    table = FairnessTable(store, action.attribute(store.schema))
+    table = FairnessTable(store, sensitive_attribute(points, store.schema))
     seeds = sorted({seed for _, seed, _ in runs})
     terminal.note("fairness: raw columns and reduction")
     for seed in seeds:  # of the MLP, which is all that differs here

@@ -106,6 +106,7 @@ def _runs(points: list[Probed]) -> TextTable:
         seconds = [value for value in point.seconds if value is not None]
         length = f"{configs[0]['steps']} steps" if configs[0]["steps"] else f"{configs[0]['epochs']} epochs"
         spent = f"{statistics.fmean(seconds) / 60:.1f}" if seconds else "not known"
+        spent += f" (of {len(seconds)})" if 0 < len(seconds) < len(point.seconds) else ""
         rows.append(
             [point.label, ", ".join(str(c["seed"]) for c in configs), length, str(configs[0]["batch_size"]), spent]
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from contextssl_cli import files
 from contextssl_cli.adaptation.contexts import context_from_run
@@ -18,10 +19,10 @@ from contextssl_cli.evaluation.retrieval import retrieve
 from contextssl_cli.evaluation.stored import RESULTS
 from contextssl_cli.experiments.execute import Probed, probe_points, train_missing
 from contextssl_cli.experiments.experiment import PLAN, Experiment, Part
-from contextssl_cli.experiments.fairness import measure_fairness
+from contextssl_cli.experiments.fairness import measure_fairness, sensitive_attribute
 from contextssl_cli.experiments.page import PAGE, page_text
 from contextssl_cli.experiments.plan import runs_of
-from contextssl_cli.experiments.recipe import Published, Recipe
+from contextssl_cli.experiments.recipe import Published, Recipe, Study
 from contextssl_cli.experiments.sweep import draw_sweep
 from contextssl_cli.experiments.tables import TABLES, ResultTable
 from contextssl_cli.paths import make_folder
@@ -53,29 +54,36 @@ def run_experiment(experiment: Experiment, device: str, *, train: bool = True) -
     parts = _opened(experiment) if train else _done(experiment)
     make_folder(experiment.out)
     files.write_json(experiment.out / PLAN, {"recipe": experiment.name, "scale": experiment.scale})
-    found = _load(experiment)
+    found, fair = _load(experiment)
     drawn: list[Path] = []
     for part, store, missing in parts:
         terminal.note(f"{part.study.name}: {store.path} ({len(store.train)} training samples)")
         if train:
             train_missing(part.points, store, device)
-        before = found.get(part.study.name, {})
-        found[part.study.name], figures = _measured(part, store, experiment, place)
-        found[part.study.name] |= {"not_trained": missing}
-        if part.study.guarded:
-            measured = measure_fairness(part.points, store, before.get("fairness"))
-            found[part.study.name] |= {"fairness": measured}
+        measured, figures = _measured(part, store, experiment, place)
+        found[part.study.name] = measured | {"not_trained": missing}
         drawn += figures
-        results = _results(experiment, found)
-        files.write_json(experiment.out / RESULTS, results)
-        files.write_text(experiment.out / PAGE, page_text(results))
+        results = _write(experiment, found)
+        if part.study.guarded:
+            found[part.study.name]["fairness"] = measure_fairness(part.points, store, fair.get(part.study.name))
+            results = _write(experiment, found)
     return results, [experiment.out / PAGE, experiment.out / RESULTS, *drawn]
+
+
+def _write(experiment: Experiment, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Write what was found so far, and return what ``results.json`` holds."""
+    results = _results(experiment, found)
+    files.write_json(experiment.out / RESULTS, results)
+    files.write_text(experiment.out / PAGE, page_text(results))
+    return results
 
 
 def _opened(experiment: Experiment) -> list[tuple[Part, Store, list[str]]]:
     """Every part with its data, made now where they are missing, its runs checked against them."""
     stores = [_prepared(part) for part in experiment.parts]
     for part, store in zip(experiment.parts, stores, strict=True):
+        if part.study.guarded:
+            sensitive_attribute(part.points, store.schema)
         for run in runs_of(part.points):
             run.check(store)
     return [(part, store, []) for part, store in zip(experiment.parts, stores, strict=True)]
@@ -125,14 +133,23 @@ def _prepared(part: Part) -> Store:
         return prepare(dataset, part.source, part.store, options=part.study.prepare, report=report)
 
 
-def _load(experiment: Experiment) -> dict[str, Any]:
-    """The results of studies that were run before with the same recipe, by name."""
+def _load(experiment: Experiment) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The results of studies that were run before with the same recipe, and the fairness tables of any, by name."""
     path = experiment.out / RESULTS
     if not path.is_file():
-        return {}
-    known = {study.name: study.model_dump(mode="json") for study in experiment.recipe.studies(experiment.scale)}
-    parts = files.read_json(path).get("parts", [])
-    return {part["study"]["name"]: part for part in parts if part["study"] == known.get(part["study"]["name"])}
+        return {}, {}
+    parts = {part["study"]["name"]: part for part in files.read_json(path).get("parts", [])}
+    same = {name: part for name, part in parts.items() if _same_study(part["study"], experiment)}
+    return same, {name: part["fairness"] for name, part in parts.items() if "fairness" in part}
+
+
+def _same_study(written: Mapping[str, Any], experiment: Experiment) -> bool:
+    """Whether a study is still the recipe's; keys that it did not know when it was written have their defaults."""
+    studies = {study.name: study for study in experiment.recipe.studies(experiment.scale)}
+    try:
+        return Study.model_validate(written) == studies.get(written["name"])
+    except ValidationError:
+        return False
 
 
 def _with_published(table: ResultTable, part: Part, recipe: Recipe) -> ResultTable:

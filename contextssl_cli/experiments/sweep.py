@@ -215,10 +215,12 @@ def draw_sweep(table: ResultTable, keys: Sequence[str], points: Sequence[Probed]
         if names:
             panels[title] = {name: [_cell(table, point, name) for point in points] for name in names}
     ticks = [", ".join(show(value) for value in point.values.values()) for point in points]
+    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
     if not panels:
         terminal.note("no plot: nothing that it shows was measured (gap, R2, top-1)")
+        for path in paths:  # of what was measured before
+            path.unlink(missing_ok=True)
         return []
-    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
     for path in paths:
         sweep_figure(ticks, panels, ", ".join(keys), path)
     return paths

@@ -30,7 +30,7 @@ class ModelConfig(BaseModel):
     aux_hidden: int = Field(default=1024, ge=1)
     """Hidden units of the auxiliary predictor."""
     instance_dim: int = Field(default=0, ge=0)
-    """Numbers in the linear map of an embedding that the instance loss compares; 0 is no map. Not in the paper."""
+    """Numbers in the linear map of an embedding that the instance loss compares; it needs one. Not in the paper."""
     feature_norm: bool = True
     """Centre and scale features before the read-in (batch norm without parameters). Not in the paper."""
     standardise_actions: bool = True

@@ -85,7 +85,7 @@ class Context:
         return replace(self, x=self.x[:pairs], y=self.y[:pairs], actions=blocks)
 
     def same_pairs(self, other: Context) -> bool:
-        """Whether both show a model the same."""
+        """Whether both have the same pairs and actions, and so show a model the same."""
         mine, theirs = ({"x": one.x, "y": one.y, **one.actions} for one in (self, other))
         return mine.keys() == theirs.keys() and all(np.array_equal(mine[name], theirs[name]) for name in mine)
 

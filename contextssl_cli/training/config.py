@@ -60,7 +60,7 @@ class TrainConfig(BaseModel):
     invariance_start: float = Field(default=0.4, ge=0, lt=1)
     """Fraction of the steps before that penalty sets in: first the contexts must come apart."""
     instance_weight: float = Field(default=0.0, ge=0)
-    """Of the contrast between the two views' embeddings, mapped to ``model.instance_dim`` numbers. Not in the paper."""
+    """Of NT-Xent, at that temperature, between the two views' embeddings. Not in the paper."""
     context_mask: float = Field(default=0.9, ge=0, lt=1)
     """Probability that a token drops a context pair."""
     environments_per_step: Literal["all", "one"] = "all"
@@ -108,8 +108,10 @@ class TrainConfig(BaseModel):
         for name in ("invariance_weight", "instance_weight"):
             if getattr(self, name) and self.batch_size == pairs:
                 raise ValueError(f"{name} needs a batch_size of two sequences (model.block_size pairs) or more")
-        if bool(self.instance_weight) != bool(self.model.instance_dim):
-            raise ValueError("instance_weight and model.instance_dim are both 0, or neither is")
+        if self.instance_weight and not self.model.instance_dim:
+            raise ValueError(
+                "instance_weight needs model.instance_dim, the width of its map; half of feature_dim will do"
+            )
         return self
 
     def total_steps(self, samples: int) -> int:

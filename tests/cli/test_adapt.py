@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+from contextssl_cli.store.context import Context
 from contextssl_cli.store.dataset import Store
 from tests.cli.conftest import TINY, Command, Made
 
@@ -116,6 +118,18 @@ def test_an_environment_that_a_file_shows_with_the_same_pairs_is_no_second_candi
     assert names == {str(color), "rotation", "no context"}
 
 
+@pytest.mark.filterwarnings("ignore:the context has 6 pairs")
+def test_nor_is_one_that_the_model_reads_in_a_longer_file(cli: Command, made: Made, color: Path, few: Path) -> None:
+    short = Context.load(color)
+    twice = {name: np.concatenate([block, block]) for name, block in short.actions.items()}
+    longer = replace(short, x=np.concatenate([short.x] * 2), y=np.concatenate([short.y] * 2), actions=twice)
+    longer.save(Path("long.h5"))
+    outcome = cli("adapt", "--context", "long.h5", "--candidates", "all", "--labels", few, "--json")
+    assert outcome.code == 0, outcome.err
+    names = {candidate["name"] for candidate in outcome.json["selection"]["candidates"]}
+    assert names == {"long.h5", "rotation", "no context"}
+
+
 @pytest.mark.parametrize(
     ("code", "words", "arguments"),
     [
@@ -156,12 +170,15 @@ def test_misuse(
     fails(code, words, "adapt", *(names.get(part, part) for part in arguments), "--out", "e.h5")
 
 
-def test_no_context_is_no_candidate_for_a_guard(cli: Command, made: Made, few: Path) -> None:
-    arguments = ["--candidates", "all", "--run", made.run, "--labels", few, "--guard", "color", "--dry-run"]
-    outcome = cli("adapt", *arguments)
+def test_what_a_guard_cannot_be_fitted_to_is_no_candidate(cli: Command, fails: Command, made: Made, few: Path) -> None:
+    arguments = ["adapt", "--candidates", "all", "--run", made.run, "--labels", few, "--guard", "color", "--dry-run"]
+    fails(2, "nothing to choose from: 1 candidate", *arguments)
+    other = ["--run", made.run, "--action", "rotation", "--seed", "1", "--out", "other.h5"]
+    assert cli("context", "create", *other).code == 0
+    outcome = cli(*arguments, "--context", "other.h5")
     assert outcome.code == 0, outcome.err
-    assert "no context is not among the candidates" in outcome.err
-    assert "no context" not in outcome.out
+    assert "candidates are the contexts that zero color" in outcome.err
+    assert "under other.h5 or rotation into" in outcome.out.replace("\n", " ")
 
 
 def test_a_context_of_another_run_is_no_candidate(

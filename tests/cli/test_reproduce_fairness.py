@@ -105,10 +105,66 @@ def test_what_was_measured_is_kept_until_a_run_changes(
         patch.setattr(fairness, "FairnessTable", lambda *_: pytest.fail("measured again"))
         assert cli("reproduce", "people", *SOURCE).code == 0
     assert json.loads(Path("out", "results.json").read_text()) == first
+    results = json.loads(Path("out", "results.json").read_text())
+    results["parts"][0]["fairness"]["fingerprints"]["simclr, seed 0"] = "of other weights"
+    Path("out", "results.json").write_text(json.dumps(results))
+    assert cli("reproduce", "people", *SOURCE).code == 0
+    assert json.loads(Path("out", "results.json").read_text()) == first
     recipe.write_text(recipe.read_text().replace('{ method = "simclr", steps = 2 },', ""))
     assert cli("reproduce", "people", *SOURCE).code == 0
     (part,) = json.loads(Path("out", "results.json").read_text())["parts"]
     assert not any("simclr" in row["representation"] for row in part["fairness"]["rows"])
+
+
+def test_another_budget_measures_nothing_again(recipe: Path, cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli("reproduce", "people", *SOURCE).code == 0
+    recipe.write_text(recipe.read_text().replace('budget_from = "a guess"', 'budget_from = "a better guess"'))
+    monkeypatch.setattr(fairness, "FairnessTable", lambda *_: pytest.fail("measured again"))
+    assert cli("reproduce", "people", *SOURCE).code == 0
+
+
+def test_the_other_tables_are_written_before_the_fairness_table(
+    recipe: Path, cli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fairness, "FairnessTable", interrupted)
+    assert cli("reproduce", "people", *SOURCE).code != 0
+    assert "accuracy, income" in Path("out", "page.md").read_text()
+
+
+REFUSED = {
+    "another column": (
+        [('"actions.attribute.pairing" = "matched"', '"actions.attribute.sensitive" = "level"')],
+        "the runs change level and sex",
+    ),
+    "no sensitive attribute": (
+        [
+            ('{ method = "simclr", steps = 2 },', ""),
+            ('"actions.attribute.pairing" = "matched"', '"actions.attribute.sensitive" = "level"'),
+        ],
+        "level is no sensitive attribute of table",
+    ),
+    "three classes": ([('label = ["income"]', 'label = ["level"]')], "no task of two classes"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_data_of_which_no_table_can_be_made_are_refused_before_training(recipe: Path, cli: Command, case: str) -> None:
+    lines = Path("people.csv").read_text().splitlines()
+    levels = ["level", *(("low", "middle", "high")[number % 3] for number in range(len(lines) - 1))]
+    Path("people.csv").write_text("\n".join(f"{line},{level}" for line, level in zip(lines, levels, strict=True)))
+    changes, words = REFUSED[case]
+    text = recipe.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    recipe.write_text(text)
+    refused = cli("reproduce", "people", *SOURCE)
+    assert refused.code == 2, refused.err
+    assert words in refused.err
+    assert not list(Path("out").glob("**/run.json"))
 
 
 def test_a_task_without_an_attribute_is_refused_before_training(recipe: Path, cli: Command) -> None:

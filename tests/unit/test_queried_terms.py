@@ -93,8 +93,7 @@ def test_the_instance_loss_reaches_encoder_world_model_and_map() -> None:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ({"instance_weight": 1.0}, "both 0, or neither"),
-        ({"model_instance_dim": 4}, "both 0, or neither"),
+        ({"instance_weight": 1.0}, "instance_weight needs model.instance_dim"),
         ({"instance_weight": 1.0, "model_instance_dim": 4, "batch_size": 8}, "two sequences"),
         ({"method": "simclr", "instance_weight": 1.0, "model_instance_dim": 4}, "no effect with the method simclr"),
     ],
