@@ -82,10 +82,7 @@ def _opened(experiment: Experiment) -> list[tuple[Part, Store, list[str]]]:
     """Every part with its data, made now where they are missing, its runs checked against them."""
     stores = [_prepared(part) for part in experiment.parts]
     for part, store in zip(experiment.parts, stores, strict=True):
-        if part.study.guarded:
-            sensitive_attribute(part.points, store.schema)
-        for run in runs_of(part.points):
-            run.check(store)
+        _check(part, store)
     return [(part, store, []) for part, store in zip(experiment.parts, stores, strict=True)]
 
 
@@ -98,16 +95,24 @@ def _done(experiment: Experiment) -> list[tuple[Part, Store, list[str]]]:
         store = _prepared(part)
         points, missing = [], []
         for point in part.points:
-            done = tuple(run for run in point.runs if run.state(store) == "done")
-            missing += [f"{point.label} (seed {run.config.seed})" for run in point.runs if run not in done]
-            points += [replace(point, runs=done)] if done else []
-        for run in runs_of(points):
-            run.check(store)
+            runs = tuple(run for run in point.runs if run.state(store) == "done")
+            missing += [f"{point.label} (seed {run.config.seed})" for run in point.runs if run not in runs]
+            points += [replace(point, runs=runs)] if runs else []
         if points:
-            found.append((replace(part, points=points), store, missing))
+            done = replace(part, points=points)
+            _check(done, store)
+            found.append((done, store, missing))
     if not found:
         raise UsageError(f"no run of {experiment.name} is done yet; leave out --no-train")
     return found
+
+
+def _check(part: Part, store: Store) -> None:
+    """Refuse runs that are of other data, and data of which a fairness table is asked and cannot be made."""
+    if part.study.guarded:
+        sensitive_attribute(part.points, store.schema)
+    for run in runs_of(part.points):
+        run.check(store)
 
 
 def _measured(
@@ -139,15 +144,15 @@ def _load(experiment: Experiment) -> tuple[dict[str, Any], dict[str, Any]]:
     if not path.is_file():
         return {}, {}
     parts = {part["study"]["name"]: part for part in files.read_json(path).get("parts", [])}
-    same = {name: part for name, part in parts.items() if _same_study(part["study"], experiment)}
+    studies = {study.name: study for study in experiment.recipe.studies(experiment.scale)}
+    same = {name: part for name, part in parts.items() if _is_study(part["study"], studies.get(name))}
     return same, {name: part["fairness"] for name, part in parts.items() if "fairness" in part}
 
 
-def _same_study(written: Mapping[str, Any], experiment: Experiment) -> bool:
-    """Whether a study is still the recipe's; keys that it did not know when it was written have their defaults."""
-    studies = {study.name: study for study in experiment.recipe.studies(experiment.scale)}
+def _is_study(written: Mapping[str, Any], study: Study | None) -> bool:
+    """Whether a study is as it was written; keys that were not known then have their defaults."""
     try:
-        return Study.model_validate(written) == studies.get(written["name"])
+        return Study.model_validate(written) == study
     except ValidationError:
         return False
 

@@ -51,17 +51,17 @@ class ContextSSLMethod:
         config, device = self.settings, batch.x.device.type
         with torch.autocast(device, dtype=step.precision, enabled=step.precision != torch.float32):
             reading = _read(model, batch, config, step)
-            queried = _queried(model, reading, config, step)
+            penalised = _penalised(model, config, step)
+            queried = _queried(model, reading, step, step.environments if config.instance_weight else penalised)
         predictions = reading.predictions.float().flatten(1, 2)  # (E, N, 2, D)
         contrastive = _contrast(predictions, config)
         auxiliary = _auxiliary(model, batch, predictions, step.environments)
         total = contrastive.mean() + config.aux_weight * auxiliary.mean()
-        readout = _readout(model, batch, queried) if step.penalise and config.invariance_weight else {}
-        if readout:
-            total = total + config.invariance_weight * torch.stack(list(readout.values())).mean()
+        readout = _readout(model, batch, {environment: queried[environment] for environment in penalised})
         instance = _instance(model, queried, config.temperature) if config.instance_weight else {}
-        if instance:
-            total = total + config.instance_weight * torch.stack(list(instance.values())).mean()
+        for weight, terms in ((config.invariance_weight, readout), (config.instance_weight, instance)):
+            if terms:
+                total = total + weight * torch.stack(list(terms.values())).mean()
         names = [environment_name(environment) for environment in step.environments]
         return StepLoss(
             total,
@@ -113,34 +113,44 @@ def _auxiliary(
     return torch.stack(losses)
 
 
-def _queried(model: ContextSSL, reading: _Reading, config: Settings, step: Step) -> dict[Environment, Tensor]:
-    """Embeddings (S, P, 2, D) of both views by environment, where a term of the loss asks for them.
+def _penalised(model: ContextSSL, config: Settings, step: Step) -> tuple[Environment, ...]:
+    """The environments with zeroed types, if what a probe still reads of those is penalised in this step."""
+    if not (step.penalise and config.invariance_weight):
+        return ()
+    return tuple(environment for environment in step.environments if not model.space.active(environment).all())
+
+
+def _queried(
+    model: ContextSSL, reading: _Reading, step: Step, asked: tuple[Environment, ...]
+) -> dict[Environment, Tensor]:
+    """Embeddings (S, P, 2, D) of both views, by environment that a term of the loss asks for.
 
     They are queried as at test time, each sequence under the full context that its neighbour makes. Under the context
     mask the tokens of a sequence see contexts that differ, and what they still know of a zeroed type drowns in that
     noise; under one full context it is small but coherent, which a well-fitted probe reads.
     """
-    penalised = step.penalise and config.invariance_weight
+    if not asked:
+        return {}
     sequences = len(reading.z_x)
     tokens = model.second_tokens(torch.stack([reading.z_x, reading.z_y], dim=2).roll(1, dims=0).flatten(1, 2))
     queried = {}
-    for number, environment in enumerate(step.environments):
-        if config.instance_weight or (penalised and not model.space.active(environment).all()):
-            cache = reading.cache.contexts(slice(number * sequences, (number + 1) * sequences))
-            asked = model.world.query(tokens, cache).float().unflatten(1, (-1, 2))
-            queried[environment] = F.normalize(asked, dim=-1).roll(-1, dims=0)
+    for environment in asked:
+        first = step.environments.index(environment) * sequences
+        found = model.world.query(tokens, reading.cache.contexts(slice(first, first + sequences)))
+        queried[environment] = F.normalize(found.float().unflatten(1, (-1, 2)), dim=-1).roll(-1, dims=0)
     return queried
 
 
 def _readout(model: ContextSSL, batch: PairBatch, queried: Mapping[Environment, Tensor]) -> dict[str, Tensor]:
     """What a linear probe reads of the zeroed types' latents from embeddings (S, P, 2, D), by environment."""
+    if not queried:
+        return {}
     views = [model.space.assemble(part, model.space.names, len(batch)) for part in (batch.first, batch.second)]
     target = torch.stack(views, dim=1).flatten(0, 1)  # (2 N, A)
     found = {}
     for environment, embeddings in queried.items():
         zeroed = ~model.space.active(environment).to(target.device)
-        if zeroed.any():
-            found[environment_name(environment)] = linear_readout(embeddings.flatten(0, 2), target[:, zeroed])
+        found[environment_name(environment)] = linear_readout(embeddings.flatten(0, 2), target[:, zeroed])
     return found
 
 

@@ -60,7 +60,7 @@ class TrainConfig(BaseModel):
     invariance_start: float = Field(default=0.4, ge=0, lt=1)
     """Fraction of the steps before that penalty sets in: first the contexts must come apart."""
     instance_weight: float = Field(default=0.0, ge=0)
-    """Of NT-Xent, at that temperature, between the two views' embeddings. Not in the paper."""
+    """Of the instance loss: NT-Xent, at ``temperature``, between the two views' embeddings. Not in the paper."""
     context_mask: float = Field(default=0.9, ge=0, lt=1)
     """Probability that a token drops a context pair."""
     environments_per_step: Literal["all", "one"] = "all"
@@ -109,9 +109,7 @@ class TrainConfig(BaseModel):
             if getattr(self, name) and self.batch_size == pairs:
                 raise ValueError(f"{name} needs a batch_size of two sequences (model.block_size pairs) or more")
         if self.instance_weight and not self.model.instance_dim:
-            raise ValueError(
-                "instance_weight needs model.instance_dim, the width of its map; half of feature_dim will do"
-            )
+            raise ValueError("instance_weight needs model.instance_dim, for example as many as model.feature_dim")
         return self
 
     def total_steps(self, samples: int) -> int:
