@@ -47,6 +47,23 @@ class _Result(_Checked):
     protocol: _Protocol
 
 
+class _FairnessRow(_Checked):
+    representation: str
+    metric: str
+    target: str
+    probe: str
+    values: list[float]
+    mean: float | None
+    std: float
+
+
+class _Fairness(_Checked):
+    attribute: str
+    tasks: list[str]
+    support: dict[str, dict[str, dict[str, dict[str, int]]]]
+    rows: list[_FairnessRow]
+
+
 class _Comparison(_Checked):
     gaps: list[float] = Field(min_length=1)
     gaps_clipped: list[float] = Field(min_length=1)
@@ -68,6 +85,23 @@ def read_results(path: Path) -> list[ProbeReport | Comparison]:
         return [_read(path, point["report"]) for part in parts for point in part["points"]]
     except (KeyError, TypeError) as error:
         raise CorruptFileError(f"{path} is not a result of contextssl sweep or reproduce, or is damaged") from error
+
+
+def read_fairness(path: Path) -> dict[str, dict[str, Any]]:
+    """The fairness tables of what ``contextssl reproduce`` wrote, as ``FairnessTable.as_dict`` has them, by study.
+
+    Raises:
+        DataMissingError: if there is no such file.
+        CorruptFileError: if it is not JSON, or a table is damaged.
+    """
+    values = files.read_json(path)
+    try:
+        parts = [part for part in values.get("parts", []) if "fairness" in part]
+        return {part["study"]["name"]: _Fairness.model_validate(part["fairness"]).model_dump() for part in parts}
+    except ValidationError as error:
+        raise CorruptFileError(f"{path} is damaged: {invalid_value(error)}; reproduce again") from error
+    except (KeyError, TypeError) as error:
+        raise CorruptFileError(f"{path} is not a result of contextssl reproduce, or is damaged") from error
 
 
 def read_result(path: Path) -> ProbeReport | Comparison:

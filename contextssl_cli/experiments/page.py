@@ -9,7 +9,7 @@ from typing import Any
 from contextssl_cli.evaluation.config import ProbeConfig
 from contextssl_cli.experiments.execute import Probed
 from contextssl_cli.experiments.tables import ResultTable
-from contextssl_cli.report.fairness import fairness_tables
+from contextssl_cli.report.fairness import FAIRNESS_NOTE, fairness_tables
 from contextssl_cli.report.tables import TextTable
 
 PAGE = "page.md"
@@ -81,13 +81,7 @@ def _part(part: Mapping[str, Any], folder: str) -> list[str]:
 
 def _fairness(found: Mapping[str, Any]) -> list[str]:
     tables = [f"### {table.title}\n\n{table.markdown()}" for table in fairness_tables(found)]
-    return [
-        *tables,
-        "By strong probes: a logistic regression on standardised numbers predicts the task and reads the attribute, "
-        "an MLP on whitened ones reads it too. `reduction` is fairlearn's ExponentiatedGradient under equalized odds "
-        "on the raw columns. A guard takes out what a context zeroes, so only the empty context has one. `undefined`: "
-        "a group has no positives, or no negatives.",
-    ]
+    return [*tables, FAIRNESS_NOTE]
 
 
 def _probes(point: Probed) -> str:

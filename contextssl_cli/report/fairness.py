@@ -10,6 +10,13 @@ from contextssl_cli.report.tables import TextTable
 
 UNDEFINED = "undefined"
 
+FAIRNESS_NOTE = (
+    "By strong probes: a logistic regression on standardised numbers predicts the task and reads the attribute, an MLP "
+    "on whitened ones reads it too. The reduction is fairlearn's ExponentiatedGradient under equalized odds on the raw "
+    "columns. A guard takes out what a context zeroes, so only the empty context has one. Undefined: a group has no "
+    "positives, or no negatives."
+)
+
 
 def fairness_tables(values: Mapping[str, Any]) -> list[TextTable]:
     """For each task a line per representation, and how many records the groups have.

@@ -11,9 +11,11 @@ import torch
 from contextssl_cli.errors import DataMissingError, UsageError
 from contextssl_cli.evaluation.comparison import Comparison, comparable, compare_runs
 from contextssl_cli.evaluation.protocol import ProbeReport, probe_runs
-from contextssl_cli.evaluation.stored import COMPARISON, RESULTS, SWEEP, read_result, read_results
+from contextssl_cli.evaluation.stored import COMPARISON, RESULTS, SWEEP, read_fairness, read_result, read_results
 from contextssl_cli.paths import make_folder
+from contextssl_cli.report.fairness import fairness_tables
 from contextssl_cli.report.folder import result_folder, write_comparison, write_probe
+from contextssl_cli.report.tables import TextTable
 from contextssl_cli.report.terminal import terminal
 from contextssl_cli.training.run import RUN_FILE, Run
 
@@ -72,6 +74,11 @@ def gather(results: Sequence[Path], runs: Sequence[Run], device: torch.device) -
         config = json.dumps(run.record.config.model_dump(mode="json", exclude={"seed"}), sort_keys=True)
         groups.setdefault((run.record.task, run.record.store_hash, config), []).append(run)
     return [*found, *(_probe(group, device) for group in groups.values())]
+
+
+def fairness_of(results: Sequence[Path]) -> dict[str, list[TextTable]]:
+    """The fairness tables that stand in results of ``contextssl reproduce``, by study; none in other results."""
+    return {study: fairness_tables(values) for path in results for study, values in read_fairness(path).items()}
 
 
 def reports_of(found: Sequence[Found]) -> list[ProbeReport]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from contextssl_cli.evaluation.comparison import Comparison
 from contextssl_cli.evaluation.protocol import ProbeReport
 from contextssl_cli.plugin.task import Task, environment_name
 from contextssl_cli.report import reproduce
+from contextssl_cli.report.fairness import FAIRNESS_NOTE
 from contextssl_cli.report.figures import draw_context_lengths, draw_ranking
 from contextssl_cli.report.gather import Found, reports_of
 from contextssl_cli.report.inline_svg import inline_svg
@@ -79,14 +80,20 @@ class Section:
     versions: dict[str, str]
 
 
-def write_page(found: Sequence[Found], path: Path) -> Path:
-    """Write the page of results, atomically; return its path."""
-    files.write_text(path, render(found))
+def write_page(found: Sequence[Found], path: Path, fairness: Mapping[str, Sequence[TextTable]]) -> Path:
+    """Write the page of results, atomically; return its path.
+
+    Args:
+        found: the results.
+        path: of the page.
+        fairness: the fairness tables of studies, by name.
+    """
+    files.write_text(path, render(found, fairness))
     return path
 
 
-def render(found: Sequence[Found]) -> str:
-    """The page as text."""
+def render(found: Sequence[Found], fairness: Mapping[str, Sequence[TextTable]] | None = None) -> str:
+    """The page as text; arguments as for ``write_page``."""
     reports = reports_of(found)
     several = len(reports) > 1
     sections = [_section(report, f"r{n}", f"{n}-" if several else "") for n, report in enumerate(reports, 1)]
@@ -99,6 +106,8 @@ def render(found: Sequence[Found]) -> str:
         overview=_overview(reports) if several else None,
         features=comparison_table(reports) if several else None,
         gaps=_gaps(found, sections),
+        fairness=fairness or {},
+        fairness_note=FAIRNESS_NOTE,
         sections=sections,
         is_number=_is_number,
     )

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from contextssl_cli.errors import CorruptFileError
 from contextssl_cli.evaluation.comparison import Comparison
 from contextssl_cli.evaluation.protocol import ProbeReport
 from contextssl_cli.evaluation.results import Row
+from contextssl_cli.evaluation.stored import read_results
+from contextssl_cli.report.gather import fairness_of
 from contextssl_cli.report.page import render
 from contextssl_cli.report.training_curve import read_metrics
 from tests.pages import Page
@@ -50,6 +53,26 @@ def test_fairness_stands_in_the_page_of_a_table() -> None:
     cells = {cell for table in page.tables for line in table.rows for cell in line}
     assert rows
     assert {f"{row['mean']:.3f} ± {row['std']:.3f}" for row in rows} <= cells
+
+
+def test_the_fairness_table_of_a_reproduction_stands_in_its_page() -> None:
+    path = RESULTS / "fairness-adult.json"
+    page = Page(render(read_results(path), fairness_of([path])))
+    rows = [row for row in stored("fairness-adult")["parts"][0]["fairness"]["rows"] if row["target"] == "income"]
+    table = page.table("income, by gender")
+    assert rows
+    for row in rows:
+        column = "income: accuracy" if row["metric"] == "accuracy" else row["metric"].replace("_", " ")
+        assert table.cell(column, row["representation"]) == f"{row['mean']:.3f} ± {row['std']:.3f}"
+
+
+def test_a_damaged_fairness_table_is_refused(tmp_path: Path) -> None:
+    values = stored("fairness-adult")
+    values["parts"][0]["fairness"]["rows"][0]["mean"] = "high"
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(CorruptFileError, match=r"results.json is damaged: .*mean.*; reproduce again"):
+        fairness_of([path])
 
 
 def test_several_reports_have_figures_of_their_own_and_an_overview() -> None:
