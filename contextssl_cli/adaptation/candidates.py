@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def read_candidates(
         guard: the action type to be taken out, by the pairs of a context that zeroes it.
 
     Raises:
-        UsageError: if ``every`` is another word, a file is named twice, or a context belongs to another run.
+        UsageError: if ``every`` is another word, a context is named twice, or one belongs to another run.
         CorruptFileError: if a context does not fit the run.
     """
     if every not in (None, "all"):
@@ -48,6 +49,7 @@ def read_candidates(
     contexts: Candidates = {str(path): Context.load(path) for path in paths}
     if len(contexts) < len(paths):
         raise UsageError("a context is named twice")
+    _check_distinct(contexts)
     first = next(iter(contexts.values()), None)
     if run is not None:
         found = FoundRun(Run(run), "named with --run")
@@ -66,6 +68,13 @@ def read_candidates(
         if guard is None:
             contexts[NO_CONTEXT] = None
     return found, contexts
+
+
+def _check_distinct(contexts: Candidates) -> None:
+    """Refuse equal candidates, between which nothing could ever be told."""
+    for (one, mine), (other, theirs) in combinations(contexts.items(), 2):
+        if mine and theirs and mine.same_pairs(theirs):
+            raise UsageError(f"{one} and {other} hold the same context; name one of them")
 
 
 def _drawn(run: Run, seed: int, named: Candidates, guard: str | None) -> Candidates:

@@ -139,6 +139,8 @@ def test_nor_is_one_that_the_model_reads_in_a_longer_file(cli: Command, made: Ma
         (2, "expected all", ["--candidates", "some", "--labels", "few.csv"]),
         (2, "nothing to choose from", ["--context", "color.h5", "--labels", "few.csv"]),
         (2, "named twice", ["--context", "color.h5", "--context", "color.h5", "--labels", "few.csv"]),
+        (2, "copy.h5 hold the same context",
+         ["--context", "color.h5", "--context", "copy.h5", "--labels", "few.csv"]),
         (2, "expected NAME=NUMBER", [*BOTH, "--labels", "few.csv", "--at-most", "x"]),
         (2, "names group twice: 0.1 and 0.9",
          [*BOTH, "--labels", "grouped.csv", "--at-most", "group=0.1", "--at-most", "group=0.9"]),
@@ -158,6 +160,7 @@ def test_nor_is_one_that_the_model_reads_in_a_longer_file(cli: Command, made: Ma
 def test_misuse(
     fails: Command, made: Made, color: Path, few: Path, code: int, words: str, arguments: list[str]
 ) -> None:
+    Path("copy.h5").write_bytes(color.read_bytes())
     Path("bad.csv").write_text("row,label\n360,1\n")
     Path("single.csv").write_text("row,label\n0,0\n1,0\n2,1\n")
     Path("same.csv").write_text("row,label\n0,0\n1,0\n")
