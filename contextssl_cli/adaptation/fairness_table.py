@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import statistics
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from contextssl_cli.adaptation.guard_profile import MLP, fit_quietly, mlp_classi
 from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.evaluation.fairness import Reduction, group_differences, support
 from contextssl_cli.evaluation.probes import LOGISTIC, can_be_read, strong_classifier
-from contextssl_cli.evaluation.results import RAW, spread
+from contextssl_cli.evaluation.results import RAW, FairnessRow, spread
 from contextssl_cli.store.dataset import Split, Store
 from contextssl_cli.training.run import Run
 
@@ -35,29 +35,6 @@ Array = NDArray[Any]
 Embed = Callable[[Array], Array]
 Values = dict[tuple[str, str, str], float | None]
 """By metric, target and probe; None where a figure is undefined."""
-
-
-@dataclass(frozen=True)
-class FairnessRow:
-    """One figure of one representation.
-
-    Attributes:
-        representation: what is read.
-        metric: ``accuracy``, or a difference between groups.
-        target: the attribute, or the task.
-        probe: what reads it.
-        values: one for each seed.
-        mean: over the seeds; None if it is undefined.
-        std: the sample standard deviation, 0 for one seed.
-    """
-
-    representation: str
-    metric: str
-    target: str
-    probe: str
-    values: list[float]
-    mean: float | None
-    std: float
 
 
 class FairnessTable:

@@ -46,6 +46,29 @@ class Row:
         return Key(self.environment, self.context_length, self.metric, self.target, self.probe)
 
 
+@dataclass(frozen=True)
+class FairnessRow:
+    """One figure of one representation.
+
+    Attributes:
+        representation: what is read.
+        metric: ``accuracy``, or a difference between groups.
+        target: the attribute, or the task.
+        probe: what reads it.
+        values: one for each seed.
+        mean: over the seeds; None if it is undefined.
+        std: the sample standard deviation, 0 for one seed.
+    """
+
+    representation: str
+    metric: str
+    target: str
+    probe: str
+    values: list[float]
+    mean: float | None
+    std: float
+
+
 def spread(values: Sequence[float]) -> float:
     """The sample standard deviation; 0 for a single value."""
     return statistics.stdev(values) if len(values) > 1 else 0.0

@@ -11,7 +11,7 @@ from contextssl_cli import files
 from contextssl_cli.errors import CorruptFileError, invalid_value
 from contextssl_cli.evaluation.comparison import Comparison
 from contextssl_cli.evaluation.protocol import ProbeReport
-from contextssl_cli.evaluation.results import Row, find
+from contextssl_cli.evaluation.results import FairnessRow, Row, find
 
 RESULTS = "results.json"
 COMPARISON = "comparison.json"
@@ -47,21 +47,11 @@ class _Result(_Checked):
     protocol: _Protocol
 
 
-class _FairnessRow(_Checked):
-    representation: str
-    metric: str
-    target: str
-    probe: str
-    values: list[float]
-    mean: float | None
-    std: float
-
-
 class _Fairness(_Checked):
     attribute: str
     tasks: list[str]
     support: dict[str, dict[str, dict[str, dict[str, int]]]]
-    rows: list[_FairnessRow]
+    rows: list[FairnessRow]
 
 
 class _Comparison(_Checked):
@@ -89,6 +79,8 @@ def read_results(path: Path) -> list[ProbeReport | Comparison]:
 
 def read_fairness(path: Path) -> dict[str, dict[str, Any]]:
     """The fairness tables of what ``contextssl reproduce`` wrote, as ``FairnessTable.as_dict`` has them, by study.
+
+    Other results have none.
 
     Raises:
         DataMissingError: if there is no such file.

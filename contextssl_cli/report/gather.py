@@ -76,9 +76,9 @@ def gather(results: Sequence[Path], runs: Sequence[Run], device: torch.device) -
     return [*found, *(_probe(group, device) for group in groups.values())]
 
 
-def fairness_of(results: Sequence[Path]) -> dict[str, list[TextTable]]:
-    """The fairness tables that stand in results of ``contextssl reproduce``, by study; none in other results."""
-    return {study: fairness_tables(values) for path in results for study, values in read_fairness(path).items()}
+def fairness_of(results: Sequence[Path]) -> list[tuple[str, list[TextTable]]]:
+    """Studies and their fairness tables, from results of ``contextssl reproduce``; other results have none."""
+    return [(study, fairness_tables(values)) for path in results for study, values in read_fairness(path).items()]
 
 
 def reports_of(found: Sequence[Found]) -> list[ProbeReport]:

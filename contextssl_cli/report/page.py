@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,10 @@ _MRR_CAPTION = (
     "sample standard deviation."
 )
 _CURVE_CAPTION = "Training: the loss, and the adaptation gap on held-out training samples where it was watched."
+
+
+Fairness = Sequence[tuple[str, Sequence[TextTable]]]
+"""Studies and their fairness tables."""
 
 
 @dataclass(frozen=True)
@@ -80,19 +84,19 @@ class Section:
     versions: dict[str, str]
 
 
-def write_page(found: Sequence[Found], path: Path, fairness: Mapping[str, Sequence[TextTable]]) -> Path:
+def write_page(found: Sequence[Found], path: Path, fairness: Fairness) -> Path:
     """Write the page of results, atomically; return its path.
 
     Args:
         found: the results.
         path: of the page.
-        fairness: the fairness tables of studies, by name.
+        fairness: studies and their fairness tables.
     """
     files.write_text(path, render(found, fairness))
     return path
 
 
-def render(found: Sequence[Found], fairness: Mapping[str, Sequence[TextTable]] | None = None) -> str:
+def render(found: Sequence[Found], fairness: Fairness = ()) -> str:
     """The page as text; arguments as for ``write_page``."""
     reports = reports_of(found)
     several = len(reports) > 1
@@ -106,7 +110,7 @@ def render(found: Sequence[Found], fairness: Mapping[str, Sequence[TextTable]] |
         overview=_overview(reports) if several else None,
         features=comparison_table(reports) if several else None,
         gaps=_gaps(found, sections),
-        fairness=fairness or {},
+        fairness=fairness,
         fairness_note=FAIRNESS_NOTE,
         sections=sections,
         is_number=_is_number,
