@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from contextssl_cli.errors import UsageError
-from contextssl_cli.evaluation.protocol import ProbeReport, probe_runs
+from contextssl_cli.evaluation.protocol import ProbeReport, pool, probe_each
 from contextssl_cli.evaluation.results import ENCODER, find, spread
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.training.metrics import adaptation_gap
@@ -89,11 +89,20 @@ def compare_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Com
     for run in runs:
         groups.setdefault((run.record.config.method, run.record.config.equivariant), []).append(run)
     _check_told(list(groups))
-    reports = [probe_runs(group, device, **flags) for group in groups.values()]
-    seeds = [{run.record.config.seed: run for run in group} for group in groups.values()]
-    if any(set(found) != set(seeds[0]) for found in seeds) or len(seeds[0]) == 1:
-        return Comparison(reports, [trained_gap(reports)], [trained_gap(reports, 0.0)])
-    by_seed = [[probe_runs([found[seed]], device, **flags) for found in seeds] for seed in sorted(seeds[0])]
+    return compare_reports([probe_each(group, device, **flags) for group in groups.values()])
+
+
+def compare_reports(models: Sequence[Sequence[ProbeReport]]) -> Comparison:
+    """Models side by side, from a report of each of their runs.
+
+    Args:
+        models: told different action types; each has a report of every seed.
+    """
+    reports = [pool(each) for each in models]
+    seeds = [{report.seeds[0]: report for report in each} for each in models]
+    by_seed = [reports]
+    if len(seeds[0]) > 1 and all(set(found) == set(seeds[0]) for found in seeds):
+        by_seed = [[found[seed] for found in seeds] for seed in sorted(seeds[0])]
     return Comparison(reports, [trained_gap(one) for one in by_seed], [trained_gap(one, 0.0) for one in by_seed])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -77,6 +77,34 @@ class ProbeReport:
         """The action types that the runs' method was told to be equivariant to."""
         return tuple(self.protocol["runs"][0]["config"].get("equivariant", ()))
 
+    @property
+    def seeds(self) -> list[int]:
+        """Of the runs."""
+        return [int(run["config"]["seed"]) for run in self.protocol["runs"]]
+
+    def by_run(self) -> list[Self]:
+        """A report of each run, which ``pool`` puts together again.
+
+        Raises:
+            UsageError: if the rows are of an earlier version, which kept no value of each run.
+        """
+        if any(len(row.values) < len(self.seeds) > 1 for row in self.rows):
+            raise UsageError("only means over the seeds were kept, by an earlier version")
+        return [self._of_run(index) for index in range(len(self.seeds))]
+
+    def _of_run(self, index: int) -> Self:
+        values = [(row.key, (row.values or [row.mean])[index]) for row in self.rows]
+        return replace(
+            self,
+            rows=average([(self.seeds[index], dict(values))]),
+            gaps=self.gaps[index : index + 1],
+            clipped_gaps=self.clipped_gaps[index : index + 1],
+            protocol={
+                **self.protocol,
+                "runs": [{"store_hash": self.protocol["store_hash"], **self.protocol["runs"][index]}],
+            },
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """One JSON object."""
         return {
@@ -109,12 +137,14 @@ class ProbeReport:
 
 
 def probe_config(dataset: Dataset, **flags: Any) -> ProbeConfig:
-    """The protocol of a data set, with what the user asks for over it.
+    """The protocol of a data set, with what the user asks for over it; ``metrics`` may be ``["all"]``.
 
     Raises:
         UsageError: if a value does not fit.
     """
     given = {key: value for key, value in flags.items() if value is not None}
+    if "all" in given.get("metrics", ()):
+        given["metrics"] = METRICS
     try:
         return ProbeConfig.model_validate({**dataset.probing, **given})
     except ValidationError as error:
@@ -140,7 +170,7 @@ def measurable(method: MethodName, metrics: Collection[Metric]) -> list[Metric]:
 
 
 def probe_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> ProbeReport:
-    """Probe runs of one task, which differ in their seeds.
+    """Probe runs of one task, which differ in their seeds: mean and spread.
 
     Args:
         runs: trained.
@@ -151,6 +181,42 @@ def probe_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Probe
         UsageError: if the runs are of different tasks or data, differ in their sequences, one is named twice, or they
             have no such metric.
     """
+    return pool(probe_each(runs, device, **flags))
+
+
+def probe_each(runs: Sequence[Run], device: torch.device, **flags: Any) -> list[ProbeReport]:
+    """As ``probe_runs``, with a report of each run."""
+    _check_alike(runs)
+    named = flags.get("metrics") or ()
+    config = probe_config(run_task(runs[0]).dataset, **flags)
+    metrics = measurable(runs[0].record.config.method, config.metrics)
+    reports = []
+    for run in runs:
+        evaluator = Evaluator(run, config, device)
+        if "mrr" in named and not ranks_views(evaluator):
+            raise UsageError(
+                f"mrr ranks the recorded views of an object, and {run.record.task} has none: leave it out of --metrics"
+            )
+        reports.append(_probe(evaluator, metrics))
+    return reports
+
+
+def pool(reports: Sequence[ProbeReport]) -> ProbeReport:
+    """One report of runs that differ in their seeds alone, from a report of each.
+
+    Args:
+        reports: of one run each, by one protocol; rows that one of them lacks are left out.
+    """
+    return replace(
+        reports[0],
+        rows=average([(report.seeds[0], {row.key: row.mean for row in report.rows}) for report in reports]),
+        gaps=[gap for report in reports for gap in report.gaps],
+        clipped_gaps=[gap for report in reports for gap in report.clipped_gaps],
+        protocol={**reports[0].protocol, "runs": [run for report in reports for run in report.protocol["runs"]]},
+    )
+
+
+def _check_alike(runs: Sequence[Run]) -> None:
     tasks = sorted({run.record.task for run in runs})
     if len(tasks) > 1:
         raise UsageError(f"the runs are of different tasks: {', '.join(tasks)}; probe them one by one")
@@ -166,38 +232,29 @@ def probe_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Probe
             "the runs differ in their method or in what it was told, so their figures cannot be averaged; --compare "
             "gives the gap between runs of one method that were told different action types"
         )
-    named = flags.pop("metrics", None)
-    asked = METRICS if named and "all" in named else named
-    config = probe_config(run_task(runs[0]).dataset, metrics=asked, **flags)
-    metrics = measurable(runs[0].record.config.method, config.metrics)
-    measured: list[tuple[int, dict[Key, float]]] = []
-    for run in runs:
-        evaluator = Evaluator(run, config, device)
-        if "mrr" in (named or ()) and not ranks_views(evaluator):
-            raise UsageError(
-                f"mrr ranks the recorded views of an object, and {run.record.task} has none: leave it out of --metrics"
-            )
-        measured.append((run.record.config.seed, _measure(evaluator, metrics)))
-    task, lengths = evaluator.task, _lengths(evaluator)
-    environments = [environment_name(environment) for environment in task.environments if lengths]
-    by_run = [average([one]) for one in measured] if lengths and "r2" in config.metrics else []
-    protocol = {
-        "probes": config.model_dump(mode="json"),
-        "contexts": "distinct pairs of the training split",
-        "splits": "probes are fitted to the training split and judged on the test split",
-        "runs": [_about(run) for run in runs],
-        "store_hash": evaluator.store.content_hash,
-        "versions": versions(),
-    }
+
+
+def _probe(evaluator: Evaluator, metrics: Sequence[Metric]) -> ProbeReport:
+    """The report of one run."""
+    run, task, lengths = evaluator.run, evaluator.task, _lengths(evaluator)
+    rows = average([(run.record.config.seed, _measure(evaluator, metrics))])
+    adapts = bool(lengths) and "r2" in evaluator.config.metrics
     return ProbeReport(
         task=task.name,
-        rows=average(measured),
-        gaps=[_gap(one, task, lengths[-1]) for one in by_run],
-        clipped_gaps=[_gap(one, task, lengths[-1], floor=0.0) for one in by_run],
-        environments=environments,
+        rows=rows,
+        gaps=[_gap(rows, task, lengths[-1])] if adapts else [],
+        clipped_gaps=[_gap(rows, task, lengths[-1], floor=0.0)] if adapts else [],
+        environments=[environment_name(environment) for environment in task.environments if lengths],
         actions=[action.name for action in task.actions],
         lengths=lengths,
-        protocol=protocol,
+        protocol={
+            "probes": evaluator.config.model_dump(mode="json"),
+            "contexts": "distinct pairs of the training split",
+            "splits": "probes are fitted to the training split and judged on the test split",
+            "runs": [_about(run)],
+            "store_hash": evaluator.store.content_hash,
+            "versions": versions(),
+        },
     )
 
 
@@ -248,6 +305,7 @@ def _about(run: Run) -> dict[str, Any]:
     return {
         "folder": str(Path(run.folder).resolve()),
         "fingerprint": run.fingerprint(),
+        "store_hash": record.store_hash,
         "config": record.config.model_dump(mode="json"),
         "versions": record.versions,
     }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 ENCODER = "encoder"
@@ -29,7 +29,10 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the results; ``std`` is the sample standard deviation over the runs, 0 for a single one."""
+    """One line of the results: mean and sample standard deviation over runs (0 for a single one), and what each has.
+
+    Rows of earlier versions have no ``values``.
+    """
 
     environment: str
     context_length: int
@@ -39,6 +42,7 @@ class Row:
     mean: float
     std: float
     seeds: list[int]
+    values: list[float] = field(default_factory=list)
 
     @property
     def key(self) -> Key:
@@ -81,7 +85,7 @@ def average(runs: Sequence[tuple[int, dict[Key, float]]]) -> list[Row]:
     rows = []
     for key in keys:
         values = [found[key] for _, found in runs]
-        rows.append(Row(*key, mean=statistics.fmean(values), std=spread(values), seeds=seeds))
+        rows.append(Row(*key, mean=statistics.fmean(values), std=spread(values), seeds=seeds, values=values))
     return rows
 
 
@@ -98,14 +102,21 @@ def find(rows: Iterable[Row], environment: str, length: int, metric: str, target
 
 
 def to_dicts(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Rows as plain objects, for JSON."""
-    return [asdict(row) for row in rows]
+    """Rows as plain objects, for JSON; a row that has no values of each run has no such key."""
+    return [{key: value for key, value in asdict(row).items() if key != "values" or value} for row in rows]
 
 
-def to_csv(rows: Sequence[Row]) -> str:
-    """Rows as CSV; several seeds are separated by blanks."""
+def to_csv(rows: Iterable[tuple[Mapping[str, str], Row]], settings: Sequence[str] = ()) -> str:
+    """Rows as CSV; several seeds, and their values, are separated by blanks.
+
+    Args:
+        rows: each with its settings.
+        settings: the names of the settings, which are the first columns.
+    """
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(Row.__dataclass_fields__), lineterminator="\n")
+    writer = csv.DictWriter(stream, [*settings, *Row.__dataclass_fields__], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(row) | {"seeds": " ".join(map(str, row.seeds))} for row in rows)
+    for chosen, row in rows:
+        several = {"seeds": " ".join(map(str, row.seeds)), "values": " ".join(map(str, row.values))}
+        writer.writerow({**chosen, **asdict(row), **several})
     return stream.getvalue()

@@ -107,21 +107,33 @@ def read_result(path: Path) -> ProbeReport | Comparison:
 
 
 def _read(path: Path, values: dict[str, Any]) -> ProbeReport | Comparison:
-    kind = _Comparison if "reports" in values else _Result
+    if "reports" not in values:
+        return checked_report(path, values)
+    _validate(path, _Comparison, values)
+    reports = [checked_report(path, one) for one in values["reports"]]
+    return Comparison(reports, values["gaps"], values["gaps_clipped"])
+
+
+def _validate(path: Path, kind: type[_Checked], values: dict[str, Any]) -> None:
     try:
         kind.model_validate(values)
     except ValidationError as error:
         raise CorruptFileError(
             f"{path} is not a result of contextssl probe, or is damaged: {invalid_value(error)}; probe again"
         ) from error
-    if kind is _Result:
-        return _report(path, values)
-    reports = [_report(path, one) for one in values["reports"]]
-    return Comparison(reports, values["gaps"], values["gaps_clipped"])
 
 
-def _report(path: Path, values: dict[str, Any]) -> ProbeReport:
-    """A report whose figures can be drawn."""
+def checked_report(path: Path, values: dict[str, Any]) -> ProbeReport:
+    """A report whose figures can be drawn.
+
+    Args:
+        path: that it was read from.
+        values: as ``ProbeReport.as_dict`` has them.
+
+    Raises:
+        CorruptFileError: if it is not one, or a figure that it promises is missing.
+    """
+    _validate(path, _Result, values)
     known = Row.__dataclass_fields__
     rows = [{key: value for key, value in row.items() if key in known} for row in values["results"]]
     report = ProbeReport.from_dict(values | {"results": rows})

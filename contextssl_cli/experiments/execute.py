@@ -10,8 +10,8 @@ import torch
 
 from contextssl_cli.data.action_space import ActionSpace
 from contextssl_cli.errors import Interrupted, UsageError
-from contextssl_cli.evaluation.comparison import asks_r2, compare_runs
-from contextssl_cli.evaluation.protocol import ProbeReport, measurable, probe_config, probe_runs
+from contextssl_cli.evaluation.comparison import asks_r2, compare_reports
+from contextssl_cli.evaluation.protocol import ProbeReport, measurable, pool, probe_config, probe_each
 from contextssl_cli.experiments.plan import PlannedRun, Point, runs_of
 from contextssl_cli.methods.config import CONTEXTUAL, EQUIVARIANT
 from contextssl_cli.report.progress import training_progress
@@ -60,7 +60,7 @@ def train_missing(points: Sequence[Point], store: Store, device: str) -> None:
             data.
         Interrupted: after SIGINT or SIGTERM, once the state is saved.
     """
-    runs = list(runs_of(points))
+    runs = [run for run in runs_of(points) if run.measured is None]
     for run in runs:
         run.check(store)
         if not run.exists:
@@ -94,7 +94,7 @@ def probe_points(points: Sequence[Point], device: torch.device, **flags: Any) ->
     """Probe trained points, each over its seeds; what a run's cache holds is not measured again.
 
     Args:
-        points: trained.
+        points: trained, here or elsewhere.
         device: for encoder and probes.
         flags: values of ``ProbeConfig``.
     """
@@ -108,16 +108,23 @@ def probe_points(points: Sequence[Point], device: torch.device, **flags: Any) ->
 
 
 def _probe_family(points: Sequence[Point], device: torch.device, flags: dict[str, Any]) -> list[Probed]:
-    runs = [[Run(planned.folder) for planned in point.runs] for point in points]
+    reports = [_probe_each(point, device, flags) for point in points]
     if len(points) > 1 and points[0].config.method in EQUIVARIANT and asks_r2(flags):
-        comparison = compare_runs([run for group in runs for run in group], device, **flags)
-        between = comparison.gaps, comparison.clipped_gaps
-        return [_probed(p, r, g, *between) for p, r, g in zip(points, comparison.reports, runs, strict=True)]
-    reports = [probe_runs(group, device, **flags) for group in runs]
-    return [_probed(p, r, g, r.gaps, r.clipped_gaps) for p, r, g in zip(points, reports, runs, strict=True)]
+        found = compare_reports(reports)
+        between = found.gaps, found.clipped_gaps
+        return [_probed(p, r, *between) for p, r in zip(points, found.reports, strict=True)]
+    pooled = map(pool, reports)
+    return [_probed(p, r, r.gaps, r.clipped_gaps) for p, r in zip(points, pooled, strict=True)]
 
 
-def _probed(point: Point, report: ProbeReport, runs: Sequence[Run], gaps: list[float], clipped: list[float]) -> Probed:
+def _probe_each(point: Point, device: torch.device, flags: dict[str, Any]) -> list[ProbeReport]:
+    """A report of each run."""
+    here = [run for run in point.runs if run.measured is None]
+    found = iter(probe_each([Run(run.folder) for run in here], device, **flags) if here else [])
+    return [run.measured.report if run.measured else next(found) for run in point.runs]
+
+
+def _probed(point: Point, report: ProbeReport, gaps: list[float], clipped: list[float]) -> Probed:
     return Probed(
         label=point.label,
         family=point.family,
@@ -125,7 +132,7 @@ def _probed(point: Point, report: ProbeReport, runs: Sequence[Run], gaps: list[f
         report=report,
         gaps=gaps,
         clipped_gaps=clipped,
-        seconds=[run.training_seconds() for run in runs],
+        seconds=[r.measured.seconds if r.measured else Run(r.folder).training_seconds() for r in point.runs],
     )
 
 
@@ -137,10 +144,9 @@ def check_probes(points: Sequence[Point], flags: Mapping[str, Any]) -> None:
             context length fits a model.
     """
     named = flags.get("metrics") or ()
-    settings = {key: value for key, value in flags.items() if key != "metrics" or "all" not in named}
     for point in points:
         task = point.runs[0].task
-        config = probe_config(task.dataset, **settings)
+        config = probe_config(task.dataset, **flags)
         measurable(point.config.method, config.metrics)
         if "mrr" in named and not all(action.recorded for action in task.actions):
             raise UsageError(

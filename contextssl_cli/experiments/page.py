@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contextssl_cli.evaluation.config import ProbeConfig
@@ -69,6 +69,7 @@ def _part(part: Mapping[str, Any], folder: str) -> list[str]:
         f"What differs from the paper: {study['differs']}",
     ]
     lines += [f"Not trained yet: {', '.join(part['not_trained'])}."] if part["not_trained"] else []
+    lines += _elsewhere(part, points)
     for table in map(ResultTable.from_dict, part["tables"]):
         lines.append(f"### {table.title}\n\n{table.text().markdown()}")
         lines.append(f"By: {'; '.join(table.probes)}.")
@@ -77,6 +78,22 @@ def _part(part: Mapping[str, Any], folder: str) -> list[str]:
     lines += [f"![{name.rpartition('.')[0]}]({folder}{name})" for name in part["figures"] if name.endswith(".png")]
     lines.append(f"### Runs\n\n{_runs(points).markdown()}")
     return lines
+
+
+def _elsewhere(part: Mapping[str, Any], points: Sequence[Probed]) -> list[str]:
+    """Which runs were measured elsewhere, and which of them on data whose content is another."""
+    if not part.get("measured_elsewhere"):  # nor is it in files of earlier versions
+        return []
+    told = f"Measured elsewhere, and taken from there: {', '.join(part['measured_elsewhere'])}."
+    other: dict[str, list[str]] = {}
+    for point in points:
+        for run in point.report.protocol["runs"]:
+            content = run.get("store_hash", part["store"]["hash"])
+            if content != part["store"]["hash"]:
+                other.setdefault(content[:12], []).append(f"{point.label} (seed {run['config']['seed']})")
+    for content, runs in other.items():
+        told += f" On data made with the same options, whose content is {content}: {', '.join(runs)}."
+    return [told]
 
 
 def _fairness(found: Mapping[str, Any]) -> list[str]:

@@ -57,7 +57,9 @@ def run_experiment(experiment: Experiment, device: str, *, train: bool = True) -
     found, fair = _load(experiment)
     drawn: list[Path] = []
     for part, store, missing in parts:
-        terminal.note(f"{part.study.name}: {store.path} ({len(store.train)} training samples)")
+        taken = sum(run.measured is not None for run in runs_of(part.points))
+        others = f"; {taken} runs were measured elsewhere" if taken else ""
+        terminal.note(f"{part.study.name}: {store.path} ({len(store.train)} training samples){others}")
         if train:
             train_missing(part.points, store, device)
         measured, figures = _measured(part, store, experiment, place)
@@ -81,21 +83,23 @@ def _write(experiment: Experiment, found: Mapping[str, Any]) -> dict[str, Any]:
 def _opened(experiment: Experiment) -> list[tuple[Part, Store, list[str]]]:
     """Every part with its data, made now where they are missing, its runs checked against them."""
     stores = [_prepared(part) for part in experiment.parts]
-    for part, store in zip(experiment.parts, stores, strict=True):
+    parts = [experiment.with_measured(*both) for both in zip(experiment.parts, stores, strict=True)]
+    for part, store in zip(parts, stores, strict=True):
         _check(part, store)
-    return [(part, store, []) for part, store in zip(experiment.parts, stores, strict=True)]
+    return [(part, store, []) for part, store in zip(parts, stores, strict=True)]
 
 
 def _done(experiment: Experiment) -> list[tuple[Part, Store, list[str]]]:
     """The parts with the runs that are done, and the names of the others; parts without any are left out."""
     found = []
-    for part in experiment.parts:
-        if not part.prepared:
+    for planned in experiment.parts:
+        if not planned.prepared:
             continue
-        store = _prepared(part)
+        store = _prepared(planned)
+        part = experiment.with_measured(planned, store)
         points, missing = [], []
         for point in part.points:
-            runs = tuple(run for run in point.runs if run.state(store) == "done")
+            runs = tuple(run for run in point.runs if run.state(store) in ("done", "measured elsewhere"))
             missing += [f"{point.label} (seed {run.config.seed})" for run in point.runs if run not in runs]
             points += [replace(point, runs=runs)] if runs else []
         if points:
@@ -112,7 +116,8 @@ def _check(part: Part, store: Store) -> None:
     if part.study.guarded:
         sensitive_attribute(part.points, store.schema)
     for run in runs_of(part.points):
-        run.check(store)
+        if run.measured is None:
+            run.check(store)
 
 
 def _measured(
@@ -212,6 +217,9 @@ def _part_results(
         "tables": [table.as_dict() for table in tables],
         "figures": [path.name for path in figures],
         "points": [point.as_dict() for point in probed],
+        "measured_elsewhere": [
+            f"{point.label} (seed {run.config.seed})" for point in part.points for run in point.runs if run.measured
+        ],
     }  # fmt: skip
 
 

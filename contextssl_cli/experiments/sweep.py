@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from contextssl_cli import files
 from contextssl_cli.data.prepare import prepared_store
 from contextssl_cli.errors import UsageError
-from contextssl_cli.evaluation.results import Row
+from contextssl_cli.evaluation.results import to_csv
 from contextssl_cli.evaluation.stored import SWEEP
 from contextssl_cli.experiments.execute import Probed, check_probes, probe_points, train_missing
 from contextssl_cli.experiments.grid import describe, expand, folder_name, show
@@ -232,12 +230,7 @@ def _cell(table: ResultTable, point: Probed, column: str) -> tuple[float, float]
 
 
 def _csv(keys: Sequence[str], probed: Sequence[Probed]) -> str:
-    """Every row of every point, the varied settings first; several seeds are separated by blanks."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, [*keys, *Row.__dataclass_fields__], lineterminator="\n")
-    writer.writeheader()
-    for point in probed:
-        settings = {key: show(value) for key, value in point.values.items()}
-        for row in point.report.rows:
-            writer.writerow({**settings, **asdict(row), "seeds": " ".join(map(str, row.seeds))})
-    return stream.getvalue()
+    """Every row of every point, the varied settings first."""
+    settings = [{key: show(value) for key, value in point.values.items()} for point in probed]
+    rows = [(chosen, row) for chosen, point in zip(settings, probed, strict=True) for row in point.report.rows]
+    return to_csv(rows, keys)

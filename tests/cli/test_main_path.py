@@ -15,7 +15,7 @@ from contextssl_cli.store.embeddings import Embeddings
 from contextssl_cli.training.run import Run
 from tests.cli.conftest import TINY, Command, Made, listing
 
-ROW = {"environment", "context_length", "metric", "target", "probe", "mean", "std", "seeds"}
+ROW = {"environment", "context_length", "metric", "target", "probe", "mean", "std", "seeds", "values"}
 
 
 def test_prepare_says_where_the_store_is_and_keeps_it(cli: Command, made: Made) -> None:
