@@ -47,16 +47,25 @@ def reproduce(
         bool,
         typer.Option("--no-train", help="Train nothing; the page has the runs that are done, and names the rest."),
     ] = False,
+    share: Annotated[
+        str | None,
+        typer.Option("--share", help="Train every Nth run, from the Ith on, and make no page.", metavar="I/N"),
+    ] = None,
     device: options.Device = "auto",
     json: options.Json = False,
     dry_run: options.DryRun = False,
 ) -> None:
     """Run an experiment of the paper, or what is missing of it, and put our figures beside the published ones."""
+    from contextssl_cli.errors import UsageError
+    from contextssl_cli.experiments.execute import Share
     from contextssl_cli.experiments.experiment import parse_sources, plan_experiment
     from contextssl_cli.experiments.outlook import outlook
-    from contextssl_cli.experiments.printing import print_plan, print_results
-    from contextssl_cli.experiments.reproduce import run_experiment
+    from contextssl_cli.experiments.printing import print_plan, print_results, print_share
+    from contextssl_cli.experiments.reproduce import run_experiment, train_share
 
+    if share and (no_train or dry_run):
+        raise UsageError(f"--share trains a part of the runs: leave out {'--no-train' if no_train else '--dry-run'}")
+    part = Share.parse(share) if share else None
     folder = out or Path(f"contextssl-{name}-{scale}")
     experiment = plan_experiment(
         name,
@@ -70,6 +79,9 @@ def reproduce(
     )
     if dry_run:
         print_plan(outlook(experiment), as_json=json)
+        return
+    if part is not None:
+        print_share(part, train_share(experiment, device, part), as_json=json)
         return
     results, paths = run_experiment(experiment, device, train=not no_train)
     print_results(results, paths, as_json=json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -52,8 +53,32 @@ class Probed:
         return cls(**{**values, "report": ProbeReport.from_dict(values["report"])})
 
 
-def train_missing(points: Sequence[Point], store: Store, device: str) -> None:
-    """Train every run that is not done; one that is half done goes on from its checkpoint.
+@dataclass(frozen=True)
+class Share:
+    """Every ``of``-th run, beginning with the ``number``-th: what one task of a job array trains."""
+
+    number: int = 1
+    of: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """``2/8`` of ``--share``.
+
+        Raises:
+            UsageError: if it has another form, or there is no such share.
+        """
+        found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+        share = cls(*map(int, found.groups())) if found else cls(0)
+        if not 1 <= share.number <= share.of:
+            raise UsageError(f"--share {text}: expected I/N, the I-th of N shares, as 2/8")
+        return share
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+
+def train_missing(points: Sequence[Point], store: Store, device: str, share: Share = Share()) -> None:
+    """Train every run of a share that is not done; one that is half done goes on from its checkpoint.
 
     Raises:
         UsageError: before anything is trained, if another run stands in a folder, or a configuration does not fit the
@@ -65,8 +90,9 @@ def train_missing(points: Sequence[Point], store: Store, device: str) -> None:
         run.check(store)
         if not run.exists:
             check_fit(run.config, ActionSpace.of(run.task, store.schema), store)
-    for number, run in enumerate(runs, 1):
-        complete(run, store, device, f"run {number}/{len(runs)}")
+    own = runs[share.number - 1 :: share.of]
+    for number, run in enumerate(own, 1):
+        complete(run, store, device, f"run {number}/{len(own)}")
 
 
 def complete(planned: PlannedRun, store: Store, device: str, title: str) -> Run:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from contextssl_cli.experiments.execute import Share
 from contextssl_cli.experiments.sweep import Sweep, planned_rows
 from contextssl_cli.experiments.tables import ResultTable
 from contextssl_cli.report.fairness import fairness_tables
@@ -44,6 +45,15 @@ def print_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
             f"({estimate['hours from']}); memory {estimate['memory GiB']:g} GiB ({estimate['memory from']})"
         )
     terminal.result(f"in all {plan['hours left']:.1f} hours of training left, beside preparing and probing")
+
+
+def print_share(share: Share, left: int, *, as_json: bool) -> None:
+    """That a share is trained, and how many runs of the others are not; or one JSON object."""
+    if as_json:
+        terminal.json({"share": str(share), "not_trained": left})
+        return
+    others = f"{left} runs of the others are not" if left else "so are the others: the command without --share goes on"
+    terminal.result(f"share {share} is trained; {others}")
 
 
 def print_results(found: Mapping[str, Any], paths: Sequence[Path], *, as_json: bool) -> None:

@@ -17,7 +17,7 @@ from contextssl_cli.data.prepare import prepare
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.retrieval import retrieve
 from contextssl_cli.evaluation.stored import RESULTS
-from contextssl_cli.experiments.execute import Probed, probe_points, train_missing
+from contextssl_cli.experiments.execute import Probed, Share, probe_points, train_missing
 from contextssl_cli.experiments.experiment import PLAN, Experiment, Part
 from contextssl_cli.experiments.fairness import measure_fairness, sensitive_attribute
 from contextssl_cli.experiments.page import PAGE, page_text
@@ -52,8 +52,7 @@ def run_experiment(experiment: Experiment, device: str, *, train: bool = True) -
     """
     place = resolve_device(device)
     parts = _opened(experiment) if train else _done(experiment)
-    make_folder(experiment.out)
-    files.write_json(experiment.out / PLAN, {"recipe": experiment.name, "scale": experiment.scale})
+    _begin(experiment)
     found, fair = _load(experiment)
     drawn: list[Path] = []
     for part, store, missing in parts:
@@ -70,6 +69,30 @@ def run_experiment(experiment: Experiment, device: str, *, train: bool = True) -
             found[part.study.name]["fairness"] = measure_fairness(part.points, store, fair.get(part.study.name))
             results = _write(experiment, found)
     return results, [experiment.out / PAGE, experiment.out / RESULTS, *drawn]
+
+
+def train_share(experiment: Experiment, device: str, share: Share) -> int:
+    """Prepare what is missing and train one share of every part's runs, and nothing else: no probe, no page.
+
+    Returns:
+        How many runs are still not trained.
+
+    Raises:
+        DataMissingError: before anything is trained, if data cannot be had.
+    """
+    parts = _opened(experiment)
+    _begin(experiment)
+    for part, store, _ in parts:
+        terminal.note(f"{part.study.name}: {store.path}, share {share}")
+        train_missing(part.points, store, device, share)
+    states = [run.state(store) for part, store, _ in parts for run in runs_of(part.points)]
+    return sum(state in ("missing", "half done") for state in states)
+
+
+def _begin(experiment: Experiment) -> None:
+    """Mark the folder as the experiment's."""
+    make_folder(experiment.out)
+    files.write_json(experiment.out / PLAN, {"recipe": experiment.name, "scale": experiment.scale})
 
 
 def _write(experiment: Experiment, found: Mapping[str, Any]) -> dict[str, Any]:

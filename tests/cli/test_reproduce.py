@@ -217,6 +217,24 @@ def test_without_training_the_page_has_what_is_done_and_names_the_rest(
     assert not (tmp_path / "part/small/runs/sie,told=color").exists()
 
 
+def test_shares_train_every_run_once_and_the_page_comes_last(done: Path, cli: Command, workplace: Path) -> None:
+    command = ["reproduce", "tiny", "--only", "small", "--out", "shared"]
+    first = cli(*command, "--share", "1/3")
+    assert first.code == 0, first.err
+    assert first.err.count("begins") == 3
+    assert "share 1/3 is trained; 4 runs of the others are not" in first.out
+    assert [path.name for path in Path("shared").iterdir() if path.is_file()] == ["plan.json"]
+    second = cli(*command, "--share", "2/3", "--json")
+    assert second.json == {"share": "2/3", "not_trained": 2}
+    last = cli(*command, "--share", "3/3")
+    assert last.err.count("begins") == 2
+    assert "so are the others" in last.out
+    outcome = cli(*command)
+    assert outcome.code == 0
+    assert "begins" not in outcome.err
+    assert results(workplace / "shared")["parts"][0]["tables"] == results(done)["parts"][0]["tables"]
+
+
 def test_without_training_and_without_a_run_there_is_no_page(cli: Command, workplace: Path) -> None:
     outcome = cli("reproduce", "tiny", "--out", "nothing", "--no-train")
     assert outcome.code == 2
@@ -250,6 +268,10 @@ def test_the_plan_of_what_is_not_here_can_be_read(cli: Command) -> None:
         (2, ("--only smal", "did you mean 'small'?"), ["tiny", "--only", "smal"]),
         (2, "expected DATASET=PATH", ["tiny", "--source", "adult"]),
         (2, "names adult twice", ["tiny", "--source", "adult=.", "--source", "adult=."]),
+        (2, "--share 4/3: expected I/N", ["tiny", "--share", "4/3"]),
+        (2, "--share half: expected I/N", ["tiny", "--share", "half"]),
+        (2, "leave out --no-train", ["tiny", "--share", "1/2", "--no-train"]),
+        (2, "leave out --dry-run", ["tiny", "--share", "1/2", "--dry-run"]),
         (2, "needs no such data set", ["tiny", "--source", "adult=."]),
         (3, "does not exist", ["tiny", "--source", "digits=nowhere"]),
         (3, "adult.data", ["tiny", "--scale", "full", "--source", "adult=."]),
