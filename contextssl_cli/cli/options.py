@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 
@@ -45,6 +45,13 @@ Lengths = Annotated[
     str | None,
     typer.Option("--lengths", help="Context lengths in tokens, separated by commas. Default: 0,2,14,30,126."),
 ]
+JudgeOn = Annotated[
+    Literal["test", "held-out"],
+    typer.Option(
+        "--judge-on",
+        help="The test split; or the training objects that the run held out, by which settings may be chosen.",
+    ),
+]
 
 _Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more; -vv shows tracebacks.")]
 _Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but results and errors.")]
@@ -81,8 +88,8 @@ def numbers(option: str, text: str | None) -> list[int] | None:
         raise UsageError(f"{option} {text}: expected whole numbers, separated by commas") from error
 
 
-def measures(metrics: str | None, probes: str | None, lengths: str | None) -> dict[str, Any]:
-    """What ``--metrics``, ``--probes`` and ``--lengths`` ask of a probe; only what was given.
+def measures(metrics: str | None, probes: str | None, lengths: str | None, judge_on: str) -> dict[str, Any]:
+    """What ``--metrics``, ``--probes``, ``--lengths`` and ``--judge-on`` ask of a probe; only what was given.
 
     Raises:
         UsageError: if a word or a number is none.
@@ -93,6 +100,7 @@ def measures(metrics: str | None, probes: str | None, lengths: str | None) -> di
         "metrics": words("--metrics", metrics, (*METRICS, "all")),
         "readers": words("--probes", probes, (*get_args(Reader), "none")),
         "context_lengths": numbers("--lengths", lengths),
+        "judged_on": judge_on,
     }
     return {name: value for name, value in asked.items() if value is not None}
 

@@ -20,6 +20,7 @@ def probe(
     metrics: options.Metrics = None,
     probes: options.Probes = None,
     lengths: options.Lengths = None,
+    judge_on: options.JudgeOn = "test",
     compare: Annotated[
         bool,
         typer.Option(
@@ -43,14 +44,14 @@ def probe(
     from contextssl_cli.training.device import resolve_device
     from contextssl_cli.training.run import Run
 
-    chosen = options.measures(metrics, probes, lengths)
+    chosen = options.measures(metrics, probes, lengths, judge_on)
     runs = [Run(folder) for folder in run] if run else [latest_run()]
-    folder = out or result_folder(runs, compare=compare)
+    folder = out or result_folder(runs, compare=compare, judged_on=judge_on)
     if dry_run:
         terminal.result(f"would probe {', '.join(str(r.folder) for r in runs)} into {folder}")
         return
     make_folder(folder)  # before minutes of work that could not be written
-    terminal.note(f"probing {', '.join(str(r.folder) for r in runs)}")
+    terminal.note(f"probing {', '.join(str(r.folder) for r in runs)}, judged on {judge_on}")
     if compare:
         comparison = compare_runs(runs, resolve_device(device), seed=seed, **chosen)
         print_comparison(comparison, write_comparison(comparison, folder), as_json=json)

@@ -31,6 +31,7 @@ def sweep(
     metrics: options.Metrics = None,
     probes: options.Probes = None,
     lengths: options.Lengths = None,
+    judge_on: options.JudgeOn = "test",
     device: options.Device = "auto",
     json: options.Json = False,
     dry_run: options.DryRun = False,
@@ -41,7 +42,7 @@ def sweep(
     from contextssl_cli.experiments.sweep import plan_sweep, run_sweep
     from contextssl_cli.training.config import parse_setting
 
-    asked = options.measures(metrics, probes, lengths)
+    asked = options.measures(metrics, probes, lengths, judge_on)
     flags: dict[str, Any] = {"steps": steps} if steps else {}
     flags |= dict(parse_setting(text) for text in settings or [])
     planned = plan_sweep(

@@ -11,6 +11,14 @@ METRICS: tuple[Metric, ...] = get_args(Metric)
 Reader = Literal["linear", "mlp", "ridge"]
 
 
+Judged = Literal["test", "held-out"]
+_SPLITS: dict[Judged, str] = {
+    "test": "fitted to the training split and judged on the test split",
+    "held-out": "fitted to what each run was trained on and judged on the training objects that it held out; the test "
+    "split was not read",
+}
+
+
 class ProbeConfig(BaseModel):
     """The paper's probes (section 4.2): Adam at 1e-3, 200 epochs for actions, 300 for labels."""
 
@@ -18,6 +26,8 @@ class ProbeConfig(BaseModel):
 
     seed: int = Field(default=0, ge=0)
     """Of views, contexts, the probes' first weights and their batches."""
+    judged_on: Judged = "test"
+    """The test split, or the training objects that the run held out: settings are chosen by the latter."""
     metrics: tuple[Metric, ...] = ("r2", "top1", "knn", "mrr")
     """Groups of metrics: R2 of relative actions and of individual latents, top-1 (and fairness), kNN, MRR and H@k
     (where objects have several views), and labels that depend on the context."""
@@ -49,6 +59,11 @@ class ProbeConfig(BaseModel):
         if not lengths or any(length < 0 or length % 2 for length in lengths):
             raise ValueError(f"{list(lengths)}: expected even numbers of tokens from 0 on, two for each pair")
         return tuple(sorted(set(lengths)))
+
+    @property
+    def splits(self) -> str:
+        """What probes are fitted to and judged on, in words."""
+        return _SPLITS[self.judged_on]
 
     def lengths(self, longest: int) -> tuple[int, ...]:
         """The context lengths that fit a model."""

@@ -14,8 +14,8 @@ from contextssl_cli.data.inputs import Rows
 from contextssl_cli.data.pairs import PairBatch, PairSource, seeded
 from contextssl_cli.evaluation.cache import cache_key, keep_tensors, read_tensors
 from contextssl_cli.evaluation.config import ProbeConfig
+from contextssl_cli.evaluation.samples import Samples
 from contextssl_cli.model.encoder_model import EncoderModel
-from contextssl_cli.store.dataset import Split
 
 _log = logging.getLogger(__name__)
 _PURPOSE = 31
@@ -69,55 +69,56 @@ class RecordedViews:
 
 
 def encode_split(
-    model: EncoderModel, source: PairSource, split: Split, config: ProbeConfig, cache: Path, fingerprint: str
+    model: EncoderModel, samples: Samples, config: ProbeConfig, cache: Path, fingerprint: str
 ) -> EncodedSplit:
-    """Encode pairs of views of a split without nuisances, or read them from the cache.
+    """Encode pairs of views of samples without nuisances, or read them from the cache.
 
     Where both views of a pair are samples of the store, each sample is encoded once, whatever pairs it is in.
 
     Args:
         model: in evaluation mode.
-        source: pairs of the split.
-        split: labels and attributes.
+        samples: of a split, or of a part of one.
         config: how many views, and their seed.
         cache: folder of the run's cache.
         fingerprint: of the weights, the store and the task.
     """
-    generator = seeded(config.seed, _PURPOSE, int(split.name == "test"))
+    source = samples.source
+    generator = seeded(config.seed, _PURPOSE, int(samples.name in ("test", "held-out")))
     recorded = None
     if source.recorded:
-        z = encode_samples(model, source, split.name, cache, fingerprint)
+        z = encode_samples(model, samples, cache, fingerprint)
         pairs = _draws(source.with_inputs(torch.arange(len(source))), config.views, generator, lambda rows: rows)
         recorded = RecordedViews(z, source.objects, pairs["x"], pairs["y"])
         pairs["x"], pairs["y"] = z[recorded.source], z[recorded.target]
     else:
-        path = cache / f"pairs-{cache_key(fingerprint, split.name, config.views, config.seed)}.safetensors"
+        path = cache / f"pairs-{cache_key(fingerprint, samples.name, config.views, config.seed)}.safetensors"
         pairs = _cached(path, lambda: _draws(source, config.views, generator, lambda views: encode(model, views)))
     if config.label_inputs == "views":
         labelled, repeats = pairs["x"], config.views
     else:
-        labelled, repeats = encode_samples(model, source, split.name, cache, fingerprint), 1
+        labelled, repeats = encode_samples(model, samples, cache, fingerprint), 1
     return EncodedSplit(
         z_x=pairs["x"],
         z_y=pairs["y"],
         actions=_part(pairs, "actions/"),
         first=_part(pairs, "first/"),
         z=labelled,
-        labels={task: torch.from_numpy(split.labels(task)).repeat(repeats) for task in source.schema.tasks},
-        attributes={a: torch.from_numpy(split.attribute(a)).repeat(repeats) for a in source.schema.attributes},
+        labels={task: classes.repeat(repeats) for task, classes in samples.labels.items()},
+        attributes={name: categories.repeat(repeats) for name, categories in samples.attributes.items()},
         samples=len(source),
         recorded=recorded,
     )
 
 
-def encode_samples(model: EncoderModel, source: PairSource, split: str, cache: Path, fingerprint: str) -> Tensor:
-    """Features (N, D) of the samples of a split as they are, encoded or from the cache."""
-    return _cached(samples_path(split, cache, fingerprint), lambda: {"z": encode(model, source.inputs)})["z"]
+def encode_samples(model: EncoderModel, samples: Samples, cache: Path, fingerprint: str) -> Tensor:
+    """Features (N, D) of samples as they are, encoded or from the cache."""
+    path = samples_path(samples.name, cache, fingerprint)
+    return _cached(path, lambda: {"z": encode(model, samples.source.inputs)})["z"]
 
 
-def samples_path(split: str, cache: Path, fingerprint: str) -> Path:
-    """The cache file of ``encode_samples``."""
-    return cache / f"samples-{cache_key(fingerprint, split)}.safetensors"
+def samples_path(name: str, cache: Path, fingerprint: str) -> Path:
+    """The cache file of ``encode_samples``, by the samples' name."""
+    return cache / f"samples-{cache_key(fingerprint, name)}.safetensors"
 
 
 @torch.no_grad()

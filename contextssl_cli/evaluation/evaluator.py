@@ -25,13 +25,13 @@ from contextssl_cli.evaluation.encoded import (
     samples_path,
 )
 from contextssl_cli.evaluation.results import ENCODER
+from contextssl_cli.evaluation.samples import Samples
 from contextssl_cli.methods.base import Headed, Predicting
 from contextssl_cli.methods.registry import method_of
 from contextssl_cli.model.context_ssl import ContextSSL, Environment
 from contextssl_cli.model.world_model import Cache
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.context import Context
-from contextssl_cli.store.dataset import Split
 from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run
 
@@ -101,24 +101,41 @@ class Evaluator:
         return None
 
     @functools.cached_property
-    def train_source(self) -> PairSource:
-        """Pairs of the training split, for contexts and for fitting probes."""
-        return PairSource.of(self.task, self.store.schema, self.store.train)
+    def _held_out(self) -> tuple[Samples, Samples] | None:
+        """What the run was trained on and what it held out, if probes are judged on the latter."""
+        if self.config.judged_on == "test":
+            return None
+        return Samples.of(self.task, self.store.train).held_out(self.run.record.config)
 
     @functools.cached_property
+    def train_samples(self) -> Samples:
+        """For contexts and for fitting probes: the training split, or what the run was trained on."""
+        return self._held_out[0] if self._held_out else Samples.of(self.task, self.store.train)
+
+    @functools.cached_property
+    def test_samples(self) -> Samples:
+        """For judging probes: the test split, or what the run held out."""
+        return self._held_out[1] if self._held_out else Samples.of(self.task, self.store.test)
+
+    @property
+    def train_source(self) -> PairSource:
+        """Pairs of the training samples."""
+        return self.train_samples.source
+
+    @property
     def test_source(self) -> PairSource:
-        """Pairs of the test split."""
-        return PairSource.of(self.task, self.store.schema, self.store.test)
+        """Pairs of the test samples."""
+        return self.test_samples.source
 
     @functools.cached_property
     def train(self) -> EncodedSplit:
         """Features that probes are fitted to."""
-        return self._encoded(self.train_source, self.store.train)
+        return self._encoded(self.train_samples)
 
     @functools.cached_property
     def test(self) -> EncodedSplit:
         """Features that probes are judged on."""
-        return self._encoded(self.test_source, self.store.test)
+        return self._encoded(self.test_samples)
 
     def draw_context(self, environment: Environment, pairs: int) -> Context:
         """A context of distinct pairs of the training split, the same ones in every environment."""
@@ -163,11 +180,11 @@ class Evaluator:
 
     def _learn_drawn(self) -> None:
         """Take the features of the protocol's own contexts from those of the training split, if it has been encoded."""
-        split = self.store.train.name
-        if "train" not in vars(self) and not samples_path(split, self._folder, self._fingerprint).is_file():
+        path = samples_path(self.train_samples.name, self._folder, self._fingerprint)
+        if "train" not in vars(self) and not path.is_file():
             return
         drawn = self._drawn.pop()
-        z = encode_samples(self.encoder, self.train_source, split, self._folder, self._fingerprint)
+        z = encode_samples(self.encoder, self.train_samples, self._folder, self._fingerprint)
         pairs = draw_context_pairs(self.train_source.with_inputs(z), len(drawn), self.config.seed)
         self._bank.add(drawn.x, pairs.x)
         self._bank.add(drawn.y, pairs.y)
@@ -175,5 +192,5 @@ class Evaluator:
     def _encode(self, inputs: NDArray[Any]) -> Tensor:
         return encode(self.encoder, to_tensor(inputs, self.store.schema, "the context"))
 
-    def _encoded(self, source: PairSource, split: Split) -> EncodedSplit:
-        return encode_split(self.encoder, source, split, self.config, self._folder, self._fingerprint)
+    def _encoded(self, samples: Samples) -> EncodedSplit:
+        return encode_split(self.encoder, samples, self.config, self._folder, self._fingerprint)

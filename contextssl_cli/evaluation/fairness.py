@@ -17,10 +17,10 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from contextssl_cli.data.inputs import whole
-from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.evaluation.probes import LOGISTIC, can_be_read, strong_classify
 from contextssl_cli.evaluation.results import RAW, Key
-from contextssl_cli.store.dataset import Store
+from contextssl_cli.evaluation.samples import Samples
+from contextssl_cli.store.schema import Schema
 
 METRICS = {
     "equalized_odds_difference": equalized_odds_difference,
@@ -145,38 +145,38 @@ class Reduction:
         }
 
 
-def raw_baseline(store: Store, train: PairSource, test: PairSource) -> dict[Key, float]:
+def raw_baseline(schema: Schema, train: Samples, test: Samples) -> dict[Key, float]:
     """What the strong probe reads from the table itself: each task with and without each attribute, and the attribute.
 
     Args:
-        store: labels and attributes.
+        schema: of the table.
         train: encoded rows to fit to.
         test: encoded rows to judge on.
     """
     found: dict[Key, float] = {}
-    rows, asked_rows = whole(train.inputs), whole(test.inputs)
-    for attribute in store.schema.attributes:
-        column = store.schema.column_of(attribute)
+    rows, asked_rows = whole(train.source.inputs), whole(test.source.inputs)
+    for attribute in schema.attributes:
+        column = schema.column_of(attribute)
         if column is None:
             continue
         kept = np.r_[0 : column.start, column.stop : rows.shape[1]]
         every = np.arange(rows.shape[1])
-        groups = store.test.attribute(attribute)
+        groups = test.attributes[attribute]
         for source, columns in ((RAW, every), (f"{RAW} without {attribute}", kept)):
             fit, judge = rows[:, columns].numpy(), asked_rows[:, columns].numpy()
-            for task in store.schema.tasks:
-                labels = torch.from_numpy(store.test.labels(task))
-                if not can_be_read(torch.from_numpy(store.train.labels(task)), labels):
+            for task in schema.tasks:
+                known_labels, labels = train.labels[task], test.labels[task]
+                if not can_be_read(known_labels, labels):
                     continue
-                known, asked = store.train.labels(task) >= 0, labels >= 0
-                predicted = torch.from_numpy(strong_classify(fit[known], store.train.labels(task)[known], judge[asked]))
+                known, asked = known_labels >= 0, labels >= 0
+                read = strong_classify(fit[known], known_labels[known].numpy(), judge[asked])
+                predicted = torch.from_numpy(read)
                 accuracy = float((predicted == labels[asked]).double().mean())
                 found[Key(source, 0, "accuracy", task, LOGISTIC)] = accuracy
-                by_group = {attribute: torch.from_numpy(groups)[asked]}
+                by_group = {attribute: groups[asked]}
                 differences = fairness_differences(labels[asked], predicted, by_group, task, LOGISTIC)
                 found |= {Key(source, 0, *name): value for name, value in differences.items()}
-            if not can_be_read(torch.from_numpy(store.train.attribute(attribute)), torch.from_numpy(groups)):
-                continue
-            read = strong_classify(fit, store.train.attribute(attribute), judge)
-            found[Key(source, 0, "accuracy", attribute, LOGISTIC)] = float((read == groups).mean())
+            if can_be_read(train.attributes[attribute], groups):
+                read = strong_classify(fit, train.attributes[attribute].numpy(), judge)
+                found[Key(source, 0, "accuracy", attribute, LOGISTIC)] = float((read == groups.numpy()).mean())
     return found

@@ -250,7 +250,7 @@ def _probe(evaluator: Evaluator, metrics: Sequence[Metric]) -> ProbeReport:
         protocol={
             "probes": evaluator.config.model_dump(mode="json"),
             "contexts": "distinct pairs of the training split",
-            "splits": "probes are fitted to the training split and judged on the test split",
+            "splits": f"probes are {evaluator.config.splits}",
             "runs": [_about(run)],
             "store_hash": evaluator.store.content_hash,
             "versions": versions(),
@@ -272,7 +272,7 @@ def _measure(evaluator: Evaluator, metrics: Sequence[Metric]) -> dict[Key, float
     if "context-labels" in metrics:
         measured |= context_label_ceiling(evaluator)
     if "top1" in metrics and schema.columns and schema.attributes:
-        measured |= raw_baseline(evaluator.store, evaluator.train_source, evaluator.test_source)
+        measured |= raw_baseline(schema, evaluator.train_samples, evaluator.test_samples)
     return measured
 
 

@@ -31,6 +31,7 @@ class _Run(_Checked):
 
 class _Protocol(_Checked):
     probes: dict[str, Any]
+    splits: str
     runs: list[_Run] = Field(min_length=1)
     store_hash: str
     versions: dict[str, str]

@@ -177,7 +177,7 @@ def _measured(report: ProbeReport) -> str:
     )
     return (
         f"What probes read from the encoder's feature{contexts}: {runs} (seed{'' if count == 1 else 's'} "
-        f"{_seeds(report)}). Probes are fitted to the training split and judged on the test split."
+        f"{_seeds(report)}). {report.protocol['splits'].capitalize()}."
     )
 
 

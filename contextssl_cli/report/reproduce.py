@@ -20,7 +20,8 @@ from contextssl_cli.training.pretrain import with_equivariant
 from contextssl_cli.training.run import Run
 
 _FLAGS = {"steps": "--steps", "batch_size": "--batch-size", "lr": "--lr", "seed": "--seed", "method": "--method"}
-_PROBE_FLAGS = {"metrics": "--metrics", "readers": "--probes", "context_lengths": "--lengths", "seed": "--seed"}
+_PROBE_FLAGS = {"metrics": "--metrics", "readers": "--probes", "context_lengths": "--lengths", "seed": "--seed",
+                "judged_on": "--judge-on"}  # fmt: skip
 
 
 def stored_task(report: ProbeReport) -> Task | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 
@@ -22,6 +23,25 @@ def test_metrics_probes_and_lengths_are_chosen(cli: Command, made: Made) -> None
     blind = [row["mean"] for row in found["results"] if row["environment"] == "input without context"]
     assert len(blind) == 1
     assert 0.5 < blind[0] < 1
+
+
+def test_probes_may_be_judged_on_what_the_run_held_out(cli: Command, made: Made) -> None:
+    few = ["--metrics", "knn", "--lengths", "2"]
+    held = cli("probe", "--run", made.run, *few, "--judge-on", "held-out")
+    assert held.code == 0, held.err
+    assert "judged on held-out" in held.err
+    folder = made.run / "probe-held-out"
+    protocol = json.loads((folder / "results.json").read_text())["protocol"]
+    assert "judged on the training objects that it held out; the test split was not read" in protocol["splits"]
+    page = cli("report", folder / "results.json", "--out", "page.html")
+    assert page.code == 0, page.err
+    html = Path("page.html").read_text()
+    assert "--judge-on held-out" in html
+    assert "the test split was not read" in html
+    swept = cli("sweep", "--plugin", "digits-rotation-color", "--vary", "lr=0.01", "--steps", "2", "--set",
+                "batch_size=8", "--set", "model.block_size=8", *few, "--judge-on", "held-out", "--json")  # fmt: skip
+    assert swept.code == 0, swept.err
+    assert swept.json["points"][0]["report"]["protocol"]["probes"]["judged_on"] == "held-out"
 
 
 def test_tables_of_all_metrics(cli: Command, made: Made) -> None:

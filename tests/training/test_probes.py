@@ -15,13 +15,16 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from contextssl_cli.data.pairs import seeded
+from contextssl_cli.data.pairs import PairSource, seeded
 from contextssl_cli.evaluation import probes
 from contextssl_cli.evaluation.config import ProbeConfig
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.protocol import probe_runs
 from contextssl_cli.model.context_ssl import ContextSSL
+from contextssl_cli.store.dataset import Split, Store
+from contextssl_cli.training.pretrain import run_store
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.trainer import hold_out
 
 FEW = ProbeConfig(action_epochs=3, label_epochs=3, action_batch_size=8, label_batch_size=8, hidden=16)
 CPU = torch.device("cpu")
@@ -123,6 +126,40 @@ def test_a_full_probe_encodes_each_view_once_and_a_second_one_nothing(
     second = probe_runs([Run(run.folder)], CPU, **EVERYTHING, **FEWEST, context_lengths=lengths)
     assert not encoded
     assert second.as_dict()["results"] == first.as_dict()["results"]
+
+
+def test_judged_on_held_out_objects_the_test_split_is_not_read(
+    digits_run: Run, encoded: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(shutil.copytree(digits_run.folder, tmp_path / "run"))
+    few = {"metrics": ["r2", "top1", "knn"], "context_lengths": (0, 14), **FEWEST}
+    on_test = probe_runs([run], CPU, **few)
+    encoded.clear()
+
+    def refuse(self: Store) -> Split:
+        raise AssertionError("the test split was read")
+
+    monkeypatch.setattr(Store, "test", property(refuse))
+    held = probe_runs([run], CPU, **few, judged_on="held-out")
+    assert sum(encoded) == 2 * len(run_store(run).train) + 2 * 7
+    assert [row.key for row in held.rows] == [row.key for row in on_test.rows]
+    assert [row.mean for row in held.rows] != [row.mean for row in on_test.rows]
+    assert "held out" in held.protocol["splits"]
+    encoded.clear()
+    assert probe_runs([run], CPU, **few, judged_on="held-out").rows == held.rows
+    assert not encoded
+
+
+def test_what_is_judged_on_was_not_trained_on(digits_run: Run) -> None:
+    evaluator = Evaluator(digits_run, FEW.model_copy(update={"judged_on": "held-out"}), CPU)
+    trained, held = evaluator.train_samples, evaluator.test_samples
+    kept, apart = hold_out(PairSource.of(evaluator.task, evaluator.store.schema, evaluator.store.train),
+                           digits_run.record.config)  # fmt: skip
+    assert torch.equal(trained.source.objects, kept.objects)
+    assert torch.equal(held.source.objects, apart.objects)
+    labels = dict(zip(evaluator.store.train.objects(), evaluator.store.train.labels("digit"), strict=True))
+    assert held.labels["digit"].tolist() == [labels[number] for number in held.source.objects.tolist()]
+    assert torch.equal(evaluator.test.labels["digit"], held.labels["digit"].repeat(evaluator.config.views))
 
 
 ANOTHER_PROCESS = """

@@ -1,0 +1,63 @@
+"""The samples that probes are fitted to and judged on, with what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from contextssl_cli.data.pairs import PairSource
+from contextssl_cli.plugin.task import Task
+from contextssl_cli.store.dataset import Split
+from contextssl_cli.training.config import TrainConfig
+from contextssl_cli.training.trainer import hold_out
+
+
+@dataclass(frozen=True)
+class Samples:
+    """N samples.
+
+    Attributes:
+        name: of the split, or of its part; no two of a store have the same.
+        source: their pairs.
+        labels: class indices by task, (N,), -1 where missing.
+        attributes: category indices by sensitive attribute, (N,).
+    """
+
+    name: str
+    source: PairSource
+    labels: Mapping[str, Tensor]
+    attributes: Mapping[str, Tensor]
+
+    @classmethod
+    def of(cls, task: Task, split: Split) -> Samples:
+        """All samples of a split."""
+        schema = split.schema
+        return cls(
+            split.name,
+            PairSource.of(task, schema, split),
+            _by_name(schema.tasks, split.labels),
+            _by_name(schema.attributes, split.attribute),
+        )
+
+    def held_out(self, config: TrainConfig) -> tuple[Samples, Samples]:
+        """The samples of a training split that a run trained on, and those of the objects that it held out."""
+        _, apart = hold_out(self.source, config)
+        held = torch.isin(self.source.objects, apart.objects)
+        return self._part("trained", ~held), self._part("held-out", held)
+
+    def _part(self, name: str, chosen: Tensor) -> Samples:
+        return Samples(
+            name,
+            self.source.subset(chosen.nonzero()[:, 0]),
+            {task: classes[chosen] for task, classes in self.labels.items()},
+            {attribute: categories[chosen] for attribute, categories in self.attributes.items()},
+        )
+
+
+def _by_name(names: Mapping[str, Any], read: Callable[[str], NDArray[Any]]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(read(name)) for name in names}
