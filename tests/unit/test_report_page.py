@@ -64,6 +64,10 @@ def test_the_fairness_table_of_a_reproduction_stands_in_its_page() -> None:
     for row in rows:
         column = "income: accuracy" if row["metric"] == "accuracy" else row["metric"].replace("_", " ")
         assert table.cell(column, row["representation"]) == f"{row['mean']:.3f} ± {row['std']:.3f}"
+    text = render(read_results(path), fairness_of([path]))
+    assert '<li><a href="#f1">' in text
+    assert '<section id="f1">' in text
+    assert text.count('class="first"') == 1
 
 
 def test_a_damaged_fairness_table_is_refused(tmp_path: Path) -> None:
