@@ -57,15 +57,15 @@ def reproduce(
 ) -> None:
     """Run an experiment of the paper, or what is missing of it, and put our figures beside the published ones."""
     from contextssl_cli.errors import UsageError
-    from contextssl_cli.experiments.execute import Share
+    from contextssl_cli.experiments.execute import EVERYTHING, Share
     from contextssl_cli.experiments.experiment import parse_sources, plan_experiment
     from contextssl_cli.experiments.outlook import outlook
     from contextssl_cli.experiments.printing import print_plan, print_results, print_share
     from contextssl_cli.experiments.reproduce import run_experiment, train_share
 
-    if share and (no_train or dry_run):
-        raise UsageError(f"--share trains a part of the runs: leave out {'--no-train' if no_train else '--dry-run'}")
-    part = Share.parse(share) if share else None
+    if share is not None and no_train:
+        raise UsageError("--share trains a part of the runs: leave out --no-train")
+    part = EVERYTHING if share is None else Share.parse(share)
     folder = out or Path(f"contextssl-{name}-{scale}")
     experiment = plan_experiment(
         name,
@@ -78,9 +78,9 @@ def reproduce(
         measured=measured or [],
     )
     if dry_run:
-        print_plan(outlook(experiment), as_json=json)
+        print_plan(outlook(experiment, part), as_json=json)
         return
-    if part is not None:
+    if share is not None:
         print_share(part, train_share(experiment, device, part), as_json=json)
         return
     results, paths = run_experiment(experiment, device, train=not no_train)

@@ -12,11 +12,16 @@ Reader = Literal["linear", "mlp", "ridge"]
 
 
 Judged = Literal["test", "held-out"]
-_SPLITS: dict[Judged, str] = {
-    "test": "fitted to the training split and judged on the test split",
-    "held-out": "fitted to what each run was trained on and judged on the training objects that it held out; the test "
-    "split was not read",
+_FITTED: dict[Judged, str] = {"test": "the training split", "held-out": "what each run was trained on"}
+_JUDGED: dict[Judged, str] = {
+    "test": "the test split",
+    "held-out": "the training objects that it held out; the test split was not read",
 }
+
+
+def place_of(name: str, judged_on: Judged) -> str:
+    """The name of results on the test split, or of those that stand beside them."""
+    return name if judged_on == "test" else f"{name}-{judged_on}"
 
 
 class ProbeConfig(BaseModel):
@@ -61,9 +66,14 @@ class ProbeConfig(BaseModel):
         return tuple(sorted(set(lengths)))
 
     @property
+    def fitted_to(self) -> str:
+        """What probes are fitted to, and contexts drawn from, in words."""
+        return _FITTED[self.judged_on]
+
+    @property
     def splits(self) -> str:
         """What probes are fitted to and judged on, in words."""
-        return _SPLITS[self.judged_on]
+        return f"fitted to {self.fitted_to} and judged on {_JUDGED[self.judged_on]}"
 
     def lengths(self, longest: int) -> tuple[int, ...]:
         """The context lengths that fit a model."""

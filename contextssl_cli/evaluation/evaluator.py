@@ -138,7 +138,7 @@ class Evaluator:
         return self._encoded(self.test_samples)
 
     def draw_context(self, environment: Environment, pairs: int) -> Context:
-        """A context of distinct pairs of the training split, the same ones in every environment."""
+        """A context of distinct pairs of the training samples, the same ones in every environment."""
         context = draw_context(self.train_source, environment, pairs, self.config.seed)
         if self.train_source.recorded and not self._drawn:  # its views are samples, whose features may be known
             self._drawn.append(context)
@@ -179,7 +179,7 @@ class Evaluator:
         return self._folder / f"{kind.replace('/', '-')}-{cache_key(self._fingerprint, settings, kind, identity)}.json"
 
     def _learn_drawn(self) -> None:
-        """Take the features of the protocol's own contexts from those of the training split, if it has been encoded."""
+        """Take the features of the protocol's own contexts from those of the training samples, if they were encoded."""
         path = samples_path(self.train_samples.name, self._folder, self._fingerprint)
         if "train" not in vars(self) and not path.is_file():
             return

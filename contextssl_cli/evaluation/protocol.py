@@ -78,6 +78,12 @@ class ProbeReport:
         return tuple(self.protocol["runs"][0]["config"].get("equivariant", ()))
 
     @property
+    def apart(self) -> str:
+        """What sets the figures apart from those on the test split, for titles; empty if they are on it."""
+        judged = self.protocol["probes"].get("judged_on", "test")
+        return "" if judged == "test" else f"judged on {judged} training objects"
+
+    @property
     def seeds(self) -> list[int]:
         """Of the runs."""
         return [int(run["config"]["seed"]) for run in self.protocol["runs"]]
@@ -249,7 +255,7 @@ def _probe(evaluator: Evaluator, metrics: Sequence[Metric]) -> ProbeReport:
         lengths=lengths,
         protocol={
             "probes": evaluator.config.model_dump(mode="json"),
-            "contexts": "distinct pairs of the training split",
+            "contexts": f"distinct pairs of {evaluator.config.fitted_to}",
             "splits": f"probes are {evaluator.config.splits}",
             "runs": [_about(run)],
             "store_hash": evaluator.store.content_hash,

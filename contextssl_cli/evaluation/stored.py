@@ -16,6 +16,8 @@ from contextssl_cli.evaluation.results import FairnessRow, Row, find
 RESULTS = "results.json"
 COMPARISON = "comparison.json"
 SWEEP = "sweep.json"
+RESULT_FILES = (RESULTS, COMPARISON, SWEEP, "sweep-held-out.json")
+"""Of a folder, the first that is there is the folder's result."""
 
 
 class _Checked(BaseModel):
@@ -120,7 +122,7 @@ def _validate(path: Path, kind: type[_Checked], values: dict[str, Any]) -> None:
         kind.model_validate(values)
     except ValidationError as error:
         raise CorruptFileError(
-            f"{path} is not a result of contextssl probe, or is damaged: {invalid_value(error)}; probe again"
+            f"{path} is not a result of contextssl, or is damaged: {invalid_value(error)}; make it again"
         ) from error
 
 

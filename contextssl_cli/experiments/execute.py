@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import torch
 
@@ -20,6 +20,8 @@ from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.pretrain import check_fit, resume_run, start_run, train
 from contextssl_cli.training.run import Run
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,13 @@ class Probed:
 
 @dataclass(frozen=True)
 class Share:
-    """Every ``of``-th run, beginning with the ``number``-th: what one task of a job array trains."""
+    """Every ``of``-th run of a part, beginning with the ``number``-th: what one task of a job array trains.
 
-    number: int = 1
-    of: int = 1
+    All runs are counted, whether they are done or not, so that the tasks agree on whose each is.
+    """
+
+    number: int
+    of: int
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -68,16 +73,23 @@ class Share:
             UsageError: if it has another form, or there is no such share.
         """
         found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
-        share = cls(*map(int, found.groups())) if found else cls(0)
+        share = cls(*map(int, found.groups())) if found else cls(0, 0)
         if not 1 <= share.number <= share.of:
             raise UsageError(f"--share {text}: expected I/N, the I-th of N shares, as 2/8")
         return share
+
+    def take(self, runs: Sequence[T]) -> Sequence[T]:
+        """Those of a part's runs that are in it."""
+        return runs[self.number - 1 :: self.of]
 
     def __str__(self) -> str:
         return f"{self.number}/{self.of}"
 
 
-def train_missing(points: Sequence[Point], store: Store, device: str, share: Share = Share()) -> None:
+EVERYTHING = Share(1, 1)
+
+
+def train_missing(points: Sequence[Point], store: Store, device: str, share: Share = EVERYTHING) -> None:
     """Train every run of a share that is not done; one that is half done goes on from its checkpoint.
 
     Raises:
@@ -85,14 +97,13 @@ def train_missing(points: Sequence[Point], store: Store, device: str, share: Sha
             data.
         Interrupted: after SIGINT or SIGTERM, once the state is saved.
     """
-    runs = [run for run in runs_of(points) if run.measured is None]
+    runs = [run for run in share.take(list(runs_of(points))) if run.measured is None]
     for run in runs:
         run.check(store)
         if not run.exists:
             check_fit(run.config, ActionSpace.of(run.task, store.schema), store)
-    own = runs[share.number - 1 :: share.of]
-    for number, run in enumerate(own, 1):
-        complete(run, store, device, f"run {number}/{len(own)}")
+    for number, run in enumerate(runs, 1):
+        complete(run, store, device, f"run {number}/{len(runs)}")
 
 
 def complete(planned: PlannedRun, store: Store, device: str, title: str) -> Run:

@@ -68,24 +68,36 @@ class Experiment:
     parts: list[Part]
     elsewhere: Elsewhere
 
-    def with_measured(self, part: Part, store: Store) -> Part:
-        """A part in which every run that is not done here, and was measured elsewhere, counts as measured."""
+    def with_measured(self, part: Part, store: Store | None) -> Part:
+        """A part in which every run that is not done here, and was measured elsewhere, counts as measured.
+
+        Args:
+            part: as planned.
+            store: its data; None if they are not prepared, whose sizes cannot be compared.
+        """
+        planned = {(part.study.name, point.label, run.config.seed) for point in part.points for run in point.runs}
+        for study, label, seed in self.elsewhere.keys() - planned:
+            if study == part.study.name:
+                path = self.elsewhere[study, label, seed][0].path
+                terminal.note(f"{path}: {study}, {label} (seed {seed}): not taken: no such run is asked for")
         points = [
             replace(point, runs=tuple(self._settled(part.study, point.label, run, store) for run in point.runs))
             for point in part.points
         ]
         return replace(part, points=points)
 
-    def _settled(self, study: Study, label: str, run: PlannedRun, store: Store) -> PlannedRun:
-        found = self.elsewhere.get((study.name, label, run.config.seed))
-        if found is None or run.state(store) == "done":
+    def _settled(self, study: Study, label: str, run: PlannedRun, store: Store | None) -> PlannedRun:
+        found = self.elsewhere.get((study.name, label, run.config.seed), [])
+        if not found or run.state(store) == "done":
             return run
-        data = Data(study.plugin, study.prepare, len(store.train), len(store.test))
+        data = Data(study.plugin, study.prepare, (len(store.train), len(store.test)) if store else None)
         probes = probe_config(run.task.dataset, **study.probe.asked())
-        if reason := found.unlike(data, run.config, probes):
-            terminal.note(f"{found.path}: {study.name}, {label} (seed {run.config.seed}): not taken, {reason}")
-            return run
-        return replace(run, measured=found)
+        reasons = [measured.unlike(data, run.config, probes) for measured in found]
+        if "" in reasons:
+            return replace(run, measured=found[reasons.index("")])
+        for measured, reason in zip(found, reasons, strict=True):
+            terminal.note(f"{measured.path}: {study.name}, {label} (seed {run.config.seed}): not taken: {reason}")
+        return run
 
 
 def plan_experiment(

@@ -13,10 +13,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contextssl_cli import files
-from contextssl_cli.errors import CorruptFileError, UsageError, invalid_value
+from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, invalid_value
 from contextssl_cli.evaluation.config import ProbeConfig
 from contextssl_cli.evaluation.protocol import ProbeReport
-from contextssl_cli.evaluation.stored import checked_report
+from contextssl_cli.evaluation.results import ENCODER
+from contextssl_cli.evaluation.stored import RESULTS, checked_report
 from contextssl_cli.report.terminal import terminal
 from contextssl_cli.training.config import TrainConfig, changed_settings
 
@@ -62,16 +63,26 @@ class Data:
 
     The content of a store is not part of it: rendered or resized on another processor, images may differ in a few
     bits. The page names the contents.
+
+    Attributes:
+        plugin: the data set with its action types.
+        options: of the data set.
+        samples: of the training and the test split; None where the data are not prepared.
     """
 
     plugin: str
     options: dict[str, Any]
-    train: int
-    test: int
+    samples: tuple[int, int] | None
 
-    def __str__(self) -> str:
-        options = "".join(f", {key} = {value}" for key, value in self.options.items())
-        return f"{self.plugin} with {self.train} training and {self.test} test samples{options}"
+    def unlike(self, other: Data) -> str:
+        """What differs, in words; empty if nothing that is known does."""
+        if self.plugin != other.plugin:
+            return f"it is of {self.plugin}, not of {other.plugin}"
+        if self.options != other.options:
+            return f"its data have the options {self.options}, not {other.options}"
+        if self.samples and other.samples and self.samples != other.samples:
+            return f"its data have {_count(self.samples)}, not {_count(other.samples)}"
+        return ""
 
 
 @dataclass(frozen=True)
@@ -80,8 +91,7 @@ class Measured:
 
     Attributes:
         path: of the file that tells it.
-        label: of its row.
-        data: the data set with its action types and options, and the numbers of training and test samples.
+        data: that it was trained on.
         report: of this run alone.
         seconds: of training; None where it does not tell.
         config: that it was trained with.
@@ -89,7 +99,6 @@ class Measured:
     """
 
     path: Path
-    label: str
     data: Data
     report: ProbeReport
     seconds: float | None
@@ -98,19 +107,24 @@ class Measured:
 
     def unlike(self, data: Data, config: TrainConfig, probes: ProbeConfig) -> str:
         """Why it cannot stand for a planned run; empty if it can."""
-        if self.data != data:
-            return f"it is of {self.data}, not of {data}"
+        if reason := self.data.unlike(data):
+            return reason
         for key, (old, new) in changed_settings(self.config, config.model_dump()).items():
             return f"it was trained with {key} = {old}, not {new}"
-        return "" if self.probes == probes else "its probes had other settings"
+        for key, value in probes:
+            if getattr(self.probes, key) != value:
+                return f"its probes had {key} = {getattr(self.probes, key)}, not {value}"
+        return ""
 
 
-Elsewhere = dict[tuple[str, str, int], Measured]
-"""Runs by study, row and seed."""
+Key = tuple[str, str, int]
+"""Study, row and seed."""
+Elsewhere = dict[Key, list[Measured]]
+"""Runs by what they may stand for, in the order of the files."""
 
 
 def read_measured(paths: Sequence[Path], name: str, scale: str) -> Elsewhere:
-    """The runs that result files of ``reproduce`` tell of; of two that are alike the first file's counts.
+    """The runs that result files of ``reproduce`` tell of.
 
     Args:
         paths: ``results.json`` files of one experiment.
@@ -125,11 +139,13 @@ def read_measured(paths: Sequence[Path], name: str, scale: str) -> Elsewhere:
     found: Elsewhere = {}
     for path in paths:
         for key, measured in _runs(path, name, scale):
-            found.setdefault(key, measured)
+            found.setdefault(key, []).append(measured)
     return found
 
 
-def _runs(path: Path, name: str, scale: str) -> Iterator[tuple[tuple[str, str, int], Measured]]:
+def _runs(path: Path, name: str, scale: str) -> Iterator[tuple[Key, Measured]]:
+    if path.is_dir():
+        raise DataMissingError(f"--measured {path}: it is a folder; name its {RESULTS}")
     try:
         written = _File.model_validate(files.read_json(path))
     except ValidationError as error:
@@ -140,24 +156,58 @@ def _runs(path: Path, name: str, scale: str) -> Iterator[tuple[tuple[str, str, i
         held = f"{written.name} --scale {written.scale}"
         raise UsageError(f"--measured {path}: it holds {held}, not {name} --scale {scale}")
     for part in written.parts:
-        data = Data(part.study.plugin, part.study.prepare, part.store.train, part.store.test)
+        data = Data(part.study.plugin, part.study.prepare, (part.store.train, part.store.test))
         for point in part.points:
             report = checked_report(path, point.report)
+            configs, probes = _settings(path, point.label, report)
+            _check_whole(path, point, report, probes, [config.seed for config in configs])
             try:
                 reports = report.by_run()
             except UsageError as error:
-                terminal.note(f"{path}: {part.study.name}, {point.label}: not taken, {error}")
+                count = f"{len(configs)} runs" if len(configs) > 1 else "a run"
+                terminal.note(f"{path}: {part.study.name}, {point.label}: {count} not taken: {error}")
                 continue
-            if len(point.seconds) != len(reports):
-                raise CorruptFileError(f"{path} is damaged: {point.label}: a run without seconds, or the reverse")
-            for one, seconds in zip(reports, point.seconds, strict=True):
-                yield (part.study.name, point.label, one.seeds[0]), _measured(path, point.label, data, one, seconds)
+            for one, seconds, config in zip(reports, point.seconds, configs, strict=True):
+                key = (part.study.name, point.label, config.seed)
+                yield key, Measured(path, data, one, seconds, config, probes)
 
 
-def _measured(path: Path, label: str, data: Data, report: ProbeReport, seconds: float | None) -> Measured:
+def _settings(path: Path, label: str, report: ProbeReport) -> tuple[list[TrainConfig], ProbeConfig]:
     try:
-        config = TrainConfig.model_validate(report.protocol["runs"][0]["config"])
-        probes = ProbeConfig.model_validate(report.protocol["probes"])
+        configs = [TrainConfig.model_validate(_with_seed(run["config"])) for run in report.protocol["runs"]]
+        return configs, ProbeConfig.model_validate(report.protocol["probes"])
     except ValidationError as error:
         raise CorruptFileError(f"{path} is damaged, or of another version: {label}: {invalid_value(error)}") from error
-    return Measured(path, label, data, report, seconds, config, probes)
+
+
+def _with_seed(config: dict[str, Any]) -> dict[str, Any]:
+    """The seed has a default, which must not stand for one that is lost."""
+    return {"seed": None, **config}
+
+
+def _check_whole(path: Path, point: _Point, report: ProbeReport, probes: ProbeConfig, seeds: list[int]) -> None:
+    """Refuse a row whose figures are not those of its runs.
+
+    Raises:
+        CorruptFileError: naming what is wrong.
+    """
+    wrong = ""
+    if len(set(seeds)) < len(seeds):
+        wrong = "a seed stands twice"
+    elif len(point.seconds) != len(seeds):
+        wrong = "a run without seconds, or the reverse"
+    elif any(len(row.values) not in (0, len(seeds)) or row.seeds != seeds for row in report.rows):
+        wrong = "a figure has not one value for each run"
+    elif "r2" in probes.metrics:
+        wanted = len(seeds) if report.lengths else 0
+        read = {row.target for row in report.rows if (row.environment, row.metric) == (ENCODER, "r2")}
+        if {len(report.gaps), len(report.clipped_gaps)} != {wanted}:
+            wrong = "a run without an adaptation gap, or the reverse"
+        elif not read >= set(report.actions):
+            wrong = "an R2 is missing"
+    if wrong:
+        raise CorruptFileError(f"{path} is damaged: {point.label}: {wrong}")
+
+
+def _count(samples: tuple[int, int]) -> str:
+    return "{} training and {} test samples".format(*samples)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from contextssl_cli.experiments.execute import EVERYTHING, Share
 from contextssl_cli.experiments.experiment import Experiment, Part
 from contextssl_cli.experiments.plan import PlannedRun
 from contextssl_cli.plugin.registry import registry
 from contextssl_cli.store.dataset import Store
 
 
-def outlook(experiment: Experiment) -> dict[str, Any]:
-    """The plan of an experiment as one JSON object. Nothing is prepared, trained or written.
+def outlook(experiment: Experiment, share: Share = EVERYTHING) -> dict[str, Any]:
+    """The plan of an experiment, or of a share of its runs, as one JSON object. Nothing is made or written.
 
     Hours are the budget of a run times the share of its steps that is left; how the recipe knows budget and memory
     stands beside them.
     """
-    rows = [row for part in experiment.parts for row in _runs(experiment, part)]
+    rows = [row for part in experiment.parts for row in share.take(_runs(experiment, part))]
     return {
         "recipe": experiment.name,
         "scale": experiment.scale,
@@ -48,8 +49,7 @@ def _data(part: Part) -> dict[str, Any]:
 
 def _runs(experiment: Experiment, part: Part) -> list[dict[str, Any]]:
     store = Store(part.store) if part.prepared else None
-    if store is not None:
-        part = experiment.with_measured(part, store)
+    part = experiment.with_measured(part, store)
     return [
         {"part": part.study.name, "run": point.label, "seed": run.config.seed, "state": run.state(store),
          "step": run.step(), "steps": run.steps(store), "minutes left": _minutes(part, run, store),

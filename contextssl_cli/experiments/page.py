@@ -13,6 +13,7 @@ from contextssl_cli.report.fairness import FAIRNESS_NOTE, fairness_tables
 from contextssl_cli.report.tables import TextTable
 
 PAGE = "page.md"
+_MACHINE = ("platform", "cpus")  # among the versions, and none
 
 
 def page_text(results: Mapping[str, Any]) -> str:
@@ -47,7 +48,7 @@ def tables_text(results: Mapping[str, Any], folder: str = "") -> str:
     ]
     parts += [results["published_note"]] if results["published_note"] else []
     for part in results["parts"]:
-        parts += _part(part, folder)
+        parts += _part(part, folder, results["versions"])
     if results["not_run"]:
         parts.append(f"Not run yet: {', '.join(results['not_run'])}.")
     return "\n\n".join(parts)
@@ -58,7 +59,7 @@ def versions_text(results: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {version}" for name, version in results["versions"].items())
 
 
-def _part(part: Mapping[str, Any], folder: str) -> list[str]:
+def _part(part: Mapping[str, Any], folder: str, versions: Mapping[str, str]) -> list[str]:
     study, store = part["study"], part["store"]
     points = [Probed.from_dict(point) for point in part["points"]]
     lines = [
@@ -69,7 +70,7 @@ def _part(part: Mapping[str, Any], folder: str) -> list[str]:
         f"What differs from the paper: {study['differs']}",
     ]
     lines += [f"Not trained yet: {', '.join(part['not_trained'])}."] if part["not_trained"] else []
-    lines += _elsewhere(part, points)
+    lines += _elsewhere(part, points, versions)
     for table in map(ResultTable.from_dict, part["tables"]):
         lines.append(f"### {table.title}\n\n{table.text().markdown()}")
         lines.append(f"By: {'; '.join(table.probes)}.")
@@ -80,19 +81,26 @@ def _part(part: Mapping[str, Any], folder: str) -> list[str]:
     return lines
 
 
-def _elsewhere(part: Mapping[str, Any], points: Sequence[Probed]) -> list[str]:
-    """Which runs were measured elsewhere, and which of them on data whose content is another."""
+def _elsewhere(part: Mapping[str, Any], points: Sequence[Probed], versions: Mapping[str, str]) -> list[str]:
+    """Which runs were measured elsewhere, and which of them on other content or by other versions."""
     if not part.get("measured_elsewhere"):  # nor is it in files of earlier versions
         return []
     told = f"Measured elsewhere, and taken from there: {', '.join(part['measured_elsewhere'])}."
-    other: dict[str, list[str]] = {}
+    content: dict[str, list[str]] = {}
+    packages: dict[str, list[str]] = {}
     for point in points:
         for run in point.report.protocol["runs"]:
-            content = run.get("store_hash", part["store"]["hash"])
-            if content != part["store"]["hash"]:
-                other.setdefault(content[:12], []).append(f"{point.label} (seed {run['config']['seed']})")
-    for content, runs in other.items():
-        told += f" On data made with the same options, whose content is {content}: {', '.join(runs)}."
+            name = f"{point.label} (seed {run['config']['seed']})"
+            if run.get("store_hash", part["store"]["hash"]) != part["store"]["hash"]:
+                content.setdefault(run["store_hash"][:12], []).append(name)
+            other = [f"{package} {version}" for package, version in run["versions"].items()
+                     if package not in _MACHINE and versions.get(package, version) != version]  # fmt: skip
+            if other:
+                packages.setdefault(", ".join(other), []).append(name)
+    for found, runs in content.items():
+        told += f" On data made with the same options, whose content is {found}: {', '.join(runs)}."
+    for found, runs in packages.items():
+        told += f" By {found}: {', '.join(runs)}."
     return [told]
 
 

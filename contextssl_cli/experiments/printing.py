@@ -52,7 +52,7 @@ def print_share(share: Share, left: int, *, as_json: bool) -> None:
     if as_json:
         terminal.json({"share": str(share), "not_trained": left})
         return
-    others = f"{left} runs of the others are not" if left else "so are the others: the command without --share goes on"
+    others = f"not trained yet, of the others: {left}" if left else "so are the others: now the command without --share"
     terminal.result(f"share {share} is trained; {others}")
 
 

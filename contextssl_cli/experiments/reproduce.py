@@ -83,7 +83,8 @@ def train_share(experiment: Experiment, device: str, share: Share) -> int:
     parts = _opened(experiment)
     _begin(experiment)
     for part, store, _ in parts:
-        terminal.note(f"{part.study.name}: {store.path}, share {share}")
+        own = len(share.take(list(runs_of(part.points))))
+        terminal.note(f"{part.study.name}: {store.path}, share {share}: {own} runs")
         train_missing(part.points, store, device, share)
     states = [run.state(store) for part, store, _ in parts for run in runs_of(part.points)]
     return sum(state in ("missing", "half done") for state in states)
@@ -117,6 +118,11 @@ def _done(experiment: Experiment) -> list[tuple[Part, Store, list[str]]]:
     found = []
     for planned in experiment.parts:
         if not planned.prepared:
+            if any(study == planned.study.name for study, _, _ in experiment.elsewhere):
+                terminal.note(
+                    f"{planned.study.name}: left out, its data are not prepared: contextssl prepare "
+                    f"{planned.study.dataset}"
+                )
             continue
         store = _prepared(planned)
         part = experiment.with_measured(planned, store)

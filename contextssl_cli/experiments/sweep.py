@@ -10,6 +10,7 @@ from typing import Any
 from contextssl_cli import files
 from contextssl_cli.data.prepare import prepared_store
 from contextssl_cli.errors import UsageError
+from contextssl_cli.evaluation.config import place_of
 from contextssl_cli.evaluation.results import to_csv
 from contextssl_cli.evaluation.stored import SWEEP
 from contextssl_cli.experiments.execute import Probed, check_probes, probe_points, train_missing
@@ -24,7 +25,7 @@ from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.run import RUN_FILE, Run, versions
 
-CSV, FIGURE = "sweep.csv", "sweep"
+STEM = Path(SWEEP).stem
 _LOST = ("method_options", "equivariant")  # settings of a method, which change with it
 
 
@@ -192,10 +193,12 @@ def _results(sweep: Sweep, store: Store, probed: Sequence[Probed]) -> dict[str, 
 
 
 def _write(sweep: Sweep, found: dict[str, Any], probed: Sequence[Probed]) -> list[Path]:
-    paths = [sweep.out / SWEEP, sweep.out / CSV]
+    judged_on = probed[0].report.protocol["probes"]["judged_on"]
+    stem = sweep.out / place_of(STEM, judged_on)
+    paths = [stem.with_suffix(".json"), stem.with_suffix(".csv")]
     files.write_json(paths[0], found)
     files.write_text(paths[1], _csv(list(sweep.grid), probed))
-    return paths + draw_sweep(ResultTable.from_dict(found["table"]), list(sweep.grid), probed, sweep.out / FIGURE)
+    return paths + draw_sweep(ResultTable.from_dict(found["table"]), list(sweep.grid), probed, stem)
 
 
 def draw_sweep(table: ResultTable, keys: Sequence[str], points: Sequence[Probed], stem: Path) -> list[Path]:

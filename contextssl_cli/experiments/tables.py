@@ -178,7 +178,8 @@ def sweep_table(points: Sequence[Probed]) -> ResultTable:
         encoder = _line(report, ENCODER, 0, used)
         line |= {f"{name}, encoder": cell for name, cell in encoder.items() if "%" in name or not report.lengths}
         rows[point.label] = line
-    return ResultTable("sweep", "By setting, at the longest context", used, rows)
+    apart = f", {points[0].report.apart}" if points[0].report.apart else ""
+    return ResultTable("sweep", f"By setting, at the longest context{apart}", used, rows)
 
 
 TABLES: dict[str, Callable[[Sequence[Probed]], list[ResultTable]]] = {

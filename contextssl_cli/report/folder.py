@@ -7,7 +7,7 @@ from pathlib import Path
 
 from contextssl_cli import files
 from contextssl_cli.evaluation.comparison import Comparison
-from contextssl_cli.evaluation.config import Judged
+from contextssl_cli.evaluation.config import Judged, place_of
 from contextssl_cli.evaluation.protocol import ProbeReport
 from contextssl_cli.evaluation.results import to_csv
 from contextssl_cli.evaluation.stored import COMPARISON, RESULTS
@@ -21,7 +21,7 @@ RANKING = "mrr-by-context-length"
 def result_folder(runs: Sequence[Run], *, compare: bool, judged_on: Judged = "test") -> Path:
     """Where the results of runs stand if the user names no place: in the first run's folder."""
     name = "comparison" if compare else "probe" if len(runs) == 1 else f"probe-{len(runs)}-runs"
-    return runs[0].folder / (name if judged_on == "test" else f"{name}-{judged_on}")
+    return runs[0].folder / place_of(name, judged_on)
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import torch
 
 from contextssl_cli.errors import DataMissingError, UsageError
 from contextssl_cli.evaluation.comparison import Comparison, comparable, compare_runs
+from contextssl_cli.evaluation.config import Judged
 from contextssl_cli.evaluation.protocol import ProbeReport, probe_runs
-from contextssl_cli.evaluation.stored import COMPARISON, RESULTS, SWEEP, read_fairness, read_result, read_results
+from contextssl_cli.evaluation.stored import COMPARISON, RESULT_FILES, RESULTS, read_fairness, read_result, read_results
 from contextssl_cli.paths import make_folder
 from contextssl_cli.report.fairness import fairness_tables
 from contextssl_cli.report.folder import result_folder, write_comparison, write_probe
@@ -87,7 +89,7 @@ def reports_of(found: Sequence[Found]) -> list[ProbeReport]:
 
 
 def _result_file(folder: Path) -> Path | None:
-    return next((folder / name for name in (RESULTS, COMPARISON, SWEEP) if (folder / name).is_file()), None)
+    return next((folder / name for name in RESULT_FILES if (folder / name).is_file()), None)
 
 
 def _runs_in(folder: Path) -> list[Run]:
@@ -95,18 +97,17 @@ def _runs_in(folder: Path) -> list[Run]:
     found = [Run(path.parent) for path in sorted(folder.glob(f"**/{RUN_FILE}"))]
     if not found:
         raise DataMissingError(
-            f"{folder} is neither a run nor a result, and holds none: no {RUN_FILE}, {RESULTS}, {COMPARISON} or "
-            f"{SWEEP}; contextssl pretrain makes runs, contextssl probe results"
+            f"{folder} is neither a run nor a result, and holds none: no {RUN_FILE} nor "
+            f"{' or '.join(RESULT_FILES)}; contextssl pretrain makes runs, contextssl probe results"
         )
     return found
 
 
 def _probe(runs: Sequence[Run], device: torch.device) -> Found:
-    folder = result_folder(runs, compare=False)
-    kept = _kept(folder / RESULTS, runs)
+    kept = _kept(runs, RESULTS, compare=False)
     if kept:
         return kept
-    make_folder(folder)  # before minutes of work that could not be written
+    folder = make_folder(result_folder(runs, compare=False))  # before minutes of work that could not be written
     terminal.note(f"probing {', '.join(str(run.folder) for run in runs)}")
     report = probe_runs(runs, device)
     write_probe(report, folder)
@@ -114,18 +115,29 @@ def _probe(runs: Sequence[Run], device: torch.device) -> Found:
 
 
 def _comparison(runs: Sequence[Run], device: torch.device) -> Found:
-    folder = result_folder(runs, compare=True)
-    kept = _kept(folder / COMPARISON, runs)
+    kept = _kept(runs, COMPARISON, compare=True)
     if kept:
         return kept
-    make_folder(folder)
+    folder = make_folder(result_folder(runs, compare=True))
     terminal.note(f"comparing {', '.join(str(run.folder) for run in runs)}")
     comparison = compare_runs(runs, device)
     write_comparison(comparison, folder)
     return comparison
 
 
-def _kept(path: Path, runs: Sequence[Run]) -> Found | None:
+def _kept(runs: Sequence[Run], name: str, *, compare: bool) -> Found | None:
+    """The result of these runs that is there; where there is none on the test split, that on held-out objects.
+
+    Whoever chooses settings by the latter must not be shown the test split unasked.
+    """
+    for judged_on in get_args(Judged):
+        found = _of_weights(result_folder(runs, compare=compare, judged_on=judged_on) / name, runs)
+        if found is not None:
+            return found
+    return None
+
+
+def _of_weights(path: Path, runs: Sequence[Run]) -> Found | None:
     """The result that stands at ``path``, if it is of these runs' weights."""
     if not path.is_file():
         return None

@@ -150,9 +150,10 @@ def _section(report: ProbeReport, anchor: str, prefix: str) -> Section:
         for number, (about, name) in enumerate(zip(report.protocol["runs"], names, strict=True), 1)
     ]
     told = f", told {environment_name(report.told)}" if report.told else ""
+    apart = f", {report.apart}" if report.apart else ""
     return Section(
         anchor=anchor,
-        title=f"{report.task}: {report.method}{told}",
+        title=f"{report.task}: {report.method}{told}{apart}",
         measured=_measured(report),
         gap=gap_sentence(report) if report.gaps or not report.lengths else "",
         pictures=_pictures(report, anchor),

@@ -60,6 +60,7 @@ def gap_sentence(report: ProbeReport) -> str:
     return (
         f"adaptation gap at {report.lengths[-1]} tokens: {report.adaptation_gap:.3f}{several} "
         f"(ceiling {len(report.actions)}; {report.adaptation_gap_clipped:.3f} with negative R2 counted as 0)"
+        f"{_apart(report)}"
     )
 
 
@@ -69,8 +70,12 @@ def comparison_sentence(comparison: Comparison) -> str:
     several = f" ± {found['gap_std']:.3f} over {len(comparison.gaps)} seeds" if len(comparison.gaps) > 1 else ""
     return (
         f"adaptation gap between the models: {found['gap']:.3f}{several} ({found['gap_clipped']:.3f} with negative R2 "
-        "counted as 0)"
+        f"counted as 0){_apart(comparison.reports[0])}"
     )
+
+
+def _apart(report: ProbeReport) -> str:
+    return f", {report.apart}" if report.apart else ""
 
 
 def print_adaptation(adaptation: Adaptation, *, as_json: bool) -> None:

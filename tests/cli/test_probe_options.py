@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from pathlib import Path
 
@@ -42,6 +43,19 @@ def test_probes_may_be_judged_on_what_the_run_held_out(cli: Command, made: Made)
                 "batch_size=8", "--set", "model.block_size=8", *few, "--judge-on", "held-out", "--json")  # fmt: skip
     assert swept.code == 0, swept.err
     assert swept.json["points"][0]["report"]["protocol"]["probes"]["judged_on"] == "held-out"
+    assert swept.json["table"]["title"] == "By setting, at the longest context, judged on held-out training objects"
+    assert {Path(path).name for path in swept.json["paths"]} >= {"sweep-held-out.json", "sweep-held-out.csv"}
+
+
+def test_a_report_does_not_read_the_test_split_unasked(cli: Command, made: Made, tmp_path: Path) -> None:
+    run = shutil.copytree(made.run, tmp_path / "run")
+    shutil.rmtree(run / "probe", ignore_errors=True)
+    assert cli("probe", "--run", run, "--metrics", "r2", "--lengths", "2", "--judge-on", "held-out").code == 0
+    outcome = cli("report", run, "--out", "page.html")
+    assert outcome.code == 0, outcome.err
+    assert "judged on held-out training objects" in outcome.out
+    assert "contextssl, judged on held-out training objects</h2>" in Path("page.html").read_text()
+    assert not (run / "probe").exists()
 
 
 def test_tables_of_all_metrics(cli: Command, made: Made) -> None:

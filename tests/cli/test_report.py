@@ -139,4 +139,4 @@ def test_bad_input(fails: Command, made: Made, workplace: Path) -> None:
     Path("results.json").write_text('{"task": "digits-rot')
     fails(4, ("results.json", "not valid JSON"), "report", "results.json")
     Path("results.json").write_text('{"task": "digits-rotation"}')
-    fails(4, ("results.json", "is not a result of contextssl probe, or is damaged"), "report", "results.json")
+    fails(4, ("results.json", "is not a result of contextssl, or is damaged"), "report", "results.json")

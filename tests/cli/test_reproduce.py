@@ -219,10 +219,13 @@ def test_without_training_the_page_has_what_is_done_and_names_the_rest(
 
 def test_shares_train_every_run_once_and_the_page_comes_last(done: Path, cli: Command, workplace: Path) -> None:
     command = ["reproduce", "tiny", "--only", "small", "--out", "shared"]
+    plans = [cli(*command, "--share", f"{number}/3", "--dry-run", "--json").json["runs"] for number in (1, 2, 3)]
+    assert [len(plan) for plan in plans] == [3, 2, 2]
+    assert len({(row["run"], row["seed"]) for plan in plans for row in plan}) == 7
     first = cli(*command, "--share", "1/3")
     assert first.code == 0, first.err
     assert first.err.count("begins") == 3
-    assert "share 1/3 is trained; 4 runs of the others are not" in first.out
+    assert "share 1/3 is trained; not trained yet, of the others: 4" in first.out
     assert [path.name for path in Path("shared").iterdir() if path.is_file()] == ["plan.json"]
     second = cli(*command, "--share", "2/3", "--json")
     assert second.json == {"share": "2/3", "not_trained": 2}
@@ -271,7 +274,7 @@ def test_the_plan_of_what_is_not_here_can_be_read(cli: Command) -> None:
         (2, "--share 4/3: expected I/N", ["tiny", "--share", "4/3"]),
         (2, "--share half: expected I/N", ["tiny", "--share", "half"]),
         (2, "leave out --no-train", ["tiny", "--share", "1/2", "--no-train"]),
-        (2, "leave out --dry-run", ["tiny", "--share", "1/2", "--dry-run"]),
+        (2, "--share : expected I/N", ["tiny", "--share", ""]),
         (2, "needs no such data set", ["tiny", "--source", "adult=."]),
         (3, "does not exist", ["tiny", "--source", "digits=nowhere"]),
         (3, "adult.data", ["tiny", "--scale", "full", "--source", "adult=."]),

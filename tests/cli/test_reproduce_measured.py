@@ -87,6 +87,37 @@ def test_seeds_of_two_machines_make_one_table(there: Path, cli: Command, workpla
     assert small(workplace / "both")["measured_elsewhere"] == [name for name in ALL if "seed 0" in name]
 
 
+def test_the_file_that_fits_counts(there: Path, cli: Command, workplace: Path) -> None:
+    def other_rate(found: Any) -> None:
+        for point in found["parts"][0]["points"]:
+            for run in point["report"]["protocol"]["runs"]:
+                run["config"]["lr"] = 0.5
+
+    files = ["--measured", write(there, other_rate), "--measured", there / "results.json"]
+    plan = cli("reproduce", "tiny", "--only", "small", "--out", "new", *files, "--dry-run", "--json")
+    assert {row["state"] for row in plan.json["runs"]} == {"measured elsewhere"}
+
+
+def test_without_the_data_the_plan_counts_and_the_page_says_what_it_lacks(
+    there: Path, cli: Command, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTEXTSSL_HOME", str(workplace / "empty"))
+    command = ["reproduce", "tiny", "--only", "small", "--out", "new", "--measured", there / "results.json"]
+    plan = cli(*command, "--dry-run", "--json")
+    assert {row["state"] for row in plan.json["runs"]} == {"measured elsewhere"}
+    outcome = cli(*command, "--no-train")
+    assert outcome.code == 2
+    assert "its data are not prepared: contextssl prepare digits" in " ".join(outcome.err.split())
+
+
+def test_a_run_that_is_not_asked_for_is_named(there: Path, cli: Command, workplace: Path, recipe: Path) -> None:
+    recipe.write_text(PLAIN.replace('method = "simclr"', 'name = "plain", method = "simclr"'))
+    outcome = cli("reproduce", "tiny", "--only", "small", "--out", "new", "--measured", there / "results.json",
+                  "--no-train")  # fmt: skip
+    assert outcome.code == 0
+    assert "simclr (seed 0): not taken: no such run is asked for" in " ".join(outcome.err.split())
+
+
 def test_runs_that_are_here_are_measured_here(there: Path, cli: Command, workplace: Path) -> None:
     outcome = cli(
         "reproduce", "tiny", "--only", "small", "--out", "own", "--runs", there, "--measured", there / "results.json"
@@ -108,13 +139,15 @@ def other_content(found: Any) -> None:
     for point in found["parts"][0]["points"][:2]:
         for run in point["report"]["protocol"]["runs"]:
             run["store_hash"] = "0123456789abcdef"
+            run["versions"] |= {"torch": "1.0", "platform": "another"}
 
 
-def test_data_of_other_content_are_named(there: Path, cli: Command, workplace: Path) -> None:
+def test_data_of_other_content_and_other_versions_are_named(there: Path, cli: Command, workplace: Path) -> None:
     path = write(there, other_content)
     assert cli("reproduce", "tiny", "--only", "small", "--out", "new", "--measured", path).code == 0
-    told = f"whose content is 0123456789ab: {', '.join(ALL[:3])}."
-    assert told in (workplace / "new/page.md").read_text()
+    page = (workplace / "new/page.md").read_text()
+    assert f"whose content is 0123456789ab: {', '.join(ALL[:3])}." in page
+    assert f"By torch 1.0: {', '.join(ALL[:3])}." in page
 
 
 def forget_values(found: Any) -> None:
@@ -129,7 +162,7 @@ def test_means_of_an_earlier_version_are_not_taken_but_single_runs_are(
     path = write(there, forget_values)
     outcome = cli("reproduce", "tiny", "--only", "small", "--out", "new", "--measured", path, "--no-train")
     assert outcome.code == 0
-    assert "contextssl: not taken, only means over the seeds were kept" in " ".join(outcome.err.split())
+    assert "contextssl: 2 runs not taken: only means over the seeds were kept" in " ".join(outcome.err.split())
     assert small(workplace / "new")["measured_elsewhere"] == ["simclr (seed 0)"]
 
 
@@ -137,9 +170,9 @@ def test_means_of_an_earlier_version_are_not_taken_but_single_runs_are(
     ("old", "new", "words"),
     [
         ("batch_size = 8", "batch_size = 16", "it was trained with batch_size = 8, not 16"),
-        ("context_lengths = [0, 2]", "context_lengths = [0]", "its probes had other settings"),
+        ("context_lengths = [0, 2]", "context_lengths = [0]", "its probes had context_lengths = (0, 2), not (0,)"),
         ('plugin = "digits-rotation-color"\nseeds = [0, 1]', 'plugin = "digits-color-rotation"\nseeds = [0, 1]',
-         "it is of digits-rotation-color with 1437 training and 360 test samples, not of digits-color-rotation"),
+         "it is of digits-rotation-color, not of digits-color-rotation"),
     ],
 )  # fmt: skip
 def test_what_is_not_of_the_recipe_is_not_taken(
@@ -162,6 +195,31 @@ def no_tables(found: Any) -> None:
     del found["parts"][0]["store"]
 
 
+def no_seed(found: Any) -> None:
+    del found["parts"][0]["points"][0]["report"]["protocol"]["runs"][0]["config"]["seed"]
+
+
+def one_seed_twice(found: Any) -> None:
+    found["parts"][0]["points"][0]["report"]["protocol"]["runs"][1]["config"]["seed"] = 0
+
+
+def lost_gap(found: Any) -> None:
+    found["parts"][0]["points"][0]["report"]["adaptation_gaps"].pop()
+
+
+def a_value_too_many(found: Any) -> None:
+    found["parts"][0]["points"][0]["report"]["results"][0]["values"].append(0.5)
+
+
+def no_r2(found: Any) -> None:
+    report = found["parts"][0]["points"][2]["report"]
+    report["results"] = [row for row in report["results"] if row["metric"] != "r2"]
+
+
+def fewer_samples(found: Any) -> None:
+    found["parts"][0]["store"]["train"] = 7
+
+
 def odd_config(found: Any) -> None:
     found["parts"][0]["points"][0]["report"]["protocol"]["runs"][0]["config"]["steps"] = -1
 
@@ -176,6 +234,11 @@ def other_name(found: Any) -> None:
         (4, "a run without seconds", no_seconds),
         (4, "parts.0.store", no_tables),
         (4, "contextssl: steps", odd_config),
+        (4, "contextssl: seed", no_seed),
+        (4, "a seed stands twice", one_seed_twice),
+        (4, "a run without an adaptation gap", lost_gap),
+        (4, "not one value for each run", a_value_too_many),
+        (4, "sie, told rotation: an R2 is missing", no_r2),
         (2, "it holds other --scale demo, not tiny --scale demo", other_name),
     ],
 )
@@ -186,10 +249,18 @@ def test_a_file_that_cannot_stand_for_runs_is_refused(
     assert not Path("new").exists()
 
 
+def test_data_of_another_size_are_other_data(there: Path, cli: Command, workplace: Path) -> None:
+    outcome = cli("reproduce", "tiny", "--only", "small", "--out", "new", "--no-train",
+                  "--measured", write(there, fewer_samples))  # fmt: skip
+    assert outcome.code == 2
+    assert "its data have 7 training and 360 test samples, not 1437 training" in " ".join(outcome.err.split())
+
+
 def test_a_missing_file_and_a_part_that_needs_its_runs_are_refused(
     there: Path, fails: Command, recipe: Path, workplace: Path
 ) -> None:
     fails(3, "nowhere.json", "reproduce", "tiny", "--measured", "nowhere.json")
+    fails(3, "it is a folder; name its results.json", "reproduce", "tiny", "--measured", there)
     recipe.write_text(RECIPE)
     fails(2, "small makes a picture of neighbours of the runs themselves",
           "reproduce", "tiny", "--measured", there / "results.json")  # fmt: skip
