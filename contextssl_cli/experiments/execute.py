@@ -21,7 +21,7 @@ from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.pretrain import check_fit, resume_run, start_run, train
 from contextssl_cli.training.run import Run
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Share:
             raise UsageError(f"--share {text}: expected I/N, the I-th of N shares, as 2/8")
         return share
 
-    def take(self, runs: Sequence[T]) -> Sequence[T]:
+    def take(self, runs: Sequence[_T]) -> Sequence[_T]:
         """Those of a part's runs that are in it."""
         return runs[self.number - 1 :: self.of]
 
