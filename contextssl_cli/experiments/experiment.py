@@ -137,7 +137,7 @@ def plan_experiment(
         if dataset not in known:
             raise UsageError(f"--source {dataset}=...: {name} needs no such data set: {suggestion(dataset, known)}")
     _check_out(out, name, scale)
-    elsewhere = read_measured(measured, name, scale)
+    elsewhere = read_measured(measured, name, scale, [study.name for study in studies])
     parts = [_plan_part(study, runs or out, given.get(study.dataset)) for study in studies]
     for part in parts:
         _check_needs(part.study, elsewhere)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,13 +123,14 @@ Elsewhere = dict[Key, list[Measured]]
 """Runs by what they may stand for, in the order of the files."""
 
 
-def read_measured(paths: Sequence[Path], name: str, scale: str) -> Elsewhere:
+def read_measured(paths: Sequence[Path], name: str, scale: str, studies: Collection[str]) -> Elsewhere:
     """The runs that result files of ``reproduce`` tell of.
 
     Args:
         paths: ``results.json`` files of one experiment.
         name: of the experiment.
         scale: that it is run at.
+        studies: that are run; those of others are left out.
 
     Raises:
         DataMissingError: if there is no such file.
@@ -138,12 +139,12 @@ def read_measured(paths: Sequence[Path], name: str, scale: str) -> Elsewhere:
     """
     found: Elsewhere = {}
     for path in paths:
-        for key, measured in _runs(path, name, scale):
+        for key, measured in _runs(path, name, scale, studies):
             found.setdefault(key, []).append(measured)
     return found
 
 
-def _runs(path: Path, name: str, scale: str) -> Iterator[tuple[Key, Measured]]:
+def _runs(path: Path, name: str, scale: str, studies: Collection[str]) -> Iterator[tuple[Key, Measured]]:
     if path.is_dir():
         raise DataMissingError(f"--measured {path}: it is a folder; name its {RESULTS}")
     try:
@@ -155,7 +156,7 @@ def _runs(path: Path, name: str, scale: str) -> Iterator[tuple[Key, Measured]]:
     if (written.name, written.scale) != (name, scale):
         held = f"{written.name} --scale {written.scale}"
         raise UsageError(f"--measured {path}: it holds {held}, not {name} --scale {scale}")
-    for part in written.parts:
+    for part in (part for part in written.parts if part.study.name in studies):
         data = Data(part.study.plugin, part.study.prepare, (part.store.train, part.store.test))
         for point in part.points:
             report = checked_report(path, point.report)
