@@ -138,7 +138,9 @@ def probe_points(points: Sequence[Point], device: torch.device, **flags: Any) ->
     found: dict[str, Probed] = {}
     for family in dict.fromkeys(point.family for point in points):
         members = [point for point in points if point.family == family]
-        terminal.note(f"probing {', '.join(point.label for point in members)}")
+        here = [point.label for point in members if any(run.measured is None for run in point.runs)]
+        if here:
+            terminal.note(f"probing {', '.join(here)}")
         for probed in _probe_family(members, device, flags):
             found[probed.label] = probed
     return [found[point.label] for point in points]

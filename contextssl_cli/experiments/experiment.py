@@ -76,7 +76,7 @@ class Experiment:
             store: its data; None if they are not prepared, whose sizes cannot be compared.
         """
         planned = {(part.study.name, point.label, run.config.seed) for point in part.points for run in point.runs}
-        for study, label, seed in self.elsewhere.keys() - planned:
+        for study, label, seed in sorted(self.elsewhere.keys() - planned):
             if study == part.study.name:
                 path = self.elsewhere[study, label, seed][0].path
                 terminal.note(f"{path}: {study}, {label} (seed {seed}): not taken: no such run is asked for")
