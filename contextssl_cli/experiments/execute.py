@@ -138,7 +138,7 @@ def probe_points(points: Sequence[Point], device: torch.device, **flags: Any) ->
     found: dict[str, Probed] = {}
     for family in dict.fromkeys(point.family for point in points):
         members = [point for point in points if point.family == family]
-        here = [point.label for point in members if any(run.measured is None for run in point.runs)]
+        here = [point.label for point in members if point.here]
         if here:
             terminal.note(f"probing {', '.join(here)}")
         for probed in _probe_family(members, device, flags):
@@ -158,8 +158,7 @@ def _probe_family(points: Sequence[Point], device: torch.device, flags: dict[str
 
 def _probe_each(point: Point, device: torch.device, flags: dict[str, Any]) -> list[ProbeReport]:
     """A report of each run."""
-    here = [run for run in point.runs if run.measured is None]
-    found = iter(probe_each([Run(run.folder) for run in here], device, **flags) if here else [])
+    found = iter(probe_each([Run(run.folder) for run in point.here], device, **flags) if point.here else [])
     return [run.measured.report if run.measured else next(found) for run in point.runs]
 
 

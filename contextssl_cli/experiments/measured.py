@@ -156,7 +156,9 @@ def _runs(path: Path, name: str, scale: str, studies: Collection[str]) -> Iterat
     if (written.name, written.scale) != (name, scale):
         held = f"{written.name} --scale {written.scale}"
         raise UsageError(f"--measured {path}: it holds {held}, not {name} --scale {scale}")
-    for part in (part for part in written.parts if part.study.name in studies):
+    for part in written.parts:
+        if part.study.name not in studies:
+            continue
         data = Data(part.study.plugin, part.study.prepare, (part.store.train, part.store.test))
         for point in part.points:
             report = checked_report(path, point.report)

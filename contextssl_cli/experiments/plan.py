@@ -99,6 +99,11 @@ class Point:
         """Of the first seed."""
         return self.runs[0].config
 
+    @property
+    def here(self) -> list[PlannedRun]:
+        """Its runs that were not measured elsewhere."""
+        return [run for run in self.runs if run.measured is None]
+
 
 def settle(
     plugin: str, *, preset: str | None, flags: Mapping[str, Any], environ: Mapping[str, str] | None = None
