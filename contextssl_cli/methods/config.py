@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 MethodName = Literal["contextssl", "simclr", "vicreg", "simclr+", "vicreg+", "equimod", "sie", "sen"]
+InstanceObjective = Literal["nt-xent", "vicreg"]
 
 
 class MethodOptions(BaseModel):
@@ -110,6 +111,7 @@ _OBJECTIVE = frozenset(
         "aux_weight",
         "invariance_weight",
         "instance_weight",
+        "instance_objective",
         "model.instance_dim",
         "environments_per_step",
         "context_contrast",
@@ -158,6 +160,10 @@ class Settings(Protocol):
     @property
     def instance_weight(self) -> float:
         """Of ContextSSL's instance loss."""
+
+    @property
+    def instance_objective(self) -> InstanceObjective:
+        """What that loss asks of the two views."""
 
     @property
     def context_mask(self) -> float:

@@ -12,8 +12,9 @@ from torch.nn import functional as F
 from contextssl_cli.data.action_space import ActionSpace
 from contextssl_cli.data.pairs import PairBatch
 from contextssl_cli.methods.base import Step, StepLoss
-from contextssl_cli.methods.config import Settings
+from contextssl_cli.methods.config import Settings, VICRegOptions
 from contextssl_cli.methods.losses import auxiliary_loss, linear_readout, nt_xent
+from contextssl_cli.methods.vicreg import vicreg_terms, vicreg_weights
 from contextssl_cli.model.config import ModelConfig
 from contextssl_cli.model.context_ssl import ContextSSL, Environment
 from contextssl_cli.model.world_model import Cache
@@ -58,7 +59,7 @@ class ContextSSLMethod:
         auxiliary = _auxiliary(model, batch, predictions, step.environments)
         total = contrastive.mean() + config.aux_weight * auxiliary.mean()
         readout = _readout(model, batch, {environment: queried[environment] for environment in penalised})
-        instance = _instance(model, queried, config.temperature) if config.instance_weight else {}
+        instance = _instance(model, queried, config) if config.instance_weight else {}
         for weight, terms in ((config.invariance_weight, readout), (config.instance_weight, instance)):
             if terms:
                 total = total + weight * torch.stack(list(terms.values())).mean()
@@ -154,13 +155,27 @@ def _readout(model: ContextSSL, batch: PairBatch, queried: Mapping[Environment, 
     return found
 
 
-def _instance(model: ContextSSL, queried: Mapping[Environment, Tensor], temperature: float) -> dict[str, Tensor]:
-    """NT-Xent between a linear map of the two views' embeddings (S, P, 2, D), by environment.
+def _instance(model: ContextSSL, queried: Mapping[Environment, Tensor], config: Settings) -> dict[str, Tensor]:
+    """How far a linear map of the two views' embeddings (S, P, 2, D) is from agreeing, by environment.
 
     No action is told, and the views differ in all of them: only what no action changes tells a pair from the others.
     The prediction of equation 2 may do without that, since the second view's own token carries it.
     """
     return {
-        environment_name(environment): nt_xent(model.instance(embeddings.flatten(0, 1)), temperature).mean()
+        environment_name(environment): _agreement(model, embeddings.flatten(0, 1), config)
         for environment, embeddings in queried.items()
     }
+
+
+def _agreement(model: ContextSSL, embeddings: Tensor, config: Settings) -> Tensor:
+    """NT-Xent or VICReg of a linear map of embeddings (N, 2, D).
+
+    NT-Xent divides what it maps by its length, which a linear probe cannot do; VICReg has no such step, so what it
+    makes equal, spread and uncorrelated is there for a linear probe as well. Its terms have the published weights,
+    counted in units of the first.
+    """
+    if config.instance_objective == "nt-xent":
+        return nt_xent(model.instance(embeddings), config.temperature).mean()
+    unit = embeddings.shape[-1] ** 0.5  # the D numbers of an embedding of unit length have this inverse as their size
+    terms, weights = vicreg_terms(*model.instance(unit * embeddings).unbind(1)), vicreg_weights(VICRegOptions())
+    return torch.stack([weights[name] * term for name, term in terms.items()]).sum() / weights["invariance"]

@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, invalid_value, suggestion
-from contextssl_cli.methods.config import EQUIVARIANT, OPTIONS, MethodName, without_effect
+from contextssl_cli.methods.config import EQUIVARIANT, OPTIONS, InstanceObjective, MethodName, without_effect
 from contextssl_cli.model.config import ModelConfig
 from contextssl_cli.plugin.kinds import Dataset
 
@@ -60,7 +60,9 @@ class TrainConfig(BaseModel):
     invariance_start: float = Field(default=0.4, ge=0, lt=1)
     """Fraction of the steps before that penalty sets in: first the contexts must come apart."""
     instance_weight: float = Field(default=0.0, ge=0)
-    """Of the instance loss: NT-Xent, at ``temperature``, between the two views' embeddings. Not in the paper."""
+    """Of the instance loss between the two views' embeddings, each read alone. Not in the paper."""
+    instance_objective: InstanceObjective = "nt-xent"
+    """Of the instance loss: NT-Xent at ``temperature``, or VICReg, for what a linear probe may read."""
     context_mask: float = Field(default=0.9, ge=0, lt=1)
     """Probability that a token drops a context pair."""
     environments_per_step: Literal["all", "one"] = "all"
@@ -121,7 +123,7 @@ PAPER: dict[str, Any] = {
     "steps": None, "epochs": 1000, "batch_size": 512, "lr": 1e-4, "optimizer": "adam", "weight_decay": 1e-3,
     "warmup": 0.01, "grad_clip": None, "temperature": 0.1, "similarity_floor": 1e-7, "aux_weight": 5.0,
     "context_mask": 0.9, "environments_per_step": "one", "context_contrast": False,
-    "invariance_weight": 0.0, "instance_weight": 0.0,
+    "invariance_weight": 0.0, "instance_weight": 0.0, "instance_objective": "nt-xent",
     "model": {"width": 2048, "layers": 3, "heads": 4, "block_size": 128, "aux_hidden": 1024, "instance_dim": 0,
               "feature_norm": False, "standardise_actions": False, "activity_bits": False, "skip": False},
 }  # fmt: skip
@@ -202,6 +204,8 @@ def asked_settings(
 def changed_settings(config: TrainConfig, asked: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """The keys that ``asked`` would change in ``config``, with the values before and after.
 
+    A setting that the method does not read makes no difference: two runs of it are alike whatever it is.
+
     Raises:
         UsageError: if a value does not fit.
     """
@@ -209,8 +213,10 @@ def changed_settings(config: TrainConfig, asked: Mapping[str, Any]) -> dict[str,
     kept = dict(old)
     if asked.get("method", config.method) != config.method:  # another method has other settings
         kept |= {"method_options": {}, "equivariant": ()}
-    before, after = _flat(old), _flat(_validated(_merge(kept, asked)).model_dump())
-    keys = dict.fromkeys([*before, *after])
+    new = _validated(_merge(kept, asked))
+    before, after = _flat(old), _flat(new.model_dump())
+    silent = without_effect(config.method) & without_effect(new.method)
+    keys = [key for key in dict.fromkeys([*before, *after]) if key not in silent]
     return {key: (before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)}
 
 

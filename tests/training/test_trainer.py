@@ -50,6 +50,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "the paper's": {"preset": "paper", "model_encoder": "convnet", "epochs": None},
     "invariance": {"invariance_weight": 1.0},
     "instance": {"instance_weight": 1.0, "model_instance_dim": 4},
+    "instance, VICReg": {"instance_weight": 1.0, "instance_objective": "vicreg", "model_instance_dim": 4},
     "a skip connection": {"model_skip": True},
     "nothing of ours": {"model_feature_norm": False, "model_standardise_actions": False, "model_activity_bits": False},
     "bfloat16": {"precision": "bfloat16"},

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 
@@ -14,7 +17,7 @@ from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.training.config import TrainConfig
 from tests import tiny
-from tests.unit.test_methods import contrast
+from tests.unit.test_methods import Array, contrast, off_diagonal, short_of_one
 
 SEQUENCES, PAIRS = 3, tiny.MODEL["block_size"] // 2
 COUNT = SEQUENCES * PAIRS
@@ -31,8 +34,8 @@ def pairs() -> PairBatch:
     return PairBatch(x, y, actions, first, second)
 
 
-def measured(model: ContextSSL, batch: PairBatch, *, penalise: bool = True, **weights: float) -> StepLoss:
-    config = TrainConfig(batch_size=COUNT, context_mask=0, model=model.config, **weights)
+def measured(model: ContextSSL, batch: PairBatch, *, penalise: bool = True, **settings: Any) -> StepLoss:
+    config = TrainConfig(batch_size=COUNT, context_mask=0, model=model.config, **settings)
     return ContextSSLMethod(config).loss(model, batch, Step(ENVIRONMENTS, seeded(3), penalise=penalise))
 
 
@@ -48,16 +51,30 @@ def embedded(model: ContextSSL, batch: PairBatch, environment: tuple[str, ...]) 
     return torch.cat(found)
 
 
-def test_the_instance_loss_is_simclrs_on_mapped_embeddings() -> None:
+def simclrs(first: Array, second: Array) -> float:
+    return contrast(first, second, TrainConfig().temperature)
+
+
+def vicregs(first: Array, second: Array) -> float:
+    """Equation 6 with its weights 25, 25 and 1, in units of the first term, of numbers in units of 1 / sqrt(D)."""
+    x, y = (part * tiny.MODEL["feature_dim"] ** 0.5 for part in (first, second))
+    spread = (short_of_one(x) + short_of_one(y)) / 2
+    return float(((x - y) ** 2).mean() + spread + (off_diagonal(x) + off_diagonal(y)) / 25)
+
+
+@pytest.mark.parametrize(("objective", "by_hand"), [("nt-xent", simclrs), ("vicreg", vicregs)])
+def test_the_instance_loss_is_simclrs_or_vicregs_on_mapped_embeddings(
+    objective: str, by_hand: Callable[[Array, Array], float]
+) -> None:
     model, batch = tiny.model(instance_dim=5), pairs()
     plain = tiny.model()
     plain.load_state_dict(model.state_dict(), strict=False)
     with torch.no_grad():
-        loss, without = measured(model, batch, instance_weight=0.5), measured(plain, batch)
+        loss = measured(model, batch, instance_weight=0.5, instance_objective=objective)
+        without = measured(plain, batch)
         for environment, name in zip(ENVIRONMENTS, ("turn", "tint", "tint+turn"), strict=True):
             mapped = embedded(model, batch, environment).double().numpy() @ model.instance.weight.double().numpy().T
-            expected = contrast(mapped[:, 0], mapped[:, 1], TrainConfig().temperature)
-            assert float(loss.instance[name]) == pytest.approx(expected, rel=1e-4)
+            assert float(loss.instance[name]) == pytest.approx(by_hand(mapped[:, 0], mapped[:, 1]), rel=1e-4)
     mean = torch.stack(list(loss.instance.values())).mean()
     torch.testing.assert_close(loss.total, without.total + 0.5 * mean)
 
@@ -83,9 +100,11 @@ def test_without_either_nothing_is_queried(monkeypatch: pytest.MonkeyPatch) -> N
     assert (loss.readout, loss.instance) == ({}, {})
 
 
-def test_the_instance_loss_reaches_encoder_world_model_and_map() -> None:
+@pytest.mark.parametrize("objective", ["nt-xent", "vicreg"])
+def test_the_instance_loss_reaches_encoder_world_model_and_map(objective: str) -> None:
     model, batch = tiny.model(instance_dim=5), pairs()
-    torch.stack(list(measured(model, batch, instance_weight=1.0).instance.values())).mean().backward()
+    found = measured(model, batch, instance_weight=1.0, instance_objective=objective).instance
+    torch.stack(list(found.values())).mean().backward()
     for part in (model.encoder, model.world, model.instance):
         assert any(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in part.parameters())
 
@@ -93,9 +112,10 @@ def test_the_instance_loss_reaches_encoder_world_model_and_map() -> None:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ({"instance_weight": 1.0}, "instance_weight needs model.instance_dim"),
+        ({"instance_weight": 1.0, "model_instance_dim": 0}, "instance_weight needs model.instance_dim"),
         ({"instance_weight": 1.0, "model_instance_dim": 4, "batch_size": 8}, "two sequences"),
         ({"method": "simclr", "instance_weight": 1.0, "model_instance_dim": 4}, "no effect with the method simclr"),
+        ({"instance_objective": "barlow"}, "instance_objective"),
     ],
 )
 def test_settings_that_do_not_go_together(digits_task: Task, flags: dict[str, object], words: str) -> None:
