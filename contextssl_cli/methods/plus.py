@@ -17,11 +17,16 @@ from contextssl_cli.store.schema import Schema
 
 
 class WithoutAction(ContextSSL):
-    """ContextSSL whose tokens carry no action, so that every environment reads alike; it has no auxiliary predictor."""
+    """ContextSSL whose tokens carry no action, so that every environment reads alike.
+
+    It has neither the auxiliary predictor nor the map of the instance loss.
+    """
 
     def __init__(self, config: ModelConfig, schema: Schema, space: ActionSpace) -> None:
         super().__init__(config, schema, space)
         del self.aux
+        if config.instance_dim:
+            del self.instance
 
     def first_tokens(self, features: Tensor, actions: Tensor, environment: Environment) -> Tensor:
         """Tokens [z_x; 0], whatever the action."""

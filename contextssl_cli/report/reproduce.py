@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from contextssl_cli.errors import ContextSSLError
 from contextssl_cli.evaluation.protocol import ProbeReport, probe_config
-from contextssl_cli.methods.config import without_effect
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.config import PRESETS, TrainConfig, changed_settings, parse_setting, resolve_config
@@ -144,8 +143,8 @@ def _over(task: Task, config: TrainConfig, preset: str) -> dict[str, Any]:
     base = resolve_config(task.dataset, preset=preset, flags={"method": config.method}, environ={})
     base = with_equivariant(base.model_copy(update={"actions": task.options}), task)
     changed = changed_settings(base, config.model_dump())
-    silent = {"epochs" if config.epochs is None else "steps", *without_effect(config.method)}
-    return {key: after for key, (_, after) in changed.items() if key not in silent}
+    silent = "epochs" if config.epochs is None else "steps"
+    return {key: after for key, (_, after) in changed.items() if key != silent}
 
 
 def probe_command(report: ProbeReport, folders: Sequence[str], out: str, *, compare: bool = False) -> str:

@@ -218,6 +218,17 @@ def test_changed_settings_name_what_differs_with_both_values() -> None:
     assert changed_settings(old, {"lr": 2.0, "model": {"width": 8}}) == {"lr": (1.0, 2.0), "model.width": (4, 8)}
 
 
+@pytest.mark.parametrize(("method", "differs"), [("simclr", False), ("simclr+", False), ("contextssl", True)])
+def test_a_setting_that_the_method_does_not_read_is_no_change(method: str, differs: bool) -> None:
+    old = resolve({"aux_weight": 3.0}, flags={"method": method})
+    assert changed_settings(old, {"aux_weight": 4.0}) == ({"aux_weight": (3.0, 4.0)} if differs else {})
+
+
+def test_to_another_method_every_setting_counts_that_either_reads() -> None:
+    old = resolve({"aux_weight": 3.0}, flags={"method": "simclr"})
+    assert changed_settings(old, {"method": "contextssl", "aux_weight": 4.0})["aux_weight"] == (3.0, 4.0)
+
+
 def test_a_changed_setting_that_does_not_fit_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="lr"):
         changed_settings(resolve(), {"lr": -1.0})
