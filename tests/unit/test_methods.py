@@ -205,9 +205,9 @@ def batch(count: int = 16) -> PairBatch:
     return PairBatch(x, y, blocks, blocks, blocks)
 
 
-def built(name: MethodName) -> tuple[Any, Any]:
+def built(name: MethodName, **given: Any) -> tuple[Any, Any]:
     """A method and its model; an equivariant baseline is told of ``turn``."""
-    sizes: Any = {"encoder": "mlp", **tiny.MODEL}
+    sizes: Any = {"encoder": "mlp", **tiny.MODEL, **given}
     told = ("turn",) if name in EQUIVARIANT else ()
     config = TrainConfig(method=name, equivariant=told, batch_size=16, model=ModelConfig(**sizes))
     method = method_of(config)
@@ -226,6 +226,12 @@ def test_every_parameter_has_a_gradient(name: MethodName) -> None:
     method.loss(model, batch(), step()).total.backward()
     without = [key for key, parameter in model.named_parameters() if parameter.grad is None]
     assert without == []
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "contextssl"])
+def test_only_contextssl_has_a_map_for_the_instance_loss(name: MethodName) -> None:
+    (_, plain), (_, mapped) = built(name), built(name, instance_dim=4)
+    assert plain.state_dict().keys() == mapped.state_dict().keys()
 
 
 @pytest.mark.parametrize("name", NAMES)
