@@ -45,6 +45,8 @@ class TrainConfig(BaseModel):
     """Peak learning rate."""
     weight_decay: float = Field(default=1e-2, ge=0)
     optimizer: Literal["adamw", "adam"] = "adamw"
+    beta2: float = Field(default=0.999, gt=0, lt=1)
+    """Decay of the optimiser's mean of squared gradients; 0.95 steadies a run whose losses rise at the peak rate."""
     warmup: float = Field(default=0.1, ge=0, lt=1)
     """Fraction of the steps in which the rate rises; then it falls to 0 along a cosine."""
     grad_clip: float | None = Field(default=1.0, gt=0)
@@ -120,9 +122,9 @@ class TrainConfig(BaseModel):
 
 
 PAPER: dict[str, Any] = {
-    "steps": None, "epochs": 1000, "batch_size": 512, "lr": 1e-4, "optimizer": "adam", "weight_decay": 1e-3,
-    "warmup": 0.01, "grad_clip": None, "temperature": 0.1, "similarity_floor": 1e-7, "aux_weight": 5.0,
-    "context_mask": 0.9, "environments_per_step": "one", "context_contrast": False,
+    "steps": None, "epochs": 1000, "batch_size": 512, "lr": 1e-4, "optimizer": "adam", "beta2": 0.999,
+    "weight_decay": 1e-3, "warmup": 0.01, "grad_clip": None, "temperature": 0.1, "similarity_floor": 1e-7,
+    "aux_weight": 5.0, "context_mask": 0.9, "environments_per_step": "one", "context_contrast": False,
     "invariance_weight": 0.0, "instance_weight": 0.0, "instance_objective": "nt-xent",
     "model": {"width": 2048, "layers": 3, "heads": 4, "block_size": 128, "aux_hidden": 1024, "instance_dim": 0,
               "feature_norm": False, "standardise_actions": False, "activity_bits": False, "skip": False},

@@ -226,7 +226,8 @@ def held_out_count(objects: int, config: TrainConfig) -> int:
 
 def _optimizer(model: EncoderModel, config: TrainConfig) -> torch.optim.Optimizer:
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    return kind(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
+    betas = (0.9, config.beta2)
+    return kind(model.parameters(), lr=config.lr, betas=betas, weight_decay=config.weight_decay, fused=True)
 
 
 def _numbers(values: Mapping[str, Tensor]) -> dict[str, float]:

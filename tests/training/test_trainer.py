@@ -127,6 +127,17 @@ def test_a_loss_that_is_not_finite_is_an_error_and_is_never_saved(
         assert not list(run.checkpoint_folder.glob("step-*"))
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_the_optimiser_is_the_configured_one(
+    optimizer: str, digits_task: Task, digits_store: Store, tmp_path: Path
+) -> None:
+    settings = {"optimizer": optimizer, "beta2": 0.95, "weight_decay": 0.25}
+    run = start_run(digits_task, digits_store, tiny.config(digits_task, **settings), tmp_path / "run")
+    made = Trainer(run, digits_task, digits_store, CPU).optimizer
+    assert type(made).__name__.lower() == optimizer
+    assert (made.defaults["betas"], made.defaults["weight_decay"]) == ((0.9, 0.95), 0.25)
+
+
 def repeated(store: Store, task: Task) -> PairSource:
     source = PairSource.of(task, store.schema, store.train).subset(torch.arange(120))
     source.objects = torch.arange(120) // 3
