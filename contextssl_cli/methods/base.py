@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from contextssl_cli.data.action_space import ActionSpace
 from contextssl_cli.data.pairs import PairBatch
+from contextssl_cli.methods.losses import weighted_sum
 from contextssl_cli.model.config import ModelConfig
 from contextssl_cli.model.context_ssl import Environment
 from contextssl_cli.model.encoder_model import EncoderModel
@@ -95,9 +96,7 @@ class Baseline:
             features = model.encode(torch.cat([batch.x, batch.y]))
             outputs = self.read(model.heads, features, told.to(features))
         terms = self.terms({name: output.float() for name, output in outputs.items()}, step.generator)
-        weights = self.weights()
-        total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
-        return StepLoss(total, terms)
+        return StepLoss(weighted_sum(terms, self.weights()), terms)
 
     def told(self, model: Headed, actions: Mapping[str, Tensor], rows: int) -> Tensor:
         """What the heads are told (N, A): the told types alone, each number divided by its spread in the training data.

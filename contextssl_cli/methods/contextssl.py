@@ -13,7 +13,7 @@ from contextssl_cli.data.action_space import ActionSpace
 from contextssl_cli.data.pairs import PairBatch
 from contextssl_cli.methods.base import Step, StepLoss
 from contextssl_cli.methods.config import Settings, VICRegOptions
-from contextssl_cli.methods.losses import auxiliary_loss, linear_readout, nt_xent
+from contextssl_cli.methods.losses import auxiliary_loss, linear_readout, nt_xent, weighted_sum
 from contextssl_cli.methods.vicreg import vicreg_terms, vicreg_weights
 from contextssl_cli.model.config import ModelConfig
 from contextssl_cli.model.context_ssl import ContextSSL, Environment
@@ -178,4 +178,4 @@ def _agreement(model: ContextSSL, embeddings: Tensor, config: Settings) -> Tenso
         return nt_xent(model.instance(embeddings), config.temperature).mean()
     unit = embeddings.shape[-1] ** 0.5  # the D numbers of an embedding of unit length have this inverse as their size
     terms, weights = vicreg_terms(*model.instance(unit * embeddings).unbind(1)), vicreg_weights(VICRegOptions())
-    return torch.stack([weights[name] * term for name, term in terms.items()]).sum() / weights["invariance"]
+    return weighted_sum(terms, weights) / weights["invariance"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -68,6 +70,11 @@ def linear_readout(embeddings: Tensor, latents: Tensor, ridge: float = 1e-3) -> 
     correlations = e.T @ e / len(e) + ridge * torch.eye(e.shape[1], dtype=e.dtype, device=e.device)
     explained: Tensor = (cross * torch.linalg.solve(correlations, cross)).sum()
     return explained.float() / target.shape[1]
+
+
+def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """The terms of a loss by name, each times its weight, added up."""
+    return torch.stack([weights[name] * term for name, term in terms.items()]).sum()
 
 
 def as_pairs(first: Tensor, second: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from contextssl_cli.data.action_space import ActionSpace
 from contextssl_cli.data.pairs import PairBatch
 from contextssl_cli.methods.base import Step, StepLoss
 from contextssl_cli.methods.config import SimCLRPlusOptions, VICRegPlusOptions
-from contextssl_cli.methods.losses import nt_xent
+from contextssl_cli.methods.losses import nt_xent, weighted_sum
 from contextssl_cli.methods.vicreg import vicreg_terms, vicreg_weights
 from contextssl_cli.model.config import ModelConfig
 from contextssl_cli.model.context_ssl import ContextSSL, Environment
@@ -63,4 +63,4 @@ class Plus:
             contrast = nt_xent(pairs, self.options.temperature).mean()
             return StepLoss(contrast, {"contrast": contrast})
         terms, weights = vicreg_terms(pairs[:, 0], pairs[:, 1]), vicreg_weights(self.options)
-        return StepLoss(torch.stack([weights[name] * term for name, term in terms.items()]).sum(), terms)
+        return StepLoss(weighted_sum(terms, weights), terms)
