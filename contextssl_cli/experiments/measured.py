@@ -29,6 +29,7 @@ class _Written(BaseModel):
 
 
 class _Store(_Written):
+    hash: str
     train: int
     test: int
 
@@ -96,6 +97,7 @@ class Measured:
         seconds: of training; None where it does not tell.
         config: that it was trained with.
         probes: that it was read by.
+        content: the hash of its data.
     """
 
     path: Path
@@ -104,6 +106,12 @@ class Measured:
     seconds: float | None
     config: TrainConfig
     probes: ProbeConfig
+    content: str
+
+    def store(self) -> dict[str, Any]:
+        """What ``results.json`` tells of its data, which need not be on this machine."""
+        train, test = self.data.samples or (None, None)
+        return {"path": None, "hash": self.content, "train": train, "test": test}
 
     def unlike(self, data: Data, config: TrainConfig, probes: ProbeConfig) -> str:
         """Why it cannot stand for a planned run; empty if it can."""
@@ -172,7 +180,8 @@ def _runs(path: Path, name: str, scale: str, studies: Collection[str]) -> Iterat
                 continue
             for one, seconds, config in zip(reports, point.seconds, configs, strict=True):
                 key = (part.study.name, point.label, config.seed)
-                yield key, Measured(path, data, one, seconds, config, probes)
+                content = one.protocol["runs"][0].get("store_hash", part.store.hash)  # earlier versions do not tell it
+                yield key, Measured(path, data, one, seconds, config, probes, content)
 
 
 def _settings(path: Path, label: str, report: ProbeReport) -> tuple[list[TrainConfig], ProbeConfig]:

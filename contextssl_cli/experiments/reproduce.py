@@ -51,21 +51,22 @@ def run_experiment(experiment: Experiment, device: str, *, train: bool = True) -
         UsageError: if nothing may be trained and no run is done.
     """
     place = resolve_device(device)
-    parts = _opened(experiment) if train else _done(experiment)
+    parts: Sequence[tuple[Part, Store | None, list[str]]] = _opened(experiment) if train else _done(experiment)
     _begin(experiment)
     found, fair = _load(experiment)
     drawn: list[Path] = []
     for part, store, missing in parts:
         taken = sum(run.measured is not None for run in runs_of(part.points))
         others = f"; {taken} runs were measured elsewhere" if taken else ""
-        terminal.note(f"{part.study.name}: {store.path} ({len(store.train)} training samples){others}")
-        if train:
+        data = f"{store.path} ({len(store.train)} training samples)" if store else "its data are not here"
+        terminal.note(f"{part.study.name}: {data}{others}")
+        if train and store:
             train_missing(part.points, store, device)
         measured, figures = _measured(part, store, experiment, place)
         found[part.study.name] = measured | {"not_trained": missing}
         drawn += figures
         results = _write(experiment, found)
-        if part.study.guarded:
+        if part.study.guarded and store:
             found[part.study.name]["fairness"] = measure_fairness(part.points, store, fair.get(part.study.name))
             results = _write(experiment, found)
     return results, [experiment.out / PAGE, experiment.out / RESULTS, *drawn]
@@ -113,24 +114,26 @@ def _opened(experiment: Experiment) -> list[tuple[Part, Store, list[str]]]:
     return [(part, store, []) for part, store in zip(parts, stores, strict=True)]
 
 
-def _done(experiment: Experiment) -> list[tuple[Part, Store, list[str]]]:
-    """The parts with the runs that are done, and the names of the others; parts without any are left out."""
+def _done(experiment: Experiment) -> list[tuple[Part, Store | None, list[str]]]:
+    """The parts with the runs that are done, and the names of the others; parts without any are left out.
+
+    Figures that were measured elsewhere need no data here; runs that are here do.
+    """
     found = []
     for planned in experiment.parts:
-        if not planned.prepared:
-            if any(study == planned.study.name for study, _, _ in experiment.elsewhere):
-                terminal.note(
-                    f"{planned.study.name}: left out, its data are not prepared: contextssl prepare "
-                    f"{planned.study.dataset}"
-                )
-            continue
-        store = _prepared(planned)
+        store = _prepared(planned) if planned.prepared else None
         part = experiment.with_measured(planned, store)
+        usable = ("done", "measured elsewhere") if store else ("measured elsewhere",)
         points, missing = [], []
         for point in part.points:
-            runs = tuple(run for run in point.runs if run.state(store) in ("done", "measured elsewhere"))
+            runs = tuple(run for run in point.runs if run.state(store) in usable)
             missing += [f"{point.label} (seed {run.config.seed})" for run in point.runs if run not in runs]
             points += [replace(point, runs=runs)] if runs else []
+        if store is None and any(run.measured is None and run.exists for run in runs_of(part.points)):
+            terminal.note(
+                f"{part.study.name}: the runs that are here are left out, their data are not prepared: contextssl "
+                f"prepare {part.study.dataset}"
+            )
         if points:
             done = replace(part, points=points)
             _check(done, store)
@@ -140,9 +143,9 @@ def _done(experiment: Experiment) -> list[tuple[Part, Store, list[str]]]:
     return found
 
 
-def _check(part: Part, store: Store) -> None:
+def _check(part: Part, store: Store | None) -> None:
     """Refuse runs that are of other data, and data of which a fairness table is asked and cannot be made."""
-    if part.study.guarded:
+    if part.study.guarded and store:
         sensitive_attribute(part.points, store.schema)
     for run in runs_of(part.points):
         if run.measured is None:
@@ -150,7 +153,7 @@ def _check(part: Part, store: Store) -> None:
 
 
 def _measured(
-    part: Part, store: Store, experiment: Experiment, place: torch.device
+    part: Part, store: Store | None, experiment: Experiment, place: torch.device
 ) -> tuple[dict[str, Any], list[Path]]:
     """Results of a part whose runs are trained, and the figures drawn."""
     probed = probe_points(part.points, place, **part.study.probe.asked())
@@ -184,9 +187,9 @@ def _load(experiment: Experiment) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _is_study(written: Mapping[str, Any], study: Study | None) -> bool:
-    """Whether a study is as it was written; keys that were not known then have their defaults."""
+    """Whether a study is as it was written, whatever the number of its seeds; keys not known then have defaults."""
     try:
-        return Study.model_validate(written) == study
+        return study is not None and Study.model_validate(written).limited(1) == study.limited(1)
     except ValidationError:
         return False
 
@@ -205,7 +208,9 @@ def _with_published(table: ResultTable, part: Part, recipe: Recipe) -> ResultTab
     )
 
 
-def _draw(part: Part, store: Store, probed: Sequence[Probed], tables: Sequence[ResultTable], out: Path) -> list[Path]:
+def _draw(
+    part: Part, store: Store | None, probed: Sequence[Probed], tables: Sequence[ResultTable], out: Path
+) -> list[Path]:
     drawn: list[Path] = []
     own = next((p for p in probed if p.report.lengths and p.report.method == "contextssl"), None)
     measured = {row.metric for row in own.report.rows} if own else set()
@@ -219,7 +224,7 @@ def _draw(part: Part, store: Store, probed: Sequence[Probed], tables: Sequence[R
     for table in swept:
         keys = list(dict.fromkeys(key for point in probed for key in point.values))
         drawn += draw_sweep(table, keys, probed, out / f"{part.study.name}-sweep")
-    if part.study.retrieval and own:
+    if part.study.retrieval and own and store:
         drawn.append(_draw_retrieval(part, store, out))
     return drawn
 
@@ -236,13 +241,11 @@ def _draw_retrieval(part: Part, store: Store, out: Path) -> Path:
 
 
 def _part_results(
-    part: Part, store: Store, probed: Sequence[Probed], tables: Sequence[ResultTable], figures: Sequence[Path]
+    part: Part, store: Store | None, probed: Sequence[Probed], tables: Sequence[ResultTable], figures: Sequence[Path]
 ) -> dict[str, Any]:
     return {
         "study": part.study.model_dump(mode="json"),
-        "store": {
-            "path": str(store.path), "hash": store.content_hash, "train": len(store.train), "test": len(store.test),
-        },
+        "store": _data(part, store),
         "tables": [table.as_dict() for table in tables],
         "figures": [path.name for path in figures],
         "points": [point.as_dict() for point in probed],
@@ -250,6 +253,15 @@ def _part_results(
             f"{point.label} (seed {run.config.seed})" for point in part.points for run in point.runs if run.measured
         ],
     }  # fmt: skip
+
+
+def _data(part: Part, store: Store | None) -> dict[str, Any]:
+    """What the figures are of: the data that are here, or those of the first run that was measured elsewhere."""
+    if store:
+        return {
+            "path": str(store.path), "hash": store.content_hash, "train": len(store.train), "test": len(store.test),
+        }  # fmt: skip
+    return next(run.measured for run in runs_of(part.points) if run.measured).store()
 
 
 def _results(experiment: Experiment, found: Mapping[str, Any]) -> dict[str, Any]:

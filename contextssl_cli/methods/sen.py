@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from contextssl_cli.methods.base import Predicting, mlp, multiple
 from contextssl_cli.methods.config import SENOptions
+from contextssl_cli.methods.losses import squared_distances
 
 
 class SEN(Predicting):
@@ -67,7 +68,7 @@ class SEN(Predicting):
         before, moved, after = outputs["x"], outputs["moved"], outputs["y"]
         if self.options.contrast == "softmax":
             own = torch.arange(len(after), device=after.device)
-            return {"contrast": F.cross_entropy(-self.energy(moved[:, None], after[None]), own)}
+            return {"contrast": F.cross_entropy(-squared_distances(moved, after) / self._units(), own)}
         # Each sample's negative is the next one in a random order, so never the sample itself.
         order = torch.randperm(len(before), generator=generator)
         other = torch.empty_like(order).scatter_(0, order, order.roll(-1)).to(before.device)
@@ -78,7 +79,11 @@ class SEN(Predicting):
 
     def energy(self, one: Tensor, other: Tensor) -> Tensor:
         """Of latents (..., D) twice: (...)."""
-        return (one - other).square().sum(dim=-1) / (2 * self.options.sigma**2)
+        return (one - other).square().sum(dim=-1) / self._units()
+
+    def _units(self) -> float:
+        """Of a squared distance, as an energy counts it."""
+        return 2 * self.options.sigma**2
 
     def weights(self) -> dict[str, float]:
         """Terms count alike."""

@@ -182,6 +182,14 @@ def test_one_part_leaves_the_results_of_the_others(done: Path, cli: Command) -> 
     assert results(done)["parts"] == before
 
 
+def test_fewer_seeds_of_one_part_leave_the_results_of_the_others(done: Path, cli: Command, tmp_path: Path) -> None:
+    shutil.copytree(done, tmp_path / "part")
+    outcome = cli("reproduce", "tiny", "--out", tmp_path / "part", "--only", "masks", "--limit-seeds", 1)
+    assert outcome.code == 0, outcome.err
+    assert results(tmp_path / "part")["parts"][0] == results(done)["parts"][0]
+    assert results(tmp_path / "part")["not_run"] == []
+
+
 def test_a_stopped_experiment_goes_on_and_another_may_share_its_runs(
     cli: Command, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

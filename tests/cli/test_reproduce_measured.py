@@ -98,7 +98,7 @@ def test_the_file_that_fits_counts(there: Path, cli: Command, workplace: Path) -
     assert {row["state"] for row in plan.json["runs"]} == {"measured elsewhere"}
 
 
-def test_without_the_data_the_plan_counts_and_the_page_says_what_it_lacks(
+def test_without_the_data_the_page_is_made_of_the_file(
     there: Path, cli: Command, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CONTEXTSSL_HOME", str(workplace / "empty"))
@@ -106,8 +106,22 @@ def test_without_the_data_the_plan_counts_and_the_page_says_what_it_lacks(
     plan = cli(*command, "--dry-run", "--json")
     assert {row["state"] for row in plan.json["runs"]} == {"measured elsewhere"}
     outcome = cli(*command, "--no-train")
+    assert outcome.code == 0, outcome.err
+    new, old = small(workplace / "new"), small(there)
+    assert new["tables"] == old["tables"]
+    assert new["measured_elsewhere"] == ALL
+    assert new["store"] == old["store"] | {"path": None}
+    assert not (workplace / "empty/stores").exists()
+
+
+def test_runs_that_are_here_need_their_data(
+    there: Path, cli: Command, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTEXTSSL_HOME", str(workplace / "empty"))
+    shutil.copytree(there, "here")
+    outcome = cli("reproduce", "tiny", "--only", "small", "--out", "here", "--no-train")
     assert outcome.code == 2
-    assert "its data are not prepared: contextssl prepare digits" in " ".join(outcome.err.split())
+    assert "their data are not prepared: contextssl prepare digits" in " ".join(outcome.err.split())
 
 
 def test_a_run_that_is_not_asked_for_is_named(there: Path, cli: Command, workplace: Path, recipe: Path) -> None:

@@ -13,7 +13,7 @@ from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from contextssl_cli.data.pairs import seeded
-from contextssl_cli.methods.losses import auxiliary_loss, linear_readout, nt_xent
+from contextssl_cli.methods.losses import auxiliary_loss, linear_readout, nt_xent, squared_distances
 
 few = settings(max_examples=25)
 
@@ -160,3 +160,14 @@ def test_the_readout_can_be_trained_away() -> None:
     before = linear_readout(e, latents)
     (gradient,) = torch.autograd.grad(before, e)
     assert linear_readout(e - 0.1 * gradient / gradient.norm(), latents).item() < before.item()
+
+
+@few
+@given(shift=st.floats(-3, 3), count=st.integers(1, 5), seed=st.integers(0, 100))
+def test_squared_distances_are_those_of_every_two(shift: float, count: int, seed: int) -> None:
+    ones = torch.randn(4, 6, generator=seeded(seed)) + shift
+    others = torch.cat([ones[:1], torch.randn(count, 6, generator=seeded(seed + 1))])
+    by_hand = [[math.dist(one, other) ** 2 for other in others.tolist()] for one in ones.tolist()]
+    found = squared_distances(ones, others)
+    np.testing.assert_allclose(found, by_hand, rtol=1e-4, atol=1e-4)
+    assert float(found.min()) >= 0
