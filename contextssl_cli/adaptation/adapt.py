@@ -81,6 +81,12 @@ def adapt(
         "profile": to_dicts(profile),
     }
     if encoder.guard_ is not None:
+        if not len(encoder.guard_.write):
+            _log.warning(
+                "warning: the guard of %s leaves no direction of the embeddings, they are all the same: at this stage "
+                "of its training the model tells everything together with it",
+                guard,
+            )
         facts["guard"] = {"action": guard, **encoder.guard_.about(), "profile": [asdict(row) for row in guarded]}
     facts |= about or {}
     embeddings = Embeddings(values, inputs.labels, inputs.attributes, inputs.names, facts)

@@ -15,7 +15,14 @@ from contextssl_cli.adaptation.adapt import NO_CONTEXT, read_or_test
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
 from contextssl_cli.adaptation.contexts import NONE, context_from_run
 from contextssl_cli.adaptation.few_labels import read_labels
-from contextssl_cli.adaptation.find_run import FoundRun, check_context, find_run, latest_run
+from contextssl_cli.adaptation.find_run import (
+    FoundRun,
+    check_named_context,
+    find_run,
+    is_of_another_run,
+    latest_run,
+    warn_of_another_run,
+)
 from contextssl_cli.adaptation.select import Selection, check_choice, select_context
 from contextssl_cli.errors import UsageError
 from contextssl_cli.plugin.task import environment_name
@@ -57,12 +64,13 @@ def read_candidates(
         found = find_run(first) if first else FoundRun(latest_run(), "the newest run")
     for name, context in contexts.items():
         if context is not None:
-            check_context(found.run, context)
-            if len(paths) > 1 and context.fingerprint and context.fingerprint != found.run.fingerprint():
+            check_named_context(found.run, context, name)
+            if len(paths) > 1 and is_of_another_run(context, found.run):
                 raise UsageError(
                     f"{name} was made for another run ({context.run or context.fingerprint[:12]}) than "
                     f"{found.run.folder}, or before it was trained further; make it again"
                 )
+            warn_of_another_run(context, found.run, name)
     if every:
         contexts = _drawn(found.run, seed, contexts, guard)
         if guard is None:

@@ -45,10 +45,8 @@ def read_labels(path: Path, inputs: Inputs) -> FewLabels:
     found: dict[int, tuple[str, str]] = {}
     lines = _lines(path)
     if lines.fieldnames is None or not {"label"} < set(lines.fieldnames) <= {"row", "name", "label", "group"}:
-        raise CorruptFileError(
-            f"{path} begins with {','.join(lines.fieldnames or ['nothing'])!r}, expected row,label or name,label "
-            "(and group)"
-        )
+        held = f"begins with {','.join(lines.fieldnames)!r}" if lines.fieldnames else "is empty"
+        raise CorruptFileError(f"{path} {held}, expected row,label or name,label (and group)")
     key = "row" if "row" in lines.fieldnames else "name"
     for cells in lines:
         where = f"{path}, line {lines.line_num}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, suggestion
 from contextssl_cli.store.context import Context
 from contextssl_cli.training.run import Run, known_runs
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,31 @@ def check_context(run: Run, context: Context) -> None:
                 f"changes/{name} of the context: this run has no such action type: "
                 f"{suggestion(name, run.record.space.names)}"
             )
-        if name not in run.record.space.names:
-            raise CorruptFileError(
-                f"changes/{name} of the context: this run has no such action type: "
-                f"{suggestion(name, run.record.space.names)}"
-            )
         to_tensor(views[:, 0], run.record.schema_, f"changes/{name} of the context")
+
+
+def check_named_context(run: Run, context: Context, name: str) -> None:
+    """As ``check_context``, for a context file that a user named.
+
+    Raises:
+        UsageError: if the run's method has no context.
+        CorruptFileError: naming file, run and the first thing that does not fit.
+    """
+    try:
+        check_context(run, context)
+    except CorruptFileError as error:
+        raise CorruptFileError(f"{name} does not fit the run {run.folder}: {error}") from error
+
+
+def is_of_another_run(context: Context, run: Run) -> bool:
+    """Whether a context was made for another run, or for this one before it was trained further."""
+    return bool(context.fingerprint) and context.fingerprint != run.fingerprint()
+
+
+def warn_of_another_run(context: Context, run: Run, name: str) -> None:
+    """Say so, where a user names a run that a context file was not made for: its pairs fit, its profile may not."""
+    if is_of_another_run(context, run):
+        _log.warning("warning: %s was made for another run, or for this one before it was trained further", name)
 
 
 def latest_run() -> Run:

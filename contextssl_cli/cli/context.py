@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from contextssl_cli.cli import options
-from contextssl_cli.errors import CorruptFileError, UsageError
+from contextssl_cli.errors import UsageError
 
 
 def create(
@@ -61,7 +61,12 @@ def inspect(
     json: options.Json = False,
 ) -> None:
     """Say what a context brings: symmetries by its length, how many pairs suffice, and which of them hurt."""
-    from contextssl_cli.adaptation.find_run import FoundRun, check_context, find_run
+    from contextssl_cli.adaptation.find_run import (
+        FoundRun,
+        check_named_context,
+        find_run,
+        warn_of_another_run,
+    )
     from contextssl_cli.evaluation.evaluator import Evaluator
     from contextssl_cli.evaluation.inspection import inspect_context
     from contextssl_cli.evaluation.protocol import probe_config
@@ -74,12 +79,8 @@ def inspect(
 
     pairs = Context.load(context)
     found = FoundRun(Run(run), "named with --run") if run else find_run(pairs)
-    try:
-        check_context(found.run, pairs)
-    except CorruptFileError as error:
-        raise CorruptFileError(f"{context} does not fit the run {found.run.folder}: {error}") from error
+    check_named_context(found.run, pairs, str(context))
     terminal.note(f"run: {found.run.folder} ({found.reason})")
-    if pairs.fingerprint and pairs.fingerprint != found.run.fingerprint():
-        terminal.note(f"warning: {context} was made for another run, or for this one before it was trained further")
+    warn_of_another_run(pairs, found.run, str(context))
     config = probe_config(run_task(found.run).dataset, seed=seed)
     print_inspection(inspect_context(Evaluator(found.run, config, resolve_device(device)), pairs), as_json=json)

@@ -66,6 +66,8 @@ class _Comparison(_Checked):
 def read_results(path: Path) -> list[ProbeReport | Comparison]:
     """What ``contextssl probe``, ``sweep`` or ``reproduce`` wrote: of the latter two the report of every point.
 
+    Points of one method that were told different action types stand in one comparison.
+
     Raises:
         DataMissingError: if there is no such file.
         CorruptFileError: if it is not JSON, not a result, or a figure that it promises is missing.
@@ -75,9 +77,22 @@ def read_results(path: Path) -> list[ProbeReport | Comparison]:
     if parts is None:
         return [_read(path, values)]
     try:
-        return [_read(path, point["report"]) for part in parts for point in part["points"]]
+        return [one for part in parts for one in _of_points(path, part["points"])]
     except (KeyError, TypeError) as error:
         raise CorruptFileError(f"{path} is not a result of contextssl sweep or reproduce, or is damaged") from error
+
+
+def _of_points(path: Path, points: list[dict[str, Any]]) -> list[ProbeReport | Comparison]:
+    families: dict[str, list[dict[str, Any]]] = {}
+    for point in points:
+        families.setdefault(point["family"], []).append(point)
+    found: list[ProbeReport | Comparison] = []
+    for members in families.values():
+        reports = [checked_report(path, point["report"]) for point in members]
+        gaps, clipped = members[0]["gaps"], members[0]["clipped_gaps"]
+        between = len(members) > 1 and gaps and not reports[0].gaps
+        found += [Comparison(reports, gaps, clipped)] if between else reports
+    return found
 
 
 def read_fairness(path: Path) -> dict[str, dict[str, Any]]:

@@ -110,6 +110,7 @@ _OBJECTIVE = frozenset(
         "similarity_floor",
         "aux_weight",
         "invariance_weight",
+        "invariance_start",
         "instance_weight",
         "instance_objective",
         "model.instance_dim",

@@ -112,7 +112,7 @@ class TrainConfig(BaseModel):
         for name in ("invariance_weight", "instance_weight"):
             if getattr(self, name) and self.batch_size == pairs:
                 raise ValueError(f"{name} needs a batch_size of two sequences (model.block_size pairs) or more")
-        if self.instance_weight and not self.model.instance_dim:
+        if self.method == "contextssl" and self.instance_weight and not self.model.instance_dim:
             raise ValueError("instance_weight needs model.instance_dim, for example as many as model.feature_dim")
         return self
 

@@ -6,12 +6,14 @@ import json
 import runpy
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+from contextssl_cli.adaptation.guard import Guard
 from contextssl_cli.store.context import Context
 from contextssl_cli.store.dataset import Store
 from tests.cli.conftest import TINY, Command, Made
@@ -46,6 +48,29 @@ def test_a_guard_is_recorded_with_its_profile(cli: Command, made: Made) -> None:
     rows = {(row["metric"], row["target"]): row for row in about["guard"]["profile"]}
     assert rows.keys() == {("r2", "color"), ("accuracy", "digit")}
     assert {row["probe"].split(" (")[0] for row in about["guard"]["profile"]} >= {"least squares", "MLP 64"}
+
+
+def test_a_guard_that_leaves_nothing_says_so(cli: Command, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ["adapt", "--context", made.context, "--guard", "color"]
+    assert "leaves no direction" not in cli(*command).err
+    monkeypatch.setattr(Guard, "fit", partial(Guard.fit, threshold=-1))
+    outcome = cli(*command)
+    assert outcome.code == 0
+    assert "warning: the guard of color leaves no direction" in outcome.err
+
+
+def test_a_context_of_another_run_is_read_with_a_warning(cli: Command, made: Made) -> None:
+    other = [*TINY, "--seed", "1"]
+    assert cli("pretrain", "--plugin", "digits-rotation-color", "--out", "other", *other).code == 0
+    for run, warned in ((made.run, False), ("other", True)):
+        outcome = cli("adapt", "--context", made.context, "--run", run, "--dry-run")
+        assert outcome.code == 0, outcome.err
+        assert ("was made for another run" in outcome.err) == warned
+
+
+def test_a_context_that_does_not_fit_is_named_with_the_run(fails: Command, made: Made, color: Path) -> None:
+    words = ("color.h5", "does not fit the run", str(made.newer))
+    fails(4, words, "adapt", "--context", color, "--run", made.newer)
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,8 @@ def test_the_instance_loss_reaches_encoder_world_model_and_map(objective: str) -
         ({"instance_weight": 1.0, "model_instance_dim": 0}, "instance_weight needs model.instance_dim"),
         ({"instance_weight": 1.0, "model_instance_dim": 4, "batch_size": 8}, "two sequences"),
         ({"method": "simclr", "instance_weight": 1.0, "model_instance_dim": 4}, "no effect with the method simclr"),
+        ({"method": "simclr", "instance_weight": 1.0}, "instance_weight has no effect with the method simclr"),
+        ({"method": "simclr", "invariance_start": 0.2}, "invariance_start has no effect with the method simclr"),
         ({"instance_objective": "barlow"}, "instance_objective"),
     ],
 )

@@ -16,6 +16,7 @@ from contextssl_cli.evaluation.results import Row
 from contextssl_cli.evaluation.stored import read_results
 from contextssl_cli.report.gather import fairness_of
 from contextssl_cli.report.page import render
+from contextssl_cli.report.summary import comparison_sentence
 from contextssl_cli.report.training_curve import read_metrics
 from tests.pages import Page
 
@@ -94,6 +95,20 @@ def test_a_comparison_tells_its_gap() -> None:
     report = ProbeReport.from_dict(stored("digits"))
     page = render([Comparison([report, report], [0.5, 0.75], [0.25, 0.5])])
     assert "adaptation gap between the models: 0.625 ± 0.177 over 2 seeds (0.375 with negative R2 counted as 0)" in page
+
+
+def test_models_of_a_reproduction_that_were_told_apart_are_compared() -> None:
+    found = read_results(RESULTS / "figure3.json")
+    compared = {(one.reports[0].task, one.reports[0].method): one for one in found if isinstance(one, Comparison)}
+    digits = stored("figure3")["parts"][0]["points"]
+    for method in ("equimod", "sie", "sen"):
+        models = [point for point in digits if point["report"]["protocol"]["runs"][0]["config"]["method"] == method]
+        comparison = compared["digits-rotation-color", method]
+        assert [report.told for report in comparison.reports] == [("rotation",), ("color",)]
+        assert comparison.gaps == models[0]["gaps"] == models[1]["gaps"]
+    assert all(not report.gaps for one in compared.values() for report in one.reports)
+    page = render(found)
+    assert all(comparison_sentence(one) in page for one in compared.values())
 
 
 def test_hostile_names_are_text() -> None:

@@ -243,7 +243,7 @@ def test_rows_names_and_groups_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "begins with 'nothing'"),
+        ("", "is empty, expected row,label"),
         ("row,class\n0,1\n", "expected row,label or name,label"),
         ("row,label,why\n0,1,2\n", "expected row,label or name,label"),
         ("row,label\n", "holds no label"),
