@@ -35,6 +35,7 @@ class Probed:
         gaps: the adaptation gap of each seed: its own with a context, else between the models of its family.
         clipped_gaps: the same with negative R2 counted as 0.
         seconds: of training, by seed; None where the run does not tell.
+        processor_seconds: the same, of the processor.
     """
 
     label: str
@@ -44,6 +45,7 @@ class Probed:
     gaps: list[float]
     clipped_gaps: list[float]
     seconds: list[float | None]
+    processor_seconds: list[float | None]
 
     def as_dict(self) -> dict[str, Any]:
         """One JSON object."""
@@ -52,7 +54,8 @@ class Probed:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """A point of a result file."""
-        return cls(**{**values, "report": ProbeReport.from_dict(values["report"])})
+        unknown = {"processor_seconds": [None] * len(values["seconds"])}  # in files of earlier versions
+        return cls(**{**unknown, **values, "report": ProbeReport.from_dict(values["report"])})
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,7 @@ def _probe_each(point: Point, device: torch.device, flags: dict[str, Any]) -> li
 
 
 def _probed(point: Point, report: ProbeReport, gaps: list[float], clipped: list[float]) -> Probed:
+    times = [run.measured.time if run.measured else Run(run.folder).training_time() for run in point.runs]
     return Probed(
         label=point.label,
         family=point.family,
@@ -170,7 +174,8 @@ def _probed(point: Point, report: ProbeReport, gaps: list[float], clipped: list[
         report=report,
         gaps=gaps,
         clipped_gaps=clipped,
-        seconds=[r.measured.seconds if r.measured else Run(r.folder).training_seconds() for r in point.runs],
+        seconds=[time.seconds for time in times],
+        processor_seconds=[time.processor_seconds for time in times],
     )
 
 

@@ -19,6 +19,7 @@ from contextssl_cli.evaluation.protocol import ProbeReport
 from contextssl_cli.evaluation.results import ENCODER
 from contextssl_cli.evaluation.stored import RESULTS, checked_report
 from contextssl_cli.report.terminal import terminal
+from contextssl_cli.training.clock import TrainingTime
 from contextssl_cli.training.config import TrainConfig, changed_settings
 
 
@@ -43,6 +44,8 @@ class _Study(_Written):
 class _Point(_Written):
     label: str
     seconds: list[float | None]
+    processor_seconds: list[float | None] = []
+    """Empty in files of earlier versions."""
     report: dict[str, Any]
 
 
@@ -94,7 +97,7 @@ class Measured:
         path: of the file that tells it.
         data: that it was trained on.
         report: of this run alone.
-        seconds: of training; None where it does not tell.
+        time: of training.
         config: that it was trained with.
         probes: that it was read by.
         content: the hash of its data.
@@ -103,7 +106,7 @@ class Measured:
     path: Path
     data: Data
     report: ProbeReport
-    seconds: float | None
+    time: TrainingTime
     config: TrainConfig
     probes: ProbeConfig
     content: str
@@ -178,10 +181,15 @@ def _runs(path: Path, name: str, scale: str, studies: Collection[str]) -> Iterat
                 count = f"{len(configs)} runs" if len(configs) > 1 else "a run"
                 terminal.note(f"{path}: {part.study.name}, {point.label}: {count} not taken: {error}")
                 continue
-            for one, seconds, config in zip(reports, point.seconds, configs, strict=True):
+            for one, time, config in zip(reports, _times(point), configs, strict=True):
                 key = (part.study.name, point.label, config.seed)
                 content = one.protocol["runs"][0].get("store_hash", part.store.hash)  # earlier versions do not tell it
-                yield key, Measured(path, data, one, seconds, config, probes, content)
+                yield key, Measured(path, data, one, time, config, probes, content)
+
+
+def _times(point: _Point) -> list[TrainingTime]:
+    processor = point.processor_seconds or [None] * len(point.seconds)
+    return [TrainingTime(*both) for both in zip(point.seconds, processor, strict=True)]
 
 
 def _settings(path: Path, label: str, report: ProbeReport) -> tuple[list[TrainConfig], ProbeConfig]:
@@ -206,7 +214,7 @@ def _check_whole(path: Path, point: _Point, report: ProbeReport, probes: ProbeCo
     wrong = ""
     if len(set(seeds)) < len(seeds):
         wrong = "a seed stands twice"
-    elif len(point.seconds) != len(seeds):
+    elif len(point.seconds) != len(seeds) or len(point.processor_seconds) not in (0, len(seeds)):
         wrong = "a run without seconds, or the reverse"
     elif any(len(row.values) not in (0, len(seeds)) or row.seeds != seeds for row in report.rows):
         wrong = "a figure has not one value for each run"

@@ -122,11 +122,17 @@ def _runs(points: list[Probed]) -> TextTable:
     rows = []
     for point in points:
         configs = [run["config"] for run in point.report.protocol["runs"]]
-        seconds = [value for value in point.seconds if value is not None]
         length = f"{configs[0]['steps']} steps" if configs[0]["steps"] else f"{configs[0]['epochs']} epochs"
-        spent = f"{statistics.fmean(seconds) / 60:.1f}" if seconds else "not known"
-        spent += f" (of {len(seconds)})" if 0 < len(seconds) < len(point.seconds) else ""
-        rows.append(
-            [point.label, ", ".join(str(c["seed"]) for c in configs), length, str(configs[0]["batch_size"]), spent]
-        )
-    return TextTable("Runs", ["run", "seeds", "trained for", "pairs a step", "minutes of training, mean"], rows)
+        seeds = ", ".join(str(config["seed"]) for config in configs)
+        spent = [_minutes(point.seconds), _minutes(point.processor_seconds)]
+        rows.append([point.label, seeds, length, str(configs[0]["batch_size"]), *spent])
+    header = ["run", "seeds", "trained for", "pairs a step", "minutes of training, mean", "minutes of processor, mean"]
+    return TextTable("Runs", header, rows)
+
+
+def _minutes(seconds: Sequence[float | None]) -> str:
+    """The mean over the runs that tell."""
+    told = [value for value in seconds if value is not None]
+    if not told:
+        return "not known"
+    return f"{statistics.fmean(told) / 60:.1f}" + (f" (of {len(told)})" if len(told) < len(seconds) else "")

@@ -30,6 +30,7 @@ from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.model.encoder_model import EncoderModel
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.training import checkpoint as checkpoints
+from contextssl_cli.training.clock import TrainingTime
 from contextssl_cli.training.config import TrainConfig
 
 VERSION = 1
@@ -191,13 +192,13 @@ class Run:
                     kept.append(line + "\n")
         files.write_text(self.metrics, "".join(kept))
 
-    def training_seconds(self) -> float | None:
-        """Wall-clock seconds that the logged steps took, over all processes; None where no line tells."""
-        if not self.metrics.is_file():
-            return None
-        lines = self.metrics.read_text(encoding="utf-8").splitlines()
-        told: float | None = json.loads(lines[-1]).get("seconds") if lines else None
-        return told
+    def training_time(self) -> TrainingTime:
+        """What the logged steps took."""
+        lines = self.metrics.read_text(encoding="utf-8").splitlines() if self.metrics.is_file() else []
+        if not lines:
+            return TrainingTime()
+        last = json.loads(lines[-1])
+        return TrainingTime(last.get("seconds"), last.get("processor_seconds"))  # earlier versions did not log them
 
     def log(self, values: dict[str, Any]) -> None:
         """Append one line to the metrics."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -20,6 +19,7 @@ from contextssl_cli.model.encoder_model import EncoderModel
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training import checkpoint as checkpoints
+from contextssl_cli.training.clock import Clock, TrainingTime
 from contextssl_cli.training.config import TrainConfig
 from contextssl_cli.training.monitor import Monitor
 from contextssl_cli.training.progress import Progress
@@ -64,7 +64,7 @@ class Trainer:
         self.optimizer = _optimizer(self.model, self.config)
         self.monitor = self._monitor() if isinstance(self.model, ContextSSL) else None
         self.step = 0
-        self.seconds = 0.0
+        self.before = TrainingTime()
         """Spent on the steps before this process began, when a run is resumed."""
         self.gap: float | None = None
         """The last measured adaptation gap on the held-out samples; None for a method without a context."""
@@ -77,7 +77,7 @@ class Trainer:
             checkpoints.load_optimizer(found, self.optimizer)
             self.step = checkpoints.checkpoint_step(found)
         self.run.truncate_metrics(self.step)
-        self.seconds = self.run.training_seconds() or 0.0
+        self.before = self.run.training_time()
 
     def fit(self, report: Callable[[Progress], None]) -> None:
         """Train to the last step, telling ``report`` after every one.
@@ -87,12 +87,12 @@ class Trainer:
             ContextSSLError: if the loss is not finite, or the disk is full.
         """
         self.model.train()
-        began, first = time.perf_counter(), self.step
+        clock, first = Clock(self.before), self.step
         with deferred_signals() as stop:
             while self.step < self.steps:
                 loss = self._train_step()
                 self.step += 1
-                self._after_step(loss, first, time.perf_counter() - began, report)
+                self._after_step(loss, first, clock, report)
                 if stop:
                     self._check_finite(loss)
                     self._save()
@@ -147,7 +147,7 @@ class Trainer:
         drawn = torch.randint(len(environments), (1,), generator=seeded(self.config.seed, _ENVIRONMENT, self.step))
         return (environments[int(drawn)],)
 
-    def _after_step(self, loss: StepLoss, first: int, elapsed: float, report: Callable[[Progress], None]) -> None:
+    def _after_step(self, loss: StepLoss, first: int, clock: Clock, report: Callable[[Progress], None]) -> None:
         last = self.step == self.steps
         saving = last or self.step % self.config.checkpoint_every == 0
         logging = last or self.step % _LOG_EVERY == 0 or self.step == 1
@@ -168,11 +168,10 @@ class Trainer:
         if self.monitor is not None and (self.step % self.config.monitor_every == 0 or last):
             self.gap = self.monitor.gap(cast(ContextSSL, self.model))
             line["held_out_gap_ridge"] = self.gap
-        rate = (self.step - first) / elapsed
+        rate = (self.step - first) / clock.elapsed
         if line:
-            clock = {"pairs_per_second": round(rate * self.config.batch_size, 1),
-                     "seconds": round(self.seconds + elapsed, 2)}  # fmt: skip
-            self.run.log({"step": self.step, **line, **clock})
+            pace = {"pairs_per_second": round(rate * self.config.batch_size, 1), **vars(clock.spent())}
+            self.run.log({"step": self.step, **line, **pace})
         if saving:
             self._save()
         report(Progress(self.step, self.steps, losses, rate * self.config.batch_size,

@@ -162,7 +162,8 @@ def test_the_runs_are_those_of_the_recipe_and_tell_their_time(done: Path) -> Non
     configs = {label: [run["config"] for run in p["report"]["protocol"]["runs"]] for label, p in points.items()}
     assert [(c["steps"], c["seed"]) for c in configs["simclr"]] == [(4, 0)]
     assert [(c["equivariant"], c["seed"]) for c in configs["sie, told color"]] == [(["color"], 0), (["color"], 1)]
-    assert all(seconds > 0 for point in points.values() for seconds in point["seconds"])
+    for spent in ("seconds", "processor_seconds"):
+        assert all(seconds > 0 for point in points.values() for seconds in point[spent])
 
 
 def test_a_second_call_trains_nothing_and_gives_the_same(done: Path, cli: Command) -> None:

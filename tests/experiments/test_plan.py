@@ -78,12 +78,15 @@ def test_a_half_trained_run_ends_as_one_that_was_never_stopped(
 def test_the_seconds_of_a_resumed_run_count_both_parts(digits_task: Task, digits_store: Store, tmp_path: Path) -> None:
     run = planned(tmp_path / "seed-0", steps=20, checkpoint_every=10)
     half_train(run, digits_store, after=10)
-    first = Run(run.folder).training_seconds()
-    assert first is not None
+    first = Run(run.folder).training_time()
+    assert first.seconds is not None
+    assert first.processor_seconds is not None
     train_missing([Point("a", (run,))], digits_store, "cpu")
-    both = Run(run.folder).training_seconds()
-    assert both is not None
-    assert both > first > 0
+    both = Run(run.folder).training_time()
+    assert both.seconds is not None
+    assert both.processor_seconds is not None
+    assert both.seconds > first.seconds > 0
+    assert both.processor_seconds > first.processor_seconds > 0
 
 
 def test_epochs_are_counted_by_the_data(digits_task: Task, digits_store: Store, tmp_path: Path) -> None:

@@ -35,7 +35,14 @@ def probed(rows: list[Row], method: str = "contextssl", label: str = "ours", **g
         task="data-turn", rows=rows, gaps=[], clipped_gaps=[], environments=environments, actions=["turn"],
         lengths=[0, 4] if environments else [], protocol={"probes": {}, "runs": [{"config": config}]},
     )  # fmt: skip
-    values: dict[str, Any] = {"family": label, "values": {}, "gaps": [], "clipped_gaps": [], "seconds": [1.0]}
+    values: dict[str, Any] = {
+        "family": label,
+        "values": {},
+        "gaps": [],
+        "clipped_gaps": [],
+        "seconds": [1.0],
+        "processor_seconds": [1.0],
+    }
     return Probed(label=label, report=report, **(values | given))
 
 
