@@ -1,0 +1,19 @@
+"""The page of an experiment, made of a result file in ``docs``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from contextssl_cli.experiments.page import tables_text
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+
+
+def test_a_probe_stands_once_behind_all_of_its_columns() -> None:
+    results = json.loads((RESULTS / "table1-mrr.json").read_text(encoding="utf-8"))
+    [line] = [line for line in tables_text(results).splitlines() if line.startswith("By: ")]
+    told = [part.split(": ") for part in line.removeprefix("By: ").removesuffix(".").split("; ")]
+    assert [columns for columns, _ in told] == ["MRR, H@1, H@5, H@10"] * 3
+    written = {tuple(text.split(": ")) for text in results["parts"][0]["tables"][0]["probes"]}
+    assert {(column, probe) for columns, probe in told for column in columns.split(", ")} == written
