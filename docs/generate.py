@@ -559,9 +559,16 @@ def headline() -> str:
     from contextssl_cli.evaluation.probes import LOGISTIC
     from contextssl_cli.evaluation.protocol import ProbeReport
 
-    digits, shapes, photographs, adult = (
+    digits, photographs, adult = (
         ProbeReport.from_dict(json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8")))
-        for name in ("digits", "shapes3d-rotation-color", "cifar10-crop-color", "adult")
+        for name in ("digits", "cifar10-crop-color", "adult")
+    )
+    figure3 = json.loads((DOCS / "results" / "figure3.json").read_text(encoding="utf-8"))
+    shapes = next(
+        ProbeReport.from_dict(point["report"])
+        for part in figure3["parts"]
+        for point in part["points"]
+        if (part["study"]["name"], point["label"]) == ("shapes3d", "contextssl")
     )
 
     def gap(report: ProbeReport) -> str:
@@ -588,7 +595,7 @@ def headline() -> str:
     longest = adult.lengths[-1]
     rows = [
         ["digits, rotation and colour: adaptation gap (ceiling 2; negative R2 counted as 0)", gap(digits)],
-        ["shapes3d, rotation and colour, on unseen objects: the same, one seed", gap(shapes)],
+        ["shapes3d, rotation and colour, on unseen objects: the same, with figure 3's settings", gap(shapes)],
         ["CIFAR-10, crop and colour: the same, one seed", gap(photographs)],
         ["Adult: sex read under the gender context", sex("gender", strong=False, length=longest)],
         ["Adult: sex read under the empty context", sex("none", strong=False, length=longest)],
