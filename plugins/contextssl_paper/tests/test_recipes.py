@@ -106,13 +106,16 @@ def _same_gap(rotation: dict[str, float], color: dict[str, float]) -> None:
 
 
 def test_experiments_may_share_runs(tmp_path: Path) -> None:
-    """What is said to be trained once has to be the same run."""
+    """What is said to be trained once has to be the same run, and its R2 by the same probe."""
     shared = {"table1-mrr": ["shapes3d"], "figure1": ["digits", "shapes3d"], "cifar10": ["cifar10-crop-color"]}
     need("figure3", *shared)
     figure3 = planned("figure3", "demo", tmp_path)
     main = {run.folder: run.config for part in figure3.parts for run in runs_of(part.points)}
+    probes = {part.study.name: part.study.probe for part in figure3.parts}
     for name, studies in shared.items():
         for part in planned(name, "demo", tmp_path).parts:
             if part.study.name in studies:
                 for run in runs_of(part.points):
                     assert main[run.folder] == run.config, (name, run.folder)
+                if "r2" in part.study.probe.metrics and "r2" in probes[part.study.name].metrics:
+                    assert part.study.probe.action_epochs == probes[part.study.name].action_epochs, name
