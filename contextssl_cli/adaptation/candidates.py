@@ -65,12 +65,13 @@ def read_candidates(
     for name, context in contexts.items():
         if context is not None:
             check_named_context(found.run, context, name)
-            if len(paths) > 1 and is_of_another_run(context, found.run):
+            if len(paths) == 1:
+                warn_of_another_run(context, found.run, name)
+            elif is_of_another_run(context, found.run):
                 raise UsageError(
                     f"{name} was made for another run ({context.run or context.fingerprint[:12]}) than "
                     f"{found.run.folder}, or before it was trained further; make it again"
                 )
-            warn_of_another_run(context, found.run, name)
     if every:
         contexts = _drawn(found.run, seed, contexts, guard)
         if guard is None:
