@@ -31,12 +31,14 @@ class Step:
         generator: the only source of randomness.
         precision: of the matrix products; losses are float32.
         penalise: with the invariance penalty, if the configuration has one.
+        world: with the world model; without, ContextSSL trains its features alone.
     """
 
     environments: tuple[Environment, ...]
     generator: Generator
     precision: torch.dtype = torch.float32
     penalise: bool = True
+    world: bool = True
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class StepLoss:
     """What a linear probe reads of the zeroed types, where it is penalised, by environment."""
     instance: dict[str, Tensor] = field(default_factory=dict)
     """The instance loss, where there is one, by environment."""
+    feature: dict[str, Tensor] = field(default_factory=dict)
+    """Of the encoder's features, where ContextSSL has such a loss, by term."""
 
 
 class Method(Protocol[Model]):

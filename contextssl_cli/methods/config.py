@@ -113,6 +113,8 @@ _OBJECTIVE = frozenset(
         "invariance_start",
         "instance_weight",
         "instance_objective",
+        "feature_weight",
+        "world_start",
         "model.instance_dim",
         "environments_per_step",
         "context_contrast",
@@ -165,6 +167,10 @@ class Settings(Protocol):
     @property
     def instance_objective(self) -> InstanceObjective:
         """What that loss asks of the two views."""
+
+    @property
+    def feature_weight(self) -> float:
+        """Of SimCLR's loss on ContextSSL's features."""
 
     @property
     def context_mask(self) -> float:

@@ -12,8 +12,9 @@ from torch.nn import functional as F
 from contextssl_cli.data.action_space import ActionSpace
 from contextssl_cli.data.pairs import PairBatch
 from contextssl_cli.methods.base import Step, StepLoss
-from contextssl_cli.methods.config import Settings, VICRegOptions
+from contextssl_cli.methods.config import Settings, SimCLROptions, VICRegOptions
 from contextssl_cli.methods.losses import auxiliary_loss, linear_readout, nt_xent, weighted_sum
+from contextssl_cli.methods.simclr import SimCLR
 from contextssl_cli.methods.vicreg import vicreg_terms, vicreg_weights
 from contextssl_cli.model.config import ModelConfig
 from contextssl_cli.model.context_ssl import ContextSSL, Environment
@@ -25,7 +26,8 @@ from contextssl_cli.store.schema import Schema
 class ContextSSLMethod:
     """ContextSSL: NT-Xent of the predictions (equation 2) and the auxiliary loss, in every environment.
 
-    Beside them, if asked for, two terms that are not in the paper: the invariance penalty and the instance loss.
+    Beside them, if asked for, three terms that are not in the paper: the invariance penalty, the instance loss, and
+    SimCLR's loss on the encoder's features.
 
     Args:
         settings: weights and temperature.
@@ -33,10 +35,14 @@ class ContextSSLMethod:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.simclr = SimCLR(SimCLROptions()) if settings.feature_weight else None
 
     def build(self, config: ModelConfig, schema: Schema, space: ActionSpace) -> ContextSSL:
-        """The encoder, the world model and the auxiliary predictor, with fresh weights."""
-        return ContextSSL(config, schema, space)
+        """The encoder, the world model, the auxiliary predictor, and heads if they are needed, with fresh weights."""
+        model = ContextSSL(config, schema, space)
+        if self.simclr:
+            model.heads.update(self.simclr.heads(config.feature_dim, actions=0))
+        return model
 
     def loss(self, model: ContextSSL, batch: PairBatch, step: Step) -> StepLoss:
         """The loss of a batch in the step's environments (paper section 3.2).
@@ -49,18 +55,26 @@ class ContextSSLMethod:
             batch: N pairs, N a multiple of the pairs of a sequence.
             step: its environments are the active action types of each reading.
         """
+        if self.simclr and not step.world:
+            return _features_alone(model, batch, step, self.simclr)
         config, device = self.settings, batch.x.device.type
         with torch.autocast(device, dtype=step.precision, enabled=step.precision != torch.float32):
             reading = _read(model, batch, config, step)
             penalised = _penalised(model, config, step)
             queried = _queried(model, reading, step, step.environments if config.instance_weight else penalised)
+            projected = _projected(model, torch.cat([reading.z_x, reading.z_y]), self.simclr) if self.simclr else {}
         predictions = reading.predictions.float().flatten(1, 2)  # (E, N, 2, D)
         contrastive = _contrast(predictions, config)
         auxiliary = _auxiliary(model, batch, predictions, step.environments)
         total = contrastive.mean() + config.aux_weight * auxiliary.mean()
         readout = _readout(model, batch, {environment: queried[environment] for environment in penalised})
         instance = _instance(model, queried, config) if config.instance_weight else {}
-        for weight, terms in ((config.invariance_weight, readout), (config.instance_weight, instance)):
+        feature = self.simclr.terms(projected, step.generator) if self.simclr else {}
+        for weight, terms in (
+            (config.invariance_weight, readout),
+            (config.instance_weight, instance),
+            (config.feature_weight, feature),
+        ):
             if terms:
                 total = total + weight * torch.stack(list(terms.values())).mean()
         names = [environment_name(environment) for environment in step.environments]
@@ -70,6 +84,7 @@ class ContextSSLMethod:
             dict(zip(names, auxiliary, strict=True)),
             readout,
             instance,
+            feature,
         )
 
 
@@ -92,6 +107,21 @@ def _read(model: ContextSSL, batch: PairBatch, config: Settings, step: Step) -> 
     }
     masks = model.masks(model.config.block_size, config.context_mask, step.generator)
     return _Reading(z_x, z_y, *model.sequences(z_x, z_y, actions, masks))
+
+
+def _projected(model: ContextSSL, features: Tensor, simclr: SimCLR) -> dict[str, Tensor]:
+    """SimCLR's projections of features (..., D), those of all first views before those of the second."""
+    rows = features.flatten(0, -2)
+    projections = simclr.read(model.heads, rows, rows.new_zeros(len(rows), 0))
+    return {view: projection.float() for view, projection in projections.items()}
+
+
+def _features_alone(model: ContextSSL, batch: PairBatch, step: Step, simclr: SimCLR) -> StepLoss:
+    """SimCLR's loss of the features of N pairs, as SimCLR itself would have it, and nothing of the world model."""
+    with torch.autocast(batch.x.device.type, dtype=step.precision, enabled=step.precision != torch.float32):
+        projected = _projected(model, model.encode(torch.cat([batch.x, batch.y])), simclr)
+    feature = simclr.terms(projected, step.generator)
+    return StepLoss(feature["contrast"], parts={}, feature=feature)
 
 
 def _contrast(predictions: Tensor, config: Settings) -> Tensor:

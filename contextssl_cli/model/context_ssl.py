@@ -48,6 +48,8 @@ class ContextSSL(EncoderModel):
         )
         if config.instance_dim:
             self.instance = nn.Linear(dim, config.instance_dim, bias=False)
+        self.heads = nn.ModuleDict()
+        """Of a loss on the features, which evaluation does not read; empty, but for such a loss."""
 
         self.register_buffer("latent_mean", torch.zeros(space.width))
         self.register_buffer("latent_std", torch.ones(space.width))

@@ -77,6 +77,8 @@ def load_model(checkpoint: Path, model: nn.Module) -> None:
 def load_optimizer(checkpoint: Path, optimizer: torch.optim.Optimizer) -> None:
     """Load the optimiser's state; its parameters must be those of the saved run.
 
+    A parameter that no step has reached yet has no state.
+
     Raises:
         CorruptFileError: if a tensor is missing or the file is not safetensors.
     """
@@ -87,16 +89,18 @@ def load_optimizer(checkpoint: Path, optimizer: torch.optim.Optimizer) -> None:
     for name, tensor in tensors.items():
         number, _, key = name.partition(".")
         state.setdefault(int(number) if number.isdecimal() else -1, {})[key] = tensor
-    missing = [number for number in range(len(parameters)) if set(state[number]) != {"step", "exp_avg", "exp_avg_sq"}]
-    if missing or len(state) != len(parameters):
+    kept = {place: entry for place, entry in state.items() if entry}
+    whole = all(entry.keys() == {"step", "exp_avg", "exp_avg_sq"} for entry in kept.values())
+    if not (kept and whole and len(state) == len(parameters)):
         raise CorruptFileError(f"{path} does not hold the state of this model's {len(parameters)} parameters")
-    for parameter, entry in zip(parameters, state.values(), strict=True):
+    for place, entry in kept.items():
+        parameter = parameters[place]
         for key in ("exp_avg", "exp_avg_sq"):
             if entry[key].shape != parameter.shape:
                 raise CorruptFileError(f"{path} does not hold the state of this model: a shape differs")
             # A file is contiguous, a parameter may be channels-last: the fused optimiser goes by places in memory.
             entry[key] = torch.empty_like(parameter, requires_grad=False).copy_(entry[key])
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    optimizer.load_state_dict({"state": kept, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def fingerprint(checkpoint: Path) -> str:

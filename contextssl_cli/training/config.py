@@ -65,6 +65,10 @@ class TrainConfig(BaseModel):
     """Of the instance loss between the two views' embeddings, each read alone. Not in the paper."""
     instance_objective: InstanceObjective = "nt-xent"
     """Of the instance loss: NT-Xent at ``temperature``, or VICReg, for what a linear probe may read."""
+    feature_weight: float = Field(default=0.0, ge=0)
+    """Of SimCLR's loss between the two views' features, at its own temperature and projector. Not in the paper."""
+    world_start: float = Field(default=0.0, ge=0, lt=1)
+    """Fraction of the steps before the world model is trained; till then features learn alone, by SimCLR's loss."""
     context_mask: float = Field(default=0.9, ge=0, lt=1)
     """Probability that a token drops a context pair."""
     environments_per_step: Literal["all", "one"] = "all"
@@ -114,6 +118,8 @@ class TrainConfig(BaseModel):
                 raise ValueError(f"{name} needs a batch_size of two sequences (model.block_size pairs) or more")
         if self.method == "contextssl" and self.instance_weight and not self.model.instance_dim:
             raise ValueError("instance_weight needs model.instance_dim, for example as many as model.feature_dim")
+        if self.world_start and not self.feature_weight:
+            raise ValueError("world_start needs feature_weight: until then the features learn by that loss alone")
         return self
 
     def total_steps(self, samples: int) -> int:
@@ -125,7 +131,8 @@ PAPER: dict[str, Any] = {
     "steps": None, "epochs": 1000, "batch_size": 512, "lr": 1e-4, "optimizer": "adam", "beta2": 0.999,
     "weight_decay": 1e-3, "warmup": 0.01, "grad_clip": None, "temperature": 0.1, "similarity_floor": 1e-7,
     "aux_weight": 5.0, "context_mask": 0.9, "environments_per_step": "one", "context_contrast": False,
-    "invariance_weight": 0.0, "instance_weight": 0.0, "instance_objective": "nt-xent",
+    "invariance_weight": 0.0, "instance_weight": 0.0, "instance_objective": "nt-xent", "feature_weight": 0.0,
+    "world_start": 0.0,
     "model": {"width": 2048, "layers": 3, "heads": 4, "block_size": 128, "aux_hidden": 1024, "instance_dim": 0,
               "feature_norm": False, "standardise_actions": False, "activity_bits": False, "skip": False},
 }  # fmt: skip

@@ -120,9 +120,11 @@ class Trainer:
             group["lr"] = self.config.lr * _schedule(self.step, self.steps, self.config.warmup)
         views = seeded(self.config.seed, _VIEWS, self.step)
         batch = self.train.draw(self._indices(), views, nuisance=True).to(self.device)
-        penalise = self.step >= self.config.invariance_start * self.steps
+        penalise, world = (
+            self.step >= start * self.steps for start in (self.config.invariance_start, self.config.world_start)
+        )
         masks = seeded(self.config.seed, _MASKS, self.step)
-        loss = self.method.loss(self.model, batch, Step(self._environments(), masks, self.precision, penalise))
+        loss = self.method.loss(self.model, batch, Step(self._environments(), masks, self.precision, penalise, world))
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()
         if self.config.grad_clip is not None:
@@ -156,16 +158,17 @@ class Trainer:
         losses: dict[str, float] = {}
         line: dict[str, Any] = {}
         if logging:
-            losses = _numbers(loss.parts)
+            losses = _numbers(loss.parts or loss.feature)
             line = {
                 "total_loss": loss.total.item(),
-                "loss": losses,
+                "loss": _numbers(loss.parts),
                 "auxiliary_loss": _numbers(loss.auxiliary),
                 "linear_readout": _numbers(loss.readout),
                 "instance_loss": _numbers(loss.instance),
+                "feature_loss": _numbers(loss.feature),
                 "lr": self.optimizer.param_groups[0]["lr"],
             }
-        if self.monitor is not None and (self.step % self.config.monitor_every == 0 or last):
+        if self.monitor is not None and self._measures_gap(last):
             self.gap = self.monitor.gap(cast(ContextSSL, self.model))
             line["held_out_gap_ridge"] = self.gap
         rate = (self.step - first) / clock.elapsed
@@ -176,6 +179,10 @@ class Trainer:
             self._save()
         report(Progress(self.step, self.steps, losses, rate * self.config.batch_size,
                         (self.steps - self.step) / rate, self.gap, watched=self.monitor is not None))  # fmt: skip
+
+    def _measures_gap(self, last: bool) -> bool:
+        reading = self.step > self.config.world_start * self.steps
+        return last or (reading and self.step % self.config.monitor_every == 0)
 
     def _check_finite(self, loss: StepLoss) -> None:
         if not math.isfinite(loss.total.item()):

@@ -51,6 +51,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "invariance": {"invariance_weight": 1.0},
     "instance": {"instance_weight": 1.0, "model_instance_dim": 4},
     "instance, VICReg": {"instance_weight": 1.0, "instance_objective": "vicreg", "model_instance_dim": 4},
+    "the features": {"feature_weight": 1.0},
+    "the features first": {"feature_weight": 1.0, "world_start": 0.3},
     "a skip connection": {"model_skip": True},
     "nothing of ours": {"model_feature_norm": False, "model_standardise_actions": False, "model_activity_bits": False},
     "bfloat16": {"precision": "bfloat16"},

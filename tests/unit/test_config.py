@@ -162,9 +162,14 @@ def test_the_paper_s_recipe_is_that_of_method_md() -> None:
 
 def test_nothing_of_ours_is_left_in_the_paper_s_recipe_by_a_data_set() -> None:
     assert resolve({"invariance_weight": 1.0}, preset="paper").invariance_weight == 0
-    ours = {"instance_weight": 1.0, "instance_objective": "vicreg", "model": {"instance_dim": 8}}
+    ours = {
+        "instance_weight": 1.0,
+        "instance_objective": "vicreg",
+        "feature_weight": 1.0,
+        "model": {"instance_dim": 8},
+    }
     resolved = resolve(ours, preset="paper")
-    assert (resolved.instance_weight, resolved.instance_objective) == (0, "nt-xent")
+    assert (resolved.instance_weight, resolved.instance_objective, resolved.feature_weight) == (0, "nt-xent", 0)
 
 
 def test_an_unknown_preset_is_answered_with_a_suggestion() -> None:

@@ -109,6 +109,27 @@ def test_the_instance_loss_reaches_encoder_world_model_and_map(objective: str) -
         assert any(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in part.parameters())
 
 
+def test_the_loss_of_the_features_is_simclrs() -> None:
+    config = TrainConfig(batch_size=COUNT, context_mask=0, model=tiny.model().config, feature_weight=0.5)
+    method, batch = ContextSSLMethod(config), pairs()
+    model, plain = method.build(config.model, tiny.table_schema(), tiny.SPACE).eval(), tiny.model()
+    plain.load_state_dict(model.state_dict(), strict=False)
+    loss = method.loss(model, batch, Step(ENVIRONMENTS, seeded(3)))
+    without = measured(plain, batch)
+    projected = model.heads["projector"](torch.cat([model.encode(batch.x), model.encode(batch.y)]))
+    first, second = projected.detach().double().numpy().reshape(2, COUNT, -1)
+    assert loss.feature["contrast"].item() == pytest.approx(contrast(first, second, 0.5), rel=1e-4)
+    torch.testing.assert_close(loss.total, without.total + 0.5 * loss.feature["contrast"])
+    loss.feature["contrast"].backward()
+    for part in (model.encoder, model.heads):
+        assert all(parameter.grad is not None for parameter in part.parameters())
+
+
+def test_no_projector_is_made_for_nothing() -> None:
+    config = TrainConfig(model=tiny.model().config)
+    assert not ContextSSLMethod(config).build(config.model, tiny.table_schema(), tiny.SPACE).heads
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -116,6 +137,8 @@ def test_the_instance_loss_reaches_encoder_world_model_and_map(objective: str) -
         ({"instance_weight": 1.0, "model_instance_dim": 4, "batch_size": 8}, "two sequences"),
         ({"method": "simclr", "instance_weight": 1.0, "model_instance_dim": 4}, "no effect with the method simclr"),
         ({"method": "simclr", "instance_weight": 1.0}, "instance_weight has no effect with the method simclr"),
+        ({"world_start": 0.5}, "world_start needs feature_weight"),
+        ({"method": "simclr", "feature_weight": 1.0}, "feature_weight has no effect with the method simclr"),
         ({"method": "simclr", "invariance_start": 0.2}, "invariance_start has no effect with the method simclr"),
         ({"instance_objective": "barlow"}, "instance_objective"),
     ],
