@@ -65,13 +65,16 @@ def describe(progress: Progress) -> str:
 
 def _log_lines(label: str) -> Callable[[Progress], None]:
     last_gap: float | None = None
+    last_line = 0
 
     def write(progress: Progress) -> None:
-        nonlocal last_gap
+        nonlocal last_gap, last_line
         every = max(1, progress.steps // _LINES)
+        due = progress.step // every > last_line // every or last_line == 0  # steps with a loss need not be multiples
         news = progress.gap is not None and progress.gap != last_gap
         last_gap = progress.gap
-        if progress.loss and (progress.step % every == 0 or news or progress.step in (1, progress.steps)):
+        if progress.loss and (due or news or progress.step == progress.steps):
+            last_line = progress.step
             terminal.note(
                 f"{label}: step {progress.step}/{progress.steps}  {describe(progress)}  "
                 f"{progress.remaining:.0f} s remain"
