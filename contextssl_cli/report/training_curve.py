@@ -13,16 +13,25 @@ _GAP = "held_out_gap_ridge"
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines that tell a loss; none if there is no such file. A line that a kill cut off is left out."""
+    """The lines that tell a loss; none if there is no such file. A line that a kill cut off is left out.
+
+    The loss of the features stands among the others, as ``features``.
+    """
     if not path.is_file():
         return []
     lines = []
     for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
         with contextlib.suppress(ValueError, TypeError, KeyError):
             line = json.loads(text)
-            if line["loss"] and int(line["step"]) > 0:
-                lines.append(line)
+            losses = line["loss"] | _features(line)
+            if losses and int(line["step"]) > 0:
+                lines.append({**line, "loss": losses})
     return lines
+
+
+def _features(line: dict[str, Any]) -> dict[str, float]:
+    found = line.get("feature_loss") or {}  # runs of earlier versions do not tell it
+    return {"features": found["contrast"]} if found else {}
 
 
 def draw_training(lines: list[dict[str, Any]]) -> Figure:

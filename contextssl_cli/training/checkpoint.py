@@ -74,10 +74,13 @@ def load_model(checkpoint: Path, model: nn.Module) -> None:
     model.load_state_dict(tensors)
 
 
-def load_optimizer(checkpoint: Path, optimizer: torch.optim.Optimizer) -> None:
+def load_optimizer(checkpoint: Path, optimizer: torch.optim.Optimizer, untouched: frozenset[int] = frozenset()) -> None:
     """Load the optimiser's state; its parameters must be those of the saved run.
 
-    A parameter that no step has reached yet has no state.
+    Args:
+        checkpoint: its folder.
+        optimizer: of the model.
+        untouched: places of the parameters that no step has reached yet, which have no state.
 
     Raises:
         CorruptFileError: if a tensor is missing or the file is not safetensors.
@@ -89,9 +92,9 @@ def load_optimizer(checkpoint: Path, optimizer: torch.optim.Optimizer) -> None:
     for name, tensor in tensors.items():
         number, _, key = name.partition(".")
         state.setdefault(int(number) if number.isdecimal() else -1, {})[key] = tensor
-    kept = {place: entry for place, entry in state.items() if entry}
+    kept = {place: entry for place, entry in state.items() if place not in untouched or entry}
     whole = all(entry.keys() == {"step", "exp_avg", "exp_avg_sq"} for entry in kept.values())
-    if not (kept and whole and len(state) == len(parameters)):
+    if not whole or len(state) != len(parameters):
         raise CorruptFileError(f"{path} does not hold the state of this model's {len(parameters)} parameters")
     for place, entry in kept.items():
         parameter = parameters[place]

@@ -68,7 +68,7 @@ class TrainConfig(BaseModel):
     feature_weight: float = Field(default=0.0, ge=0)
     """Of SimCLR's loss between the two views' features, at its own temperature and projector. Not in the paper."""
     world_start: float = Field(default=0.0, ge=0, lt=1)
-    """Fraction of the steps before the world model is trained; till then features learn alone, by SimCLR's loss."""
+    """Fraction of the steps before the world model is trained; till then that loss is alone, with the weight 1."""
     context_mask: float = Field(default=0.9, ge=0, lt=1)
     """Probability that a token drops a context pair."""
     environments_per_step: Literal["all", "one"] = "all"
@@ -120,6 +120,10 @@ class TrainConfig(BaseModel):
             raise ValueError("instance_weight needs model.instance_dim, for example as many as model.feature_dim")
         if self.world_start and not self.feature_weight:
             raise ValueError("world_start needs feature_weight: until then the features learn by that loss alone")
+        if self.steps is not None and self.world_start * self.steps > self.steps - 1:
+            raise ValueError(
+                f"world_start = {self.world_start:g} leaves the world model none of the {self.steps} steps"
+            )
         return self
 
     def total_steps(self, samples: int) -> int:

@@ -133,16 +133,28 @@ class Run:
         return self.record.config.method in CONTEXTUAL
 
     def require_context(self) -> None:
-        """Refuse a run that knows no contexts.
+        """Refuse a run that knows no contexts, or none yet.
 
         Raises:
-            UsageError: naming the run's method.
+            UsageError: naming the run's method, or the start of its world model.
         """
         if not self.has_context:
             raise UsageError(
                 f"{self.folder} was trained with {self.record.config.method}, which has no world model to read a "
                 "context: contextssl probe reads its features; for a context train with --method contextssl"
             )
+        if self.record.config.world_start and not self._world_begun():
+            raise UsageError(
+                f"{self.folder} has not begun to train its world model (world_start = "
+                f"{self.record.config.world_start:g}), so it reads no context yet; go on with contextssl pretrain "
+                f"--resume --out {self.folder}"
+            )
+
+    def _world_begun(self) -> bool:
+        """Whether a step up to the newest checkpoint tells a loss of the world model; so if no metrics are there."""
+        step = checkpoints.checkpoint_step(self.checkpoint())
+        lines = self._metrics_until(step)
+        return not lines or any(json.loads(line).get("loss") for line in lines)
 
     def checkpoint(self) -> Path:
         """The newest checkpoint.
@@ -183,14 +195,17 @@ class Run:
 
     def truncate_metrics(self, step: int) -> None:
         """Drop the lines after ``step``, which a resumed run writes again."""
-        if not self.metrics.is_file():
-            return
+        if self.metrics.is_file():
+            files.write_text(self.metrics, "".join(self._metrics_until(step)))
+
+    def _metrics_until(self, step: int) -> list[str]:
+        """The lines of the metrics up to a step; none if there is no such file."""
         kept = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+        for line in self.metrics.read_text(encoding="utf-8").splitlines() if self.metrics.is_file() else []:
             with contextlib.suppress(ValueError):  # a line cut off by a kill is of a later step
                 if json.loads(line)["step"] <= step:
                     kept.append(line + "\n")
-        files.write_text(self.metrics, "".join(kept))
+        return kept
 
     def training_time(self) -> TrainingTime:
         """What the logged steps took."""

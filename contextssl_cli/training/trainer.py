@@ -74,8 +74,8 @@ class Trainer:
         found = checkpoints.latest_checkpoint(self.run.checkpoint_folder)
         if found is not None:
             checkpoints.load_model(found, self.model)
-            checkpoints.load_optimizer(found, self.optimizer)
             self.step = checkpoints.checkpoint_step(found)
+            checkpoints.load_optimizer(found, self.optimizer, self._untouched())
         self.run.truncate_metrics(self.step)
         self.before = self.run.training_time()
 
@@ -103,6 +103,18 @@ class Trainer:
         if checkpoints.latest_checkpoint(self.run.checkpoint_folder) is None:
             self._save()
         self.model.eval()
+
+    @property
+    def _world_begun(self) -> bool:
+        """Whether the last step trained the world model."""
+        return self.step - 1 >= self.config.world_start * self.steps
+
+    def _untouched(self) -> frozenset[int]:
+        """Places of the parameters that no step has reached yet: the world model's, if its start is still to come."""
+        if self._world_begun:
+            return frozenset()
+        names = (name for name, _ in self.model.named_parameters())
+        return frozenset(place for place, name in enumerate(names) if not name.startswith(("encoder.", "heads.")))
 
     def _standardise(self) -> None:
         generator = seeded(self.config.seed, _SCALES)
@@ -158,7 +170,7 @@ class Trainer:
         losses: dict[str, float] = {}
         line: dict[str, Any] = {}
         if logging:
-            losses = _numbers(loss.parts or loss.feature)
+            losses = _numbers(loss.parts or {"features": loss.total})
             line = {
                 "total_loss": loss.total.item(),
                 "loss": _numbers(loss.parts),
@@ -181,8 +193,7 @@ class Trainer:
                         (self.steps - self.step) / rate, self.gap, watched=self.monitor is not None))  # fmt: skip
 
     def _measures_gap(self, last: bool) -> bool:
-        reading = self.step > self.config.world_start * self.steps
-        return last or (reading and self.step % self.config.monitor_every == 0)
+        return last or (self._world_begun and self.step % self.config.monitor_every == 0)
 
     def _check_finite(self, loss: StepLoss) -> None:
         if not math.isfinite(loss.total.item()):

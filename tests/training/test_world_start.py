@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
-from contextssl_cli.training.checkpoint import weights_hash
+from contextssl_cli.training.checkpoint import OPTIMIZER_FILE, weights_hash
 from contextssl_cli.training.pretrain import start_run
 from contextssl_cli.training.progress import Progress
 from contextssl_cli.training.run import Run
@@ -49,21 +51,50 @@ def killed_after(run: Run, task: Task, store: Store, step: int) -> None:
 def test_the_world_model_stands_still_until_its_start(run: Run, digits_task: Task, digits_store: Store) -> None:
     fresh = Trainer(run, digits_task, digits_store, CPU).model.state_dict()
     killed_after(run, digits_task, digits_store, STOP + 2)
-    now = run.load_model().state_dict()
+    now = run.load_encoder().state_dict()
     moved = {name.partition(".")[0] for name, tensor in now.items() if not torch.equal(tensor, fresh[name])}
     assert moved == {"encoder", "feature_norm", "heads"}
 
 
-def test_a_run_that_died_before_the_start_goes_on_as_if_nothing_had_happened(
-    run: Run, digits_task: Task, digits_store: Store
+def test_a_world_model_that_was_not_trained_reads_no_context(run: Run, digits_task: Task, digits_store: Store) -> None:
+    killed_after(run, digits_task, digits_store, STOP + 2)
+    with pytest.raises(UsageError, match=r"has not begun to train its world model.*--resume"):
+        run.require_context()
+    Trainer(run, digits_task, digits_store, CPU).fit(lambda progress: None)
+    run.require_context()
+
+
+@pytest.mark.parametrize("start", [5, 9.5, 10, 15])
+def test_a_run_that_died_goes_on_as_if_nothing_had_happened(
+    start: float, digits_task: Task, digits_store: Store, tmp_path: Path
 ) -> None:
-    whole = tiny.trained(digits_task, digits_store, run.folder.parent / "whole", **SETTINGS)
+    """With the start of the world model before the checkpoint at step 10, at it, and after it."""
+    settings = SETTINGS | {"world_start": start / STEPS}
+    whole = tiny.trained(digits_task, digits_store, tmp_path / "whole", **settings)
+    run = start_run(digits_task, digits_store, tiny.config(digits_task, **settings), tmp_path / "run")
     killed_after(run, digits_task, digits_store, STOP + 2)
     again = Trainer(run, digits_task, digits_store, CPU)
     again.resume()
     assert again.step == STOP
     again.fit(lambda progress: None)
     assert weights_hash(again.model) == weights_hash(whole.load_model())
+
+
+@pytest.mark.parametrize(("start", "lost"), [(5, "world"), (15, "encoder")])
+def test_a_state_of_the_optimiser_that_lacks_a_trained_parameter_is_refused(
+    start: int, lost: str, digits_task: Task, digits_store: Store, tmp_path: Path
+) -> None:
+    settings = SETTINGS | {"world_start": start / STEPS}
+    run = start_run(digits_task, digits_store, tiny.config(digits_task, **settings), tmp_path / "run")
+    killed_after(run, digits_task, digits_store, STOP + 2)
+    trainer = Trainer(run, digits_task, digits_store, CPU)
+    names = [name for name, _ in trainer.model.named_parameters()]
+    place = next(place for place, name in enumerate(names) if name.startswith(lost))
+    path = run.checkpoint() / OPTIMIZER_FILE
+    kept = {name: tensor for name, tensor in load_file(path).items() if not name.startswith(f"{place}.")}
+    save_file(kept, path)
+    with pytest.raises(CorruptFileError, match="does not hold the state"):
+        trainer.resume()
 
 
 def test_metrics_tell_what_was_trained(digits_task: Task, digits_store: Store, tmp_path: Path) -> None:

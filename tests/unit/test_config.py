@@ -166,10 +166,12 @@ def test_nothing_of_ours_is_left_in_the_paper_s_recipe_by_a_data_set() -> None:
         "instance_weight": 1.0,
         "instance_objective": "vicreg",
         "feature_weight": 1.0,
+        "world_start": 0.5,
         "model": {"instance_dim": 8},
     }
     resolved = resolve(ours, preset="paper")
     assert (resolved.instance_weight, resolved.instance_objective, resolved.feature_weight) == (0, "nt-xent", 0)
+    assert resolved.world_start == 0
 
 
 def test_an_unknown_preset_is_answered_with_a_suggestion() -> None:
