@@ -15,7 +15,7 @@ from contextssl_cli.data.action_space import ActionSpace
 from contextssl_cli.data.pairs import PairBatch
 from contextssl_cli.methods.losses import weighted_sum
 from contextssl_cli.model.config import ModelConfig
-from contextssl_cli.model.context_ssl import Environment
+from contextssl_cli.model.context_ssl import ContextSSL, Environment
 from contextssl_cli.model.encoder_model import EncoderModel
 from contextssl_cli.store.schema import Schema
 
@@ -93,8 +93,14 @@ class Baseline:
         model.heads.update(self.heads(config.feature_dim, told))  # after the encoder, which so starts as every method's
         return model
 
-    def loss(self, model: Headed, batch: PairBatch, step: Step) -> StepLoss:
-        """The loss of a batch: encoder and heads at the step's precision, terms in float32."""
+    def loss(self, model: Headed | ContextSSL, batch: PairBatch, step: Step) -> StepLoss:
+        """The loss of a batch: encoder and heads at the step's precision, terms in float32.
+
+        Args:
+            model: whose heads are this method's; ContextSSL has them if its features are contrasted.
+            batch: N pairs.
+            step: of which a method without a context reads precision and generator.
+        """
         told = self.told(model, batch.actions, len(batch))
         with torch.autocast(batch.x.device.type, dtype=step.precision, enabled=step.precision != torch.float32):
             features = model.encode(torch.cat([batch.x, batch.y]))
@@ -102,7 +108,7 @@ class Baseline:
         terms = self.terms({name: output.float() for name, output in outputs.items()}, step.generator)
         return StepLoss(weighted_sum(terms, self.weights()), terms)
 
-    def told(self, model: Headed, actions: Mapping[str, Tensor], rows: int) -> Tensor:
+    def told(self, model: EncoderModel, actions: Mapping[str, Tensor], rows: int) -> Tensor:
         """What the heads are told (N, A): the told types alone, each number divided by its spread in the training data.
 
         Args:

@@ -56,13 +56,14 @@ class ContextSSLMethod:
             step: its environments are the active action types of each reading.
         """
         if self.simclr and not step.world:
-            return _features_alone(model, batch, step, self.simclr)
+            alone = self.simclr.loss(model, batch, step)
+            return StepLoss(alone.total, parts={}, feature=alone.parts)
         config, device = self.settings, batch.x.device.type
         with torch.autocast(device, dtype=step.precision, enabled=step.precision != torch.float32):
             reading = _read(model, batch, config, step)
             penalised = _penalised(model, config, step)
             queried = _queried(model, reading, step, step.environments if config.instance_weight else penalised)
-            projected = _projected(model, torch.cat([reading.z_x, reading.z_y]), self.simclr) if self.simclr else {}
+            projected = _projected(model, reading, self.simclr) if self.simclr else {}
         predictions = reading.predictions.float().flatten(1, 2)  # (E, N, 2, D)
         contrastive = _contrast(predictions, config)
         auxiliary = _auxiliary(model, batch, predictions, step.environments)
@@ -109,19 +110,11 @@ def _read(model: ContextSSL, batch: PairBatch, config: Settings, step: Step) -> 
     return _Reading(z_x, z_y, *model.sequences(z_x, z_y, actions, masks))
 
 
-def _projected(model: ContextSSL, features: Tensor, simclr: SimCLR) -> dict[str, Tensor]:
-    """SimCLR's projections of features (..., D), those of all first views before those of the second."""
-    rows = features.flatten(0, -2)
+def _projected(model: ContextSSL, reading: _Reading, simclr: SimCLR) -> dict[str, Tensor]:
+    """SimCLR's projections of the features of both views."""
+    rows = torch.cat([reading.z_x, reading.z_y]).flatten(0, -2)  # (2 N, D)
     projections = simclr.read(model.heads, rows, rows.new_zeros(len(rows), 0))
     return {view: projection.float() for view, projection in projections.items()}
-
-
-def _features_alone(model: ContextSSL, batch: PairBatch, step: Step, simclr: SimCLR) -> StepLoss:
-    """SimCLR's loss of the features of N pairs, as SimCLR itself would have it, and nothing of the world model."""
-    with torch.autocast(batch.x.device.type, dtype=step.precision, enabled=step.precision != torch.float32):
-        projected = _projected(model, model.encode(torch.cat([batch.x, batch.y])), simclr)
-    feature = simclr.terms(projected, step.generator)
-    return StepLoss(feature["contrast"], parts={}, feature=feature)
 
 
 def _contrast(predictions: Tensor, config: Settings) -> Tensor:
