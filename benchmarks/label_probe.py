@@ -1,8 +1,9 @@
-"""Rates and batches of the gradient-trained label probe, judged on held-out training samples of a run.
+"""Rates of the gradient-trained label probe, judged on the training objects that runs held out.
 
-Run: ``python benchmarks/label_probe.py RUN TASK``. A tenth of the *training* split is held out; the test split is not
-opened. For each rate, batch size and number of epochs it prints the accuracy from the feature and from the embedding
-under each context of 63 pairs, and their mean, by which a data set's ``probing`` may be chosen.
+Run: ``python benchmarks/label_probe.py RUN... TASK``. Probes are fitted to what each run was trained on; the test split
+is not opened. For each rate it prints the accuracy from the feature of every run and from its embedding under each
+context of 63 pairs, and last that of scikit-learn's logistic regression on standardised numbers, which has no rate. A
+rate suits numbers of one size: where the best one differs between runs, the logistic regression compares them.
 """
 
 from __future__ import annotations
@@ -11,53 +12,80 @@ import argparse
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from contextssl_cli.data.pairs import seeded
 from contextssl_cli.evaluation import probes
-from contextssl_cli.evaluation.encoded import encode
+from contextssl_cli.evaluation.config import ProbeConfig
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.protocol import probe_config
 from contextssl_cli.evaluation.results import ENCODER
+from contextssl_cli.evaluation.stacks import Stacks
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.training.pretrain import run_task
 from contextssl_cli.training.run import Run
 
 PAIRS = 63
-GRID = (
-    (1e-3, 64, 100), (1e-2, 64, 300), (1e-2, 256, 100), (1e-2, 512, 100), (3e-2, 512, 100), (1e-1, 512, 300),
-    (1e-1, 2048, 300),
-)  # fmt: skip
-"""Rate, batch size, epochs."""
+RATES = 1e-3, 1e-2, 1e-1
 
 
 def main() -> None:
-    """Encode the training split, hold a tenth of it out, and fit every probe."""
+    """Encode what the runs were trained on and what they held out, and fit every probe."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
+    parser.add_argument("runs", type=Path, nargs="+", help="folders of runs of one data set, of any method")
     parser.add_argument("task", help="the label, such as class")
+    parser.add_argument("--batch", type=int, help="size of a batch; by default the data set's")
+    parser.add_argument("--epochs", type=int, help="by default the data set's")
     options = parser.parse_args()
-    run = Run(options.run)
-    config = probe_config(run_task(run).dataset)
-    evaluator = Evaluator(run, config, torch.device("cpu"))
-    conditions = [Condition(ENCODER, 0)]
-    for environment in evaluator.task.environments:
-        context = evaluator.draw_context(environment, PAIRS)
-        conditions.append(Condition(environment_name(environment), 2 * PAIRS, context, environment))
-    features = encode(evaluator.encoder, evaluator.train_source.inputs)
-    labels = torch.from_numpy(evaluator.store.train.labels(options.task))
-    chosen = torch.randperm(len(labels), generator=seeded(config.seed, 41))
-    held, fit = chosen[: len(labels) // 10], chosen[len(labels) // 10 :]
-    embeddings = torch.stack([evaluator.embeddings(condition, features) for condition in conditions])
-    classes = len(evaluator.store.schema.tasks[options.task])
-    names = [condition.environment for condition in conditions]
-    print(f"{'rate':>8} {'batch':>6} {'epochs':>6} " + " ".join(f"{name:>10}" for name in [*names, "mean"]))
-    for lr, batch_size, epochs in GRID:
-        asked = {"label_lr": lr, "label_batch_size": batch_size, "label_epochs": epochs}
-        tried = config.model_copy(update=asked)
-        found = probes.classify(embeddings[:, fit], labels[fit], embeddings[:, held], classes, tried)
-        right = (found == labels[held]).double().mean(dim=1)
-        cells = " ".join(f"{value:10.3f}" for value in [*right.tolist(), float(right.mean())])
-        print(f"{lr:8g} {batch_size:6} {epochs:6} {cells}", flush=True)
+    runs = [Run(folder) for folder in options.runs]
+    given = {"label_batch_size": options.batch, "label_epochs": options.epochs}
+    config = probe_config(run_task(runs[0]).dataset, judged_on="held-out", **given)
+    embedded = [Embedded(Evaluator(run, config, torch.device("cpu")), options.task) for run in runs]
+    heads = [f"{run.folder.name}: {name}" for run, one in zip(runs, embedded, strict=True) for name in one.names]
+    print(f"{'Adam, rate':>19}  " + "  ".join(heads))
+    for rate in RATES:
+        tried = config.model_copy(update={"label_lr": rate})
+        print_row(f"{rate:19g}", heads, [one.accuracy(tried) for one in embedded])
+    print_row(f"{'logistic regression':>19}", heads, [one.logistic() for one in embedded])
+
+
+def print_row(words: str, heads: list[str], accuracies: list[Tensor]) -> None:
+    """The figures of all runs, each below its head."""
+    values = zip(heads, torch.cat(accuracies).tolist(), strict=True)
+    print(f"{words}  " + "  ".join(f"{value:{len(head)}.3f}" for head, value in values), flush=True)
+
+
+class Embedded:
+    """What labels of one run are read from.
+
+    Attributes:
+        names: of the K conditions, "encoder" for the feature.
+        fit, judge: (K, N, D), (K, M, D).
+        labels, truth: (N,), (M,) class indices.
+        classes: how many there are.
+    """
+
+    def __init__(self, evaluator: Evaluator, task: str) -> None:
+        conditions = [Condition(ENCODER, 0)]
+        for environment in evaluator.task.environments if evaluator.run.has_context else ():
+            context = evaluator.draw_context(environment, PAIRS)
+            conditions.append(Condition(environment_name(environment), 2 * PAIRS, context, environment))
+        self.names = [condition.environment for condition in conditions]
+        self.fit, self.judge = Stacks(evaluator).labelled(conditions)
+        self.labels, self.truth = evaluator.train.labels[task], evaluator.test.labels[task]
+        self.classes = len(evaluator.store.schema.tasks[task])
+
+    def accuracy(self, config: ProbeConfig) -> Tensor:
+        """By the gradient-trained probe: (K,)."""
+        return self._right(probes.classify(self.fit, self.labels, self.judge, self.classes, config))
+
+    def logistic(self) -> Tensor:
+        """By the strong probe: (K,)."""
+        pairs = zip(self.fit.numpy(), self.judge.numpy(), strict=True)
+        read = [torch.from_numpy(probes.strong_classify(fit, self.labels.numpy(), judge)) for fit, judge in pairs]
+        return self._right(torch.stack(read))
+
+    def _right(self, predicted: Tensor) -> Tensor:
+        return (predicted == self.truth).double().mean(dim=1)
 
 
 if __name__ == "__main__":
