@@ -22,7 +22,7 @@ from contextssl_cli.report.gather import Found, reports_of
 from contextssl_cli.report.inline_svg import inline_svg
 from contextssl_cli.report.summary import comparison_sentence, gap_sentence
 from contextssl_cli.report.tables import TextTable, comparison_table, probe_tables, side_by_side
-from contextssl_cli.report.training_curve import draw_training, read_metrics
+from contextssl_cli.report.training_curve import draw_training, read_losses
 
 _R2_CAPTION = (
     "How well a probe reads each action type from the embeddings of two views, by context length. Left to right: more "
@@ -197,7 +197,7 @@ def _pictures(report: ProbeReport, anchor: str) -> list[Picture]:
 
 def _run_view(about: dict[str, Any], task: Task | None, name: str, prefix: str) -> RunView:
     run = reproduce.run_of(about)
-    lines = read_metrics(run.metrics) if run else []
+    lines = read_losses(run.journal) if run else []
     curve = None
     if lines:
         svg = inline_svg(

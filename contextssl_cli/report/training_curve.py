@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from contextssl_cli.training.journal import Journal
+
 _GAP = "held_out_gap_ridge"
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines that tell a loss; none if there is no such file. A line that a kill cut off is left out.
-
-    The loss of the features stands among the others, as ``features``.
-    """
-    if not path.is_file():
-        return []
-    lines = []
-    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        with contextlib.suppress(ValueError, TypeError, KeyError):
-            line = json.loads(text)
-            losses = line["loss"] | _features(line)
-            if losses and int(line["step"]) > 0:
-                lines.append({**line, "loss": losses})
-    return lines
+def read_losses(journal: Journal) -> list[dict[str, Any]]:
+    """The lines that tell a loss; the loss of the features stands among the others, as ``features``."""
+    told = [{**line, "loss": (line.get("loss") or {}) | _features(line)} for line in journal.lines()]
+    return [line for line in told if line["loss"] and line["step"] > 0]
 
 
 def _features(line: dict[str, Any]) -> dict[str, float]:

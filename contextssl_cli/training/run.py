@@ -7,7 +7,6 @@ and what later commands add: ``probe/``, ``cache/``.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import platform
 import shutil
@@ -15,7 +14,7 @@ import time
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Self, cast
 
 import torch
 from filelock import FileLock, Timeout
@@ -32,6 +31,7 @@ from contextssl_cli.store.schema import Schema
 from contextssl_cli.training import checkpoint as checkpoints
 from contextssl_cli.training.clock import TrainingTime
 from contextssl_cli.training.config import TrainConfig
+from contextssl_cli.training.journal import Journal
 
 VERSION = 1
 RUN_FILE = "run.json"
@@ -116,9 +116,9 @@ class Run:
         return self.folder / "checkpoint"
 
     @property
-    def metrics(self) -> Path:
-        """One JSON object a line."""
-        return self.folder / METRICS_FILE
+    def journal(self) -> Journal:
+        """What training told."""
+        return Journal(self.folder / METRICS_FILE)
 
     def build_model(self) -> EncoderModel:
         """The model of this run, with fresh weights; a ``ContextSSL`` if its method has a context."""
@@ -152,9 +152,8 @@ class Run:
 
     def _world_begun(self) -> bool:
         """Whether a step up to the newest checkpoint tells a loss of the world model; so if no metrics are there."""
-        step = checkpoints.checkpoint_step(self.checkpoint())
-        lines = self._metrics_until(step)
-        return not lines or any(json.loads(line).get("loss") for line in lines)
+        lines = self.journal.until(checkpoints.checkpoint_step(self.checkpoint()))
+        return not lines or any(line.get("loss") for line in lines)
 
     def checkpoint(self) -> Path:
         """The newest checkpoint.
@@ -193,32 +192,13 @@ class Run:
         """Of the newest checkpoint's weights."""
         return checkpoints.fingerprint(self.checkpoint())
 
-    def truncate_metrics(self, step: int) -> None:
-        """Drop the lines after ``step``, which a resumed run writes again."""
-        if self.metrics.is_file():
-            files.write_text(self.metrics, "".join(self._metrics_until(step)))
-
-    def _metrics_until(self, step: int) -> list[str]:
-        """The lines of the metrics up to a step; none if there is no such file."""
-        kept = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines() if self.metrics.is_file() else []:
-            with contextlib.suppress(ValueError):  # a line cut off by a kill is of a later step
-                if json.loads(line)["step"] <= step:
-                    kept.append(line + "\n")
-        return kept
-
     def training_time(self) -> TrainingTime:
         """What the logged steps took."""
-        lines = self.metrics.read_text(encoding="utf-8").splitlines() if self.metrics.is_file() else []
+        lines = self.journal.lines()
         if not lines:
             return TrainingTime()
-        last = json.loads(lines[-1])
+        last = lines[-1]
         return TrainingTime(last.get("seconds"), last.get("processor_seconds"))  # earlier versions did not log them
-
-    def log(self, values: dict[str, Any]) -> None:
-        """Append one line to the metrics."""
-        with self.metrics.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(values) + "\n")
 
 
 def now() -> str:

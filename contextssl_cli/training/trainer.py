@@ -76,7 +76,7 @@ class Trainer:
             checkpoints.load_model(found, self.model)
             self.step = checkpoints.checkpoint_step(found)
             checkpoints.load_optimizer(found, self.optimizer, self._untouched())
-        self.run.truncate_metrics(self.step)
+        self.run.journal.drop_after(self.step)
         self.before = self.run.training_time()
 
     def fit(self, report: Callable[[Progress], None]) -> None:
@@ -186,7 +186,7 @@ class Trainer:
         rate = (self.step - first) / clock.elapsed
         if line:
             pace = {"pairs_per_second": round(rate * self.config.batch_size, 1), **vars(clock.spent())}
-            self.run.log({"step": self.step, **line, **pace})
+            self.run.journal.append({"step": self.step, **line, **pace})
         if saving:
             self._save()
         report(Progress(self.step, self.steps, losses, rate * self.config.batch_size,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -27,7 +26,7 @@ PRETRAIN = ["pretrain", "--plugin", "digits-rotation-color", *FLAGS]
 
 def lines(run: Run) -> list[dict[str, Any]]:
     """The metrics, less what depends on the clock."""
-    found = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+    found = run.journal.lines()
     return [{key: value for key, value in line.items() if key not in tiny.CLOCK} for line in found]
 
 
@@ -92,7 +91,7 @@ def test_resuming_a_finished_run_changes_nothing(uninterrupted: Run) -> None:
 
 def test_a_line_cut_off_by_a_kill_is_dropped(uninterrupted: Run, tmp_path: Path) -> None:
     run = Run.create(tmp_path / "cut", uninterrupted.record)
-    whole = uninterrupted.metrics.read_text()
-    run.metrics.write_text(whole + '{"step": 1')
-    run.truncate_metrics(STEPS)
-    assert run.metrics.read_text() == whole
+    whole = uninterrupted.journal.path.read_text()
+    run.journal.path.write_text(whole + '{"step": 1')
+    run.journal.drop_after(STEPS)
+    assert run.journal.path.read_text() == whole
