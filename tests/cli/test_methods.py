@@ -63,7 +63,7 @@ def task(request: pytest.FixtureRequest, made: Made, monkeypatch: pytest.MonkeyP
 
 def metrics(run: Run) -> list[dict[str, Any]]:
     """The lines of the metrics, less what depends on the clock."""
-    found = run.journal.lines()
+    found = [json.loads(line) for line in run.journal.path.read_text().splitlines()]
     return [{key: value for key, value in line.items() if key not in CLOCK} for line in found]
 
 
