@@ -16,12 +16,10 @@ from torch import Tensor
 
 from contextssl_cli.evaluation import probes
 from contextssl_cli.evaluation.config import ProbeConfig
-from contextssl_cli.evaluation.evaluator import Condition, Evaluator
-from contextssl_cli.evaluation.protocol import probe_config
-from contextssl_cli.evaluation.results import ENCODER
+from contextssl_cli.evaluation.evaluator import Evaluator
+from contextssl_cli.evaluation.protocol import drawn_conditions, probe_config
 from contextssl_cli.evaluation.stacks import Stacks
-from contextssl_cli.plugin.task import environment_name
-from contextssl_cli.training.pretrain import run_task
+from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run
 
 PAIRS = 63
@@ -38,6 +36,9 @@ def main() -> None:
     options = parser.parse_args()
     runs = [Run(folder) for folder in options.runs]
     given = {"label_batch_size": options.batch, "label_epochs": options.epochs}
+    tasks = run_store(runs[0]).schema.tasks
+    if options.task not in tasks:
+        parser.error(f"{options.runs[0]} has no label {options.task!r}, but {', '.join(tasks)}")
     config = probe_config(run_task(runs[0]).dataset, judged_on="held-out", **given)
     embedded = [Embedded(Evaluator(run, config, torch.device("cpu")), options.task) for run in runs]
     heads = [f"{run.folder.name}: {name}" for run, one in zip(runs, embedded, strict=True) for name in one.names]
@@ -65,10 +66,7 @@ class Embedded:
     """
 
     def __init__(self, evaluator: Evaluator, task: str) -> None:
-        conditions = [Condition(ENCODER, 0)]
-        for environment in evaluator.task.environments if evaluator.run.has_context else ():
-            context = evaluator.draw_context(environment, PAIRS)
-            conditions.append(Condition(environment_name(environment), 2 * PAIRS, context, environment))
+        conditions = drawn_conditions(evaluator, [2 * PAIRS] if evaluator.run.has_context else [])
         self.names = [condition.environment for condition in conditions]
         self.fit, self.judge = Stacks(evaluator).labelled(conditions)
         self.labels, self.truth = evaluator.train.labels[task], evaluator.test.labels[task]
@@ -80,9 +78,7 @@ class Embedded:
 
     def logistic(self) -> Tensor:
         """By the strong probe: (K,)."""
-        pairs = zip(self.fit.numpy(), self.judge.numpy(), strict=True)
-        read = [torch.from_numpy(probes.strong_classify(fit, self.labels.numpy(), judge)) for fit, judge in pairs]
-        return self._right(torch.stack(read))
+        return self._right(probes.strong_classify_each(self.fit, self.labels, self.judge))
 
     def _right(self, predicted: Tensor) -> Tensor:
         return (predicted == self.truth).double().mean(dim=1)

@@ -168,9 +168,7 @@ def _top1(stacks: Stacks, conditions: list[Condition]) -> list[Values]:
             probes.label_probe_name(config): probes.classify(fit[:, known], labels[known], judge, classes, config)
         }
         if config.strong or evaluator.store.schema.attributes:
-            pairs = zip(fit[:, known].cpu().numpy(), judge.cpu().numpy(), strict=True)
-            strong = [probes.strong_classify(f, labels[known].cpu().numpy(), j) for f, j in pairs]
-            predictions[probes.LOGISTIC] = torch.stack([torch.from_numpy(predicted) for predicted in strong])
+            predictions[probes.LOGISTIC] = probes.strong_classify_each(fit[:, known], labels[known], judge)
         for probe, predicted in predictions.items():
             for values, one in zip(found, predicted.cpu(), strict=True):
                 values.update(_judge(evaluator, target, probe, one))

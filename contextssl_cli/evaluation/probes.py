@@ -181,6 +181,12 @@ def strong_classify(train: NDArray[Any], labels: NDArray[Any], test: NDArray[Any
     return predicted
 
 
+def strong_classify_each(train: Tensor, labels: Tensor, test: Tensor) -> Tensor:
+    """Class indices (K, M) for ``test`` (K, M, D), by K strong probes fitted to ``train`` (K, N, D)."""
+    pairs = zip(train.cpu().numpy(), test.cpu().numpy(), strict=True)
+    return torch.stack([torch.from_numpy(strong_classify(fit, labels.cpu().numpy(), judge)) for fit, judge in pairs])
+
+
 @dataclass(frozen=True)
 class _Schedule:
     lr: float

@@ -266,13 +266,7 @@ def _probe(evaluator: Evaluator, metrics: Sequence[Metric]) -> ProbeReport:
 
 def _measure(evaluator: Evaluator, metrics: Sequence[Metric]) -> dict[Key, float]:
     """All conditions of one run at once, so that their probes are fitted side by side."""
-    conditions = [Condition(ENCODER, 0)]
-    lengths = _lengths(evaluator)
-    for environment in evaluator.task.environments if lengths else ():
-        context = evaluator.draw_context(environment, max(1, lengths[-1] // 2))
-        for length in lengths:
-            part = context.take(length // 2) if length else None
-            conditions.append(Condition(environment_name(environment), length, part, environment))
+    conditions = drawn_conditions(evaluator, _lengths(evaluator))
     schema = evaluator.store.schema
     measured = measure(evaluator, conditions, metrics)
     if "context-labels" in metrics:
@@ -280,6 +274,22 @@ def _measure(evaluator: Evaluator, metrics: Sequence[Metric]) -> dict[Key, float
     if "top1" in metrics and schema.columns and schema.attributes:
         measured |= raw_baseline(schema, evaluator.train_samples, evaluator.test_samples)
     return measured
+
+
+def drawn_conditions(evaluator: Evaluator, lengths: Sequence[int]) -> list[Condition]:
+    """The encoder's own, then each length under each environment, shorter contexts being parts of the longest.
+
+    Args:
+        evaluator: of the run.
+        lengths: in tokens, rising; none for a method without a context.
+    """
+    conditions = [Condition(ENCODER, 0)]
+    for environment in evaluator.task.environments if lengths else ():
+        context = evaluator.draw_context(environment, max(1, lengths[-1] // 2))
+        for length in lengths:
+            part = context.take(length // 2) if length else None
+            conditions.append(Condition(environment_name(environment), length, part, environment))
+    return conditions
 
 
 def _lengths(evaluator: Evaluator) -> list[int]:
