@@ -75,7 +75,7 @@ def fairness(store: Store, encoder: ContextEncoder) -> dict[str, float]:
     """Fairness of each task's prediction by logistic regression from the guarded embeddings."""
     fit, judge = encoder.transform(store.train.inputs()), encoder.transform(store.test.inputs())
     groups = {name: torch.from_numpy(store.test.attribute(name)) for name in store.schema.attributes}
-    found = {}
+    found: dict[str, float] = {}
     for task in store.schema.tasks:
         predicted = strong_classifier().fit(fit, store.train.labels(task)).predict(judge)
         truth = torch.from_numpy(store.test.labels(task))

@@ -7,6 +7,7 @@ run. Side by side and one by one must agree; bfloat16 does not, and is no option
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -43,10 +44,13 @@ def main() -> None:
     def classify(part: Tensor) -> Tensor:
         return probes.classify(part, labels, part, 4, config).float()
 
+    def each(fit: Callable[[Tensor], Tensor]) -> Tensor:
+        return torch.cat([fit(part[None]) for part in train])
+
     found: dict[str, Any] = dict(vars(options))
     for name, fit in (("mlp_batches_of_512", regress), ("linear_batches_of_64", classify)):
-        together, side_by_side = timed(lambda fit=fit: fit(train))
-        alone, one_by_one = timed(lambda fit=fit: torch.cat([fit(part[None]) for part in train]))
+        together, side_by_side = timed(functools.partial(fit, train))
+        alone, one_by_one = timed(functools.partial(each, fit))
         found[name] = {
             "side_by_side_s": side_by_side,
             "one_by_one_s": one_by_one,

@@ -106,25 +106,21 @@ def measure(run: Run, options: argparse.Namespace) -> dict[str, Any]:
     encoder, store = ContextEncoder.load(run.folder, "cpu"), run_store(run)
     shown, empty = (context_from_run(run, [name], None, options.seed) for name in (ATTRIBUTE, NONE))
     contexts: dict[str, Context | None] = {f"{ATTRIBUTE} context": shown, "empty context": empty, NO_CONTEXT: None}
-    sets = {"all": contexts, "two": {name: made for name, made in contexts.items() if made is not None}}
+    sets: dict[str, dict[str, Context | None]] = {
+        "all": contexts,
+        "two": {name: made for name, made in contexts.items() if made is not None},
+    }
     truth = {name: figures(encoder.with_context(context), store) for name, context in contexts.items()}
-    records, known = (
-        store.train.inputs(),
-        {
-            TASK: store.train.labels(TASK),
-            ATTRIBUTE: store.train.attribute(ATTRIBUTE),
-        },
-    )
+    records = store.train.inputs()
+    known = {TASK: store.train.labels(TASK), ATTRIBUTE: store.train.attribute(ATTRIBUTE)}
     counts = []
     for what, objective in OBJECTIVES.items():
         for labels, (name, candidates) in product(objective.numbers, sets.items()):
             draw = np.random.default_rng([options.seed, labels])  # the same records for every set of candidates
             drawn = [draw.choice(len(records), labels, replace=False) for _ in range(options.draws)]
             found = [
-                select(
-                    encoder, candidates, records[rows], {key: of[rows] for key, of in known.items()}, objective, seed
-                )
-                for seed, rows in enumerate(drawn)
+                select(encoder, candidates, records[rows], {key: of[rows] for key, of in known.items()}, objective, i)
+                for i, rows in enumerate(drawn)
             ]
             about = {"objective": what, "labels": labels, "candidates": name}
             counts.append(about | judged(found, objective, {key: truth[key] for key in candidates}))
