@@ -23,6 +23,7 @@ from contextssl_cli.adaptation.find_run import (
     latest_run,
     warn_of_another_run,
 )
+from contextssl_cli.adaptation.guard import guard_pairs
 from contextssl_cli.adaptation.select import Selection, check_choice, select_context
 from contextssl_cli.errors import UsageError
 from contextssl_cli.plugin.task import environment_name
@@ -48,7 +49,8 @@ def read_candidates(
         guard: the action type to be taken out, by the pairs of a context that zeroes it.
 
     Raises:
-        UsageError: if ``every`` is another word, a context is named twice, or one belongs to another run.
+        UsageError: if ``every`` is another word, a context is named twice, one belongs to another run, or has nothing
+            to guard with.
         CorruptFileError: if a context does not fit the run.
     """
     if every not in (None, "all"):
@@ -65,18 +67,27 @@ def read_candidates(
     for name, context in contexts.items():
         if context is not None:
             check_named_context(found.run, context, name)
-            if len(paths) == 1:
+            if len(paths) == 1 and not every:
                 warn_of_another_run(context, found.run, name)
             elif is_of_another_run(context, found.run):
                 raise UsageError(
                     f"{name} was made for another run ({context.run or context.fingerprint[:12]}) than "
                     f"{found.run.folder}, or before it was trained further; make it again"
                 )
+        if guard and context is not None:
+            _check_guard(found.run, context, guard, name)
     if every:
         contexts = _drawn(found.run, seed, contexts, guard)
         if guard is None:
             contexts[NO_CONTEXT] = None
     return found, contexts
+
+
+def _check_guard(run: Run, context: Context, guard: str, name: str) -> None:
+    try:
+        guard_pairs(run, context, guard)
+    except UsageError as error:
+        raise UsageError(f"{name}: {error}") from error
 
 
 def _check_distinct(contexts: Candidates) -> None:
@@ -139,7 +150,9 @@ def read_choice(run: Run, contexts: Candidates, labels: Path, source: Path | Non
     return choice
 
 
-def choose(run: Run, contexts: Candidates, choice: Choice, device: str) -> Selection:
+def choose(
+    run: Run, contexts: Candidates, choice: Choice, device: str, *, guard: str | None = None, seed: int = 0
+) -> Selection:
     """Choose among candidates.
 
     Args:
@@ -147,12 +160,17 @@ def choose(run: Run, contexts: Candidates, choice: Choice, device: str) -> Selec
         contexts: the candidates.
         choice: what to choose by.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        guard: the action type to be taken out before anything is judged.
+        seed: of the permutations.
 
     Raises:
         UsageError: as ``select_context``.
     """
     encoder = ContextEncoder.load(run.folder, device)
-    return select_context(encoder, contexts, choice.inputs, choice.labels, at_most=choice.bounds, groups=choice.groups)
+    return select_context(
+        encoder, contexts, choice.inputs, choice.labels, at_most=choice.bounds, groups=choice.groups, guard=guard,
+        seed=seed,
+    )  # fmt: skip
 
 
 def _bounds(texts: Sequence[str]) -> dict[str, float]:

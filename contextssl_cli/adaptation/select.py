@@ -89,6 +89,7 @@ def select_context(
     *,
     at_most: Mapping[str, float] | None = None,
     groups: Mapping[str, ArrayLike] | None = None,
+    guard: str | None = None,
     seed: int = 0,
 ) -> Selection:
     """Rank contexts by how well a few labels are read from the embeddings under each.
@@ -102,16 +103,17 @@ def select_context(
             read, or the difference between the groups of the only attribute, ``equalized-odds`` or
             ``equal-opportunity``; for the latter 1 is the favourable label and 0 the other.
         groups: (N,) categories by sensitive attribute.
+        guard: an action type that every context zeroes, to be taken out of what is judged.
         seed: of the permutations.
 
     Raises:
         UsageError: if there is nothing to choose from, a class has fewer than two labels, a label is missing, a bound
-            cannot be judged, or no candidate meets the bounds.
+            cannot be judged, no candidate meets the bounds, or one has nothing to guard with.
     """
     bounds = dict(at_most or {})
     known = {name: np.asarray(values) for name, values in (groups or {}).items()}
     codes = check_choice(len(contexts), len(X), np.asarray(y), bounds, known)
-    embeddings = {name: encoder.with_context(context).transform(X) for name, context in contexts.items()}
+    embeddings = {name: encoder.with_context(context, guard).transform(X) for name, context in contexts.items()}
     within = {name: measured(values, codes, bounds, known, seed) for name, values in embeddings.items()}
     readers = {name: Reader(values) for name, values in embeddings.items()}
     return _selection(readers, codes, bounds, within, seed)
@@ -151,7 +153,7 @@ def _selection(
     meeting = [name for name, found in within.items() if all(found[key].meets(most) for key, most in bounds.items())]
     if not meeting:
         told = "; ".join(f"{name}: {_told(found)}" for name, found in within.items())
-        raise UsageError(f"no candidate meets the bounds ({told}); loosen --at-most, or guard the action type")
+        raise UsageError(f"no candidate meets the bounds ({told}); loosen --at-most, or guard what a bound is on")
     chosen = _safest(meeting, errors, within, bounds)
     ranked = sorted(readers, key=lambda name: (name != chosen, name not in meeting, errors[name].mean()))
     best = errors[chosen]

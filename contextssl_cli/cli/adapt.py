@@ -71,7 +71,7 @@ def adapt(
         return
     chosen, about = next(iter(contexts)), None
     if choice is not None:
-        selection = choose(found.run, contexts, choice, device)
+        selection = choose(found.run, contexts, choice, device, guard=guard, seed=seed)
         if not json:
             print_selection(selection)
         chosen, about = selection.chosen, {"selection": selection.as_dict()}

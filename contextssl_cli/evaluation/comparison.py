@@ -13,6 +13,7 @@ import torch
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.protocol import ProbeReport, pool, probe_each
 from contextssl_cli.evaluation.results import ENCODER, find, spread
+from contextssl_cli.methods.config import CONTEXTUAL
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.training.metrics import adaptation_gap
 from contextssl_cli.training.run import Run
@@ -56,7 +57,8 @@ def trained_gap(reports: Sequence[ProbeReport], floor: float = -math.inf) -> flo
     ``[R2_A(told A) - R2_A(told B)] + [R2_B(told B) - R2_B(told A)]``.
 
     Args:
-        reports: probes of one task, told different action types; one may be of a method that is told nothing.
+        reports: probes of one task, told different action types; beside a single one, one of a method that is told
+            nothing and has no context.
         floor: R2 below it count as it.
 
     Raises:
@@ -112,15 +114,22 @@ def asks_r2(flags: Mapping[str, Any]) -> bool:
 
 
 def comparable(runs: Sequence[Run]) -> bool:
-    """Whether the runs are of one task, data and method, and were told different action types."""
+    """Whether the runs are of one task and data, and ``compare_runs`` takes them."""
     models = dict.fromkeys((run.record.config.method, run.record.config.equivariant) for run in runs)
     data = {(run.record.task, run.record.store_hash) for run in runs}
     return len(data) == 1 and _told_apart(list(models))
 
 
 def _told_apart(models: Sequence[Told]) -> bool:
-    told = [names for _, names in models]
-    return len(set(told)) >= max(2, len(told)) and len({method for method, names in models if names}) == 1
+    """Whether each is told other action types, by one method; a single one may stand beside a model told none.
+
+    A third model would be averaged into what the two tell. ContextSSL is told by its context.
+    """
+    told = {frozenset(names) for _, names in models}
+    methods = {method for method, names in models if names}
+    without = [method for method, names in models if not names]
+    alone = not without or (len(models) == 2 and without[0] not in CONTEXTUAL)
+    return len(models) >= 2 and len(told) == len(models) and len(methods) == 1 and alone
 
 
 def _check_told(models: Sequence[Told]) -> None:
@@ -128,5 +137,5 @@ def _check_told(models: Sequence[Told]) -> None:
         found = "; ".join(f"{method} told {environment_name(names)}" for method, names in models)
         raise UsageError(
             "--compare takes runs of one method that were told different action types (pretrain --equivariant), and "
-            f"may take one that is told none; found {found}"
+            f"beside a single one takes one of simclr or vicreg, which are told none; found {found}"
         )

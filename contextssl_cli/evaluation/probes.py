@@ -103,13 +103,13 @@ def ridge(train: Tensor, targets: Tensor, test: Tensor, penalty: float = RIDGE) 
     Returns:
         (M, W).
     """
-    fit, wanted = train.double(), targets.double()
+    fit, wanted, judge = train.cpu().double(), targets.cpu().double(), test.cpu().double()  # MPS has no float64
     mean, spread, centre = fit.mean(dim=0), fit.std(dim=0, correction=0), wanted.mean(dim=0)
     scale = torch.where(spread > 1e-6 * fit.abs().amax(dim=0), 1 / spread, torch.zeros_like(spread))
     fit = (fit - mean) * scale
     gram = fit.T @ fit + penalty * len(fit) * torch.eye(fit.shape[1], dtype=fit.dtype, device=fit.device)
     weights: Tensor = torch.linalg.solve(gram, fit.T @ (wanted - centre))
-    return (((test.double() - mean) * scale) @ weights + centre).to(targets.dtype)
+    return (((judge - mean) * scale) @ weights + centre).to(targets)
 
 
 def classify(train: Tensor, labels: Tensor, test: Tensor, classes: int, config: ProbeConfig) -> Tensor:

@@ -21,9 +21,13 @@ from contextssl_cli.evaluation.results import ENCODER, Key, Row, average, find, 
 from contextssl_cli.methods.config import CONTEXTUAL, PREDICTING, MethodName
 from contextssl_cli.plugin.kinds import Dataset
 from contextssl_cli.plugin.task import Task, environment_name
+from contextssl_cli.training.config import changed_settings
 from contextssl_cli.training.metrics import adaptation_gap
 from contextssl_cli.training.pretrain import run_task
 from contextssl_cli.training.run import Run, versions
+
+_OF_NO_MATTER = {"seed", "checkpoint_every", "monitor_every"}
+"""Settings in which runs may differ and be averaged."""
 
 
 @dataclass(frozen=True)
@@ -228,16 +232,21 @@ def _check_alike(runs: Sequence[Run]) -> None:
         raise UsageError(f"the runs are of different tasks: {', '.join(tasks)}; probe them one by one")
     if len({run.folder.resolve() for run in runs}) < len(runs):
         raise UsageError("a run is named twice; name runs that differ in their seeds")
-    if (
-        len({run.record.config.model.block_size for run in runs}) > 1
-        or len({run.record.store_hash for run in runs}) > 1
-    ):
-        raise UsageError("the runs differ in model.block_size or in their data, so their figures cannot be averaged")
+    if len({run.record.store_hash for run in runs}) > 1:
+        raise UsageError("the runs differ in their data, so their figures cannot be averaged")
     if len({(run.record.config.method, run.record.config.equivariant) for run in runs}) > 1:
         raise UsageError(
             "the runs differ in their method or in what it was told, so their figures cannot be averaged; --compare "
             "gives the gap between runs of one method that were told different action types"
         )
+    first = runs[0].record.config
+    for run in runs[1:]:
+        changed = changed_settings(first, run.record.config.model_dump()).keys() - _OF_NO_MATTER
+        if changed:
+            raise UsageError(
+                f"{run.folder} differs from {runs[0].folder} in {', '.join(sorted(changed))}, and not in its seed "
+                "alone, so their figures cannot be averaged; probe them one by one, or see contextssl report"
+            )
 
 
 def _probe(evaluator: Evaluator, metrics: Sequence[Metric]) -> ProbeReport:

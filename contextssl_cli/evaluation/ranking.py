@@ -58,7 +58,7 @@ def ranks(
         above = (near > reached) & (rows >= 0)
         level = (near == reached) & (rows >= 0) & ~own
         found.append(1 + above.sum(dim=1) + level.sum(dim=1) / 2)
-    return torch.cat(found).double()
+    return torch.cat(found).cpu().double()  # Apple's MPS has no float64
 
 
 def summary(rank: Tensor) -> dict[str, float]:

@@ -66,16 +66,26 @@ def gather(results: Sequence[Path], runs: Sequence[Run], device: torch.device) -
     """The results as they are, and the runs' own.
 
     Runs that differ in their seeds alone are averaged. Runs of one method that were told different action types are
-    compared. Others stand one after another.
+    compared, also beside other methods' runs. Others stand one after another.
     """
     found = [one for path in results for one in read_results(path)]
     if comparable(runs):
         return [*found, _comparison(runs, device)]
-    groups: dict[tuple[str, str, str], list[Run]] = {}
+    methods: dict[tuple[str, str, str], list[Run]] = {}
+    for run in runs:
+        methods.setdefault((run.record.task, run.record.store_hash, run.record.config.method), []).append(run)
+    return [*found, *(one for group in methods.values() for one in _of_method(group, device))]
+
+
+def _of_method(runs: Sequence[Run], device: torch.device) -> list[Found]:
+    """Of the runs of one method on one data set: their comparison, or a probe for each of their configurations."""
+    if comparable(runs):
+        return [_comparison(runs, device)]
+    configs: dict[str, list[Run]] = {}
     for run in runs:
         config = json.dumps(run.record.config.model_dump(mode="json", exclude={"seed"}), sort_keys=True)
-        groups.setdefault((run.record.task, run.record.store_hash, config), []).append(run)
-    return [*found, *(_probe(group, device) for group in groups.values())]
+        configs.setdefault(config, []).append(run)
+    return [_probe(group, device) for group in configs.values()]
 
 
 def fairness_of(results: Sequence[Path]) -> list[tuple[str, list[TextTable]]]:

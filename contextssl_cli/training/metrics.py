@@ -18,8 +18,8 @@ def pooled_r2(output: Tensor, target: Tensor) -> float:
         output: (N, width) predictions.
         target: (N, width).
     """
-    target = target.double()
-    residual = (target - output.double()).square().sum()
+    target, output = target.cpu().double(), output.cpu().double()  # Apple's MPS has no float64
+    residual = (target - output).square().sum()
     return float(1 - residual / (target - target.mean()).square().sum())
 
 

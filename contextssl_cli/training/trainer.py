@@ -110,11 +110,13 @@ class Trainer:
         return self.step - 1 >= self.config.world_start * self.steps
 
     def _untouched(self) -> frozenset[int]:
-        """Places of the parameters that no step has reached yet: the world model's, if its start is still to come."""
-        if self._world_begun:
-            return frozenset()
-        names = (name for name, _ in self.model.named_parameters())
-        return frozenset(place for place, name in enumerate(names) if not name.startswith(("encoder.", "heads.")))
+        """Places of the parameters that no step has reached: the world model's before its start, those of no loss."""
+        return frozenset(
+            place
+            for place, (name, _) in enumerate(self.model.named_parameters())
+            if (name.startswith("instance.") and not self.config.instance_weight)
+            or not (self._world_begun or name.startswith(("encoder.", "heads.")))
+        )
 
     def _standardise(self) -> None:
         generator = seeded(self.config.seed, _SCALES)
@@ -203,7 +205,10 @@ class Trainer:
             )
 
     def _save(self) -> None:
-        checkpoints.save_checkpoint(self.run.checkpoint_folder, self.model, self.optimizer, self.step)
+        """Once for each step: to write a checkpoint in another's place is to have none for a moment."""
+        newest = checkpoints.latest_checkpoint(self.run.checkpoint_folder)
+        if newest is None or checkpoints.checkpoint_step(newest) != self.step:
+            checkpoints.save_checkpoint(self.run.checkpoint_folder, self.model, self.optimizer, self.step)
 
 
 @functools.lru_cache(maxsize=2)

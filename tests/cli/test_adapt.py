@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
+from contextssl_cli.adaptation.context_encoder import ContextEncoder
 from contextssl_cli.adaptation.guard import Guard
 from contextssl_cli.store.context import Context
 from contextssl_cli.store.dataset import Store
@@ -207,6 +208,27 @@ def test_what_a_guard_cannot_be_fitted_to_is_no_candidate(cli: Command, fails: C
     assert outcome.code == 0, outcome.err
     assert "candidates are the contexts that zero color" in outcome.err
     assert "under other.h5 or rotation into" in outcome.out.replace("\n", " ")
+
+
+def test_candidates_are_judged_by_what_the_guard_leaves(
+    cli: Command, fails: Command, made: Made, color: Path, few: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = ["--run", made.run, "--action", "rotation", "--seed", "1", "--out", "other.h5"]
+    assert cli("context", "create", *other).code == 0
+    guards: list[Guard | None] = []
+    embed = ContextEncoder.transform
+
+    def transform(encoder: ContextEncoder, x: np.ndarray) -> np.ndarray:
+        guards.append(encoder.guard_)
+        return embed(encoder, x)
+
+    monkeypatch.setattr(ContextEncoder, "transform", transform)
+    arguments = ["adapt", "--context", made.context, "--context", "other.h5", "--labels", few, "--guard", "color"]
+    outcome = cli(*arguments)
+    assert outcome.code == 0, outcome.err
+    assert len(guards) == 3  # each candidate, and the chosen one's embeddings
+    assert all(guards)
+    fails(2, "color.h5: --guard color: the context shows color", *arguments, "--context", color)
 
 
 def test_a_context_of_another_run_is_no_candidate(

@@ -58,10 +58,13 @@ def test_a_run_named_twice_is_no_spread(fails: Command, made: Made) -> None:
     fails(2, "named twice", "probe", "--run", made.run, "--run", made.run)
 
 
-def test_runs_of_other_sequences_are_not_averaged(fails: Command, cli: Command, made: Made) -> None:
-    other = [*TINY, "--set", "model.block_size=16"]
+@pytest.mark.parametrize(("key", "value"), [("model.block_size", "16"), ("temperature", "0.5")])
+def test_runs_that_differ_in_a_setting_are_not_averaged(
+    fails: Command, cli: Command, made: Made, key: str, value: str
+) -> None:
+    other = [*TINY, "--set", f"{key}={value}"]
     assert cli("pretrain", "--plugin", "digits-rotation-color", "--out", "other", *other).code == 0
-    fails(2, "model.block_size", "probe", "--run", made.run, "--run", "other")
+    fails(2, f"in {key}", "probe", "--run", made.run, "--run", "other")
 
 
 def test_a_cache_that_cannot_be_written_costs_time_only(

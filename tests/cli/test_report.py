@@ -91,6 +91,16 @@ def test_runs_told_different_types_are_compared(cli: Command) -> None:
         assert planned == json.loads(Path(name, "run.json").read_text())["config"]
 
 
+def test_a_comparison_stands_beside_the_run_of_another_method(cli: Command, own_run: Path) -> None:
+    for name in ("rotation", "color"):
+        flags = ["--plugin", "digits-rotation-color", "--method", "sen", "--equivariant", name, "--out", name]
+        assert cli("pretrain", *flags, *TINY).code == 0
+    compared, alone = cli("report", "rotation", own_run, "color", "--out", "all.html", "--json").json["results"]
+    assert compared["gap"] == cli("probe", "--run", "rotation", "--run", "color", "--compare", "--json").json["gap"]
+    assert len(compared["reports"]) == 2
+    assert alone["protocol"]["runs"][0]["config"]["method"] == "contextssl"
+
+
 def test_seeds_are_averaged_and_others_stand_apart(cli: Command, made: Made, own_run: Path) -> None:
     assert cli("pretrain", "--plugin", "digits-rotation-color", "--out", "second", "--seed", "1", *TINY).code == 0
     outcome = cli("report", own_run, "second", made.newer, "--out", "all.html", "--json")

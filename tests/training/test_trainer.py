@@ -50,6 +50,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "the paper's": {"preset": "paper", "model_encoder": "convnet", "epochs": None},
     "invariance": {"invariance_weight": 1.0},
     "instance": {"instance_weight": 1.0, "model_instance_dim": 4},
+    "a map that no loss reads": {"model_instance_dim": 4},
     "instance, VICReg": {"instance_weight": 1.0, "instance_objective": "vicreg", "model_instance_dim": 4},
     "the features": {"feature_weight": 1.0},
     "the features first": {"feature_weight": 1.0, "world_start": 0.3},
@@ -71,8 +72,10 @@ def test_every_variant_trains_with_two_action_types_and_with_one(
     seen = {environment for line in lines for environment in line["loss"]}
     assert seen <= named if "environments_per_step" in flags or "preset" in flags else seen == named
     assert all(math.isfinite(value) for line in lines for value in line["loss"].values())
-    before = weights_hash(Trainer(run, resolve_task(name), digits_store, CPU).model)
-    assert weights_hash(run.load_model()) != before
+    trainer, trained = Trainer(run, resolve_task(name), digits_store, CPU), weights_hash(run.load_model())
+    assert weights_hash(trainer.model) != trained
+    trainer.resume()
+    assert (trainer.step, weights_hash(trainer.model)) == (3, trained)
 
 
 def test_metrics_are_json_lines_of_increasing_steps_that_name_losses_and_gap(digits_run: Run) -> None:

@@ -27,7 +27,7 @@ class Views:
     def __init__(self, context: str | None = None) -> None:
         self.context = context
 
-    def with_context(self, context: Any) -> Views:
+    def with_context(self, context: Any, guard: str | None = None) -> Views:
         return Views(context)
 
     def transform(self, X: np.ndarray) -> np.ndarray:
