@@ -27,6 +27,13 @@ def probe(
             "--compare", help="The adaptation gap between runs of one method that were told different action types."
         ),
     ] = False,
+    retrieval: Annotated[
+        bool,
+        typer.Option(
+            "--retrieval",
+            help="Draw retrieval.png as well: images nearest to predicted views under each context, for the first run.",
+        ),
+    ] = False,
     out: options.Out = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -35,10 +42,12 @@ def probe(
 ) -> None:
     """Measure what the embedding knows under each context, by the paper's protocols."""
     from contextssl_cli.adaptation.find_run import latest_run
+    from contextssl_cli.errors import UsageError
     from contextssl_cli.evaluation.comparison import compare_runs
     from contextssl_cli.evaluation.protocol import probe_runs
     from contextssl_cli.paths import make_folder
     from contextssl_cli.report.folder import result_folder, write_comparison, write_probe
+    from contextssl_cli.report.retrieval import RETRIEVAL, check_retrieval, write_retrieval
     from contextssl_cli.report.summary import print_comparison, print_probe
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.device import resolve_device
@@ -46,7 +55,11 @@ def probe(
 
     chosen = options.measures(metrics, probes, lengths, judge_on)
     runs = [Run(folder) for folder in run] if run else [latest_run()]
+    if retrieval and compare:
+        raise UsageError("--retrieval needs a context, and --compare takes runs without one: leave one of them out")
     folder = out or result_folder(runs, compare=compare, judged_on=judge_on)
+    if retrieval:
+        check_retrieval(runs[0])
     if dry_run:
         terminal.result(f"would probe {', '.join(str(r.folder) for r in runs)} into {folder}")
         return
@@ -57,4 +70,8 @@ def probe(
         print_comparison(comparison, write_comparison(comparison, folder), as_json=json)
         return
     report = probe_runs(runs, resolve_device(device), seed=seed, **chosen)
-    print_probe(report, write_probe(report, folder), as_json=json)
+    paths = write_probe(report, folder)
+    if retrieval:
+        picture = folder / RETRIEVAL
+        paths.append(write_retrieval(runs[0], picture, resolve_device(device), judged_on=judge_on, seed=seed))
+    print_probe(report, paths, as_json=json)

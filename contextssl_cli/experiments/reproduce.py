@@ -11,11 +11,8 @@ import torch
 from pydantic import ValidationError
 
 from contextssl_cli import files
-from contextssl_cli.adaptation.contexts import context_from_run
-from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.data.prepare import prepare
 from contextssl_cli.errors import UsageError
-from contextssl_cli.evaluation.retrieval import retrieve
 from contextssl_cli.evaluation.stored import RESULTS
 from contextssl_cli.experiments.execute import Probed, Share, probe_points, train_missing
 from contextssl_cli.experiments.experiment import PLAN, Experiment, Part
@@ -27,8 +24,9 @@ from contextssl_cli.experiments.sweep import draw_sweep
 from contextssl_cli.experiments.tables import TABLES, ResultTable
 from contextssl_cli.paths import make_folder
 from contextssl_cli.plugin.registry import registry
-from contextssl_cli.report.figures import context_length_figure, ranking_figure, retrieval_figure
+from contextssl_cli.report.figures import context_length_figure, ranking_figure
 from contextssl_cli.report.progress import parts_progress
+from contextssl_cli.report.retrieval import write_retrieval
 from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.device import resolve_device
@@ -225,19 +223,10 @@ def _draw(
         keys = list(dict.fromkeys(key for point in probed for key in point.values))
         drawn += draw_sweep(table, keys, probed, out / f"{part.study.name}-sweep")
     if part.study.retrieval and own and store:
-        drawn.append(_draw_retrieval(part, store, out))
+        planned = next(run for run in runs_of(part.points) if run.config.method == "contextssl")
+        path = out / f"{part.study.name}-retrieval.png"
+        drawn.append(write_retrieval(Run(planned.folder), path, torch.device("cpu")))
     return drawn
-
-
-def _draw_retrieval(part: Part, store: Store, out: Path) -> Path:
-    planned = next(run for run in runs_of(part.points) if run.config.method == "contextssl")
-    run = Run(planned.folder)
-    contexts = {a.name: context_from_run(run, [a.name], None, seed=0) for a in planned.task.actions}
-    source = PairSource.of(planned.task, store.schema, store.test)
-    path = out / f"{part.study.name}-retrieval.png"
-    with torch.no_grad():
-        retrieval_figure(retrieve(run.load_model(), source, contexts), path)
-    return path
 
 
 def _part_results(

@@ -9,15 +9,13 @@ from contextssl_cli import files
 from contextssl_cli.adaptation.adapt import Adaptation, adapt
 from contextssl_cli.adaptation.contexts import context_from_run
 from contextssl_cli.adaptation.find_run import FoundRun
-from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.data.prepare import prepared_store
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.protocol import ProbeReport, probe_runs
-from contextssl_cli.evaluation.retrieval import retrieve
 from contextssl_cli.plugin.task import Task, resolve_task
-from contextssl_cli.report.figures import retrieval_figure
 from contextssl_cli.report.folder import FIGURE, write_probe
 from contextssl_cli.report.progress import training_progress
+from contextssl_cli.report.retrieval import RETRIEVAL, write_retrieval
 from contextssl_cli.report.summary import gap_sentence
 from contextssl_cli.report.tables import TextTable, probe_tables
 from contextssl_cli.report.terminal import terminal
@@ -61,7 +59,7 @@ def run_demo(
     adaptations = [_adapt(runs[0], name, context, out, device) for name, context in contexts.items()]
     paths += [out / f"{name}.h5" for name in contexts] + [adaptation.out for adaptation in adaptations]
     terminal.note("5/5 report")
-    paths.append(_retrieval(runs[0], task, store, contexts, out))
+    paths.append(write_retrieval(runs[0], out / RETRIEVAL, place))
     paths.append(_write_report(report, adaptations, out))
     return report, paths
 
@@ -87,13 +85,6 @@ def _pretrain(task: Task, store: Store, folder: Path, seed: int, steps: int | No
 def _adapt(run: Run, name: str, context: Context, out: Path, device: str) -> Adaptation:
     context.save(out / f"{name}.h5")
     return adapt(FoundRun(run, "the demo's first run"), context, out / f"embeddings-{name}.h5", device=device)
-
-
-def _retrieval(run: Run, task: Task, store: Store, contexts: dict[str, Context], out: Path) -> Path:
-    path = out / "retrieval.png"
-    found = retrieve(run.load_model(), PairSource.of(task, store.schema, store.test), contexts)
-    retrieval_figure(found, path)
-    return path
 
 
 def _write_report(report: ProbeReport, adaptations: Sequence[Adaptation], out: Path) -> Path:

@@ -86,6 +86,7 @@ def test_a_table_takes_no_folder_of_images(cli: Command, fails: Command, few: Pa
     cli("pretrain", "--plugin", "adult-gender", "--store", "adult.h5", "--out", "run", *TINY)
     cli("context", "create", "--run", "run", "--action", "gender")
     Path("photos").mkdir()
+    fails(2, "--retrieval draws images", "probe", "--run", "run", "--retrieval")
     fails(4, "takes table data", "adapt", "--context", "ctx.h5", "--run", "run", "--input", "photos", "--out", "e.h5")
     np.save("few.npy", np.zeros((2, 5), np.float32))
     fails(4, "(5,)", "adapt", "--context", "ctx.h5", "--run", "run", "--input", "few.npy", "--out", "e.h5")

@@ -47,6 +47,23 @@ def test_probes_may_be_judged_on_what_the_run_held_out(cli: Command, made: Made)
     assert {Path(path).name for path in swept.json["paths"]} >= {"sweep-held-out.json", "sweep-held-out.csv"}
 
 
+@pytest.mark.parametrize("judged_on", ["test", "held-out"])
+def test_what_is_retrieved_is_drawn(cli: Command, made: Made, judged_on: str) -> None:
+    few = ["--metrics", "knn", "--lengths", "2", "--judge-on", judged_on, "--out", "drawn", "--json"]
+    assert not any("retrieval" in path for path in cli("probe", "--run", made.run, *few).json["paths"])
+    found = cli("probe", "--run", made.run, *few, "--retrieval")
+    assert found.code == 0, found.err
+    assert found.json["paths"][-1] == str(Path("drawn", "retrieval.png"))
+    assert Path("drawn", "retrieval.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_nothing_is_retrieved_without_a_context(cli: Command, fails: Command) -> None:
+    flags = ["--plugin", "digits-rotation-color", "--method", "sen", "--out", "sen"]
+    assert cli("pretrain", *flags, *TINY).code == 0
+    fails(2, "has no world model to read a context", "probe", "--run", "sen", "--retrieval")
+    fails(2, "--retrieval needs a context", "probe", "--run", "sen", "--retrieval", "--compare")
+
+
 def test_a_report_does_not_read_the_test_split_unasked(cli: Command, made: Made, tmp_path: Path) -> None:
     run = shutil.copytree(made.run, tmp_path / "run")
     shutil.rmtree(run / "probe", ignore_errors=True)
