@@ -596,7 +596,7 @@ def headline() -> str:
     rows = [
         ["digits, rotation and colour: adaptation gap (ceiling 2; negative R2 counted as 0)", gap(digits)],
         ["shapes3d, rotation and colour, on unseen objects: the same, with figure 3's settings", gap(shapes)],
-        ["CIFAR-10, crop and colour: the same, one seed", gap(photographs)],
+        ["CIFAR-10, crop and colour: the same with the defaults, one seed", gap(photographs)],
         ["Adult: sex read under the gender context", sex("gender", strong=False, length=longest)],
         ["Adult: sex read under the empty context", sex("none", strong=False, length=longest)],
         ["the same, by a strong probe", sex("none", strong=True, length=longest)],

@@ -63,7 +63,11 @@ def read_candidates(
     if run is not None:
         found = FoundRun(Run(run), "named with --run")
     else:
-        found = find_run(first) if first else FoundRun(latest_run(), "the newest run")
+        found = (
+            find_run(first)
+            if first
+            else FoundRun(latest_run(reads_contexts=True), "the newest run that reads contexts")
+        )
     for name, context in contexts.items():
         if context is not None:
             check_named_context(found.run, context, name)

@@ -98,16 +98,19 @@ def warn_of_another_run(context: Context, run: Run, name: str) -> None:
         _log.warning("warning: %s was made for another run, or for this one before it was trained further", name)
 
 
-def latest_run() -> Run:
+def latest_run(*, reads_contexts: bool = False) -> Run:
     """The newest known run that has a checkpoint.
+
+    Args:
+        reads_contexts: pass over runs of methods without a world model, unless there are no others.
 
     Raises:
         DataMissingError: if there is none.
     """
-    for run in known_runs():
-        if any(run.checkpoint_folder.glob("step-*")):
-            return run
-    raise DataMissingError("there is no trained run yet: contextssl pretrain makes one, or name it with --run")
+    trained = [run for run in known_runs() if any(run.checkpoint_folder.glob("step-*"))]
+    if not trained:
+        raise DataMissingError("there is no trained run yet: contextssl pretrain makes one, or name it with --run")
+    return next((run for run in trained if run.has_context), trained[0]) if reads_contexts else trained[0]
 
 
 def _candidates(context: Context) -> list[Run]:

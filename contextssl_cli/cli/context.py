@@ -38,7 +38,7 @@ def create(
         raise UsageError(f"{out} exists; choose another --out or add --force")
     if from_pairs and pairs is not None:
         raise UsageError("--pairs counts pairs drawn from the run; with --from-pairs the file decides")
-    opened = Run(run) if run else latest_run()
+    opened = Run(run) if run else latest_run(reads_contexts=True)
     if from_pairs:
         made = context_from_pairs(opened, from_pairs, action or [])
     else:

@@ -119,12 +119,12 @@ def _probes(point: Probed) -> str:
 
 
 def _by(probes: Sequence[str]) -> str:
-    """``COLUMN: PROBE`` of a table's probes, each probe once, behind all of its columns."""
+    """``COLUMN: PROBE`` or the bare ``PROBE`` of a table's probes, each once, behind all of its columns."""
     columns: dict[str, list[str]] = {}
     for text in probes:
-        column, _, probe = text.partition(": ")
+        column, _, probe = text.partition(": ") if ": " in text else ("", "", text)
         columns.setdefault(probe, []).append(column)
-    return "; ".join(f"{', '.join(names)}: {probe}" for probe, names in columns.items())
+    return "; ".join(f"{', '.join(names)}: {probe}" if any(names) else probe for probe, names in columns.items())
 
 
 def _runs(points: list[Probed]) -> TextTable:

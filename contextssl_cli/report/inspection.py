@@ -43,14 +43,14 @@ def _line(reading: Reading, actions: list[str]) -> list[str]:
 def _pair_sentences(found: Inspection) -> list[str]:
     hurting = found.hurting[:_SHOWN]
     lines = [
-        f"pair {one.pair} hurts: without it the score is {one.change:+.3f} (standard error {one.error:.3f})"
+        f"pair {one.pair} hurts: without it the score changes by {one.change:+.3f} (standard error {one.error:.3f})"
         for one in hurting
     ]
     if not hurting:
         worst = max(found.left_out, key=lambda one: one.change)
         lines = [f"no pair hurts: the largest gain from leaving one out is {worst.change:+.3f} (pair {worst.pair})"]
     best = min(found.left_out, key=lambda one: one.change)
-    return [*lines, f"the pair that helps most is {best.pair}: without it the score is {best.change:+.3f}"]
+    return [*lines, f"the pair that helps most is {best.pair}: without it the score changes by {best.change:+.3f}"]
 
 
 def _beyond(found: Inspection) -> str:

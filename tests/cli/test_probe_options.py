@@ -64,6 +64,14 @@ def test_nothing_is_retrieved_without_a_context(cli: Command, fails: Command) ->
     fails(2, "--retrieval needs a context", "probe", "--run", "sen", "--retrieval", "--compare")
 
 
+def test_a_context_is_made_for_the_newest_run_that_reads_one(cli: Command, fails: Command) -> None:
+    flags = ["--plugin", "digits-rotation-color", "--method", "sen", "--out", "sen"]
+    assert cli("pretrain", *flags, *TINY).code == 0
+    assert cli("context", "create", "--action", "rotation", "--out", "context.h5").code == 0
+    fails(2, "has no world model to read a context", "context", "create", "--run", "sen", "--action", "rotation",
+          "--out", "none.h5")  # fmt: skip
+
+
 def test_a_report_does_not_read_the_test_split_unasked(cli: Command, made: Made, tmp_path: Path) -> None:
     run = shutil.copytree(made.run, tmp_path / "run")
     shutil.rmtree(run / "probe", ignore_errors=True)

@@ -17,3 +17,11 @@ def test_a_probe_stands_once_behind_all_of_its_columns() -> None:
     assert [columns for columns, _ in told] == ["MRR, H@1, H@5, H@10"] * 3
     written = {tuple(text.split(": ")) for text in results["parts"][0]["tables"][0]["probes"]}
     assert {(column, probe) for columns, probe in told for column in columns.split(", ")} == written
+
+
+def test_a_table_of_one_probe_names_it_alone() -> None:
+    results = json.loads((RESULTS / "fairness-adult.json").read_text(encoding="utf-8"))
+    lines = [line for line in tables_text(results).splitlines() if line.startswith("By: ")]
+    probes = {probe for table in results["parts"][0]["tables"] for probe in table["probes"] if ": " not in probe}
+    assert len(probes) == 2
+    assert {f"By: {probe}." for probe in probes} <= set(lines)
