@@ -20,6 +20,7 @@ from contextssl_cli.report.fairness import FAIRNESS_NOTE
 from contextssl_cli.report.figures import draw_context_lengths, draw_ranking
 from contextssl_cli.report.gather import Found, reports_of
 from contextssl_cli.report.inline_svg import inline_svg
+from contextssl_cli.report.marks import marks
 from contextssl_cli.report.summary import comparison_sentence, gap_sentence
 from contextssl_cli.report.tables import TextTable, comparison_table, probe_tables, side_by_side
 from contextssl_cli.report.training_curve import draw_training, read_losses
@@ -100,15 +101,19 @@ def render(found: Sequence[Found], fairness: Fairness = ()) -> str:
     """The page as text; arguments as for ``write_page``."""
     reports = reports_of(found)
     several = len(reports) > 1
-    sections = [_section(report, f"r{n}", f"{n}-" if several else "") for n, report in enumerate(reports, 1)]
+    apart = marks(reports)
+    sections = [
+        _section(report, mark, f"r{n}", f"{n}-" if several else "")
+        for n, (report, mark) in enumerate(zip(reports, apart, strict=True), 1)
+    ]
     page = Environment(
         loader=PackageLoader("contextssl_cli.report", "."), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     ).get_template("page.html")  # fmt: skip
     return page.render(
         title=", ".join(dict.fromkeys(report.task for report in reports)),
-        overview=_overview(reports) if several else None,
-        features=comparison_table(reports) if several else None,
+        overview=_overview(reports, apart) if several else None,
+        features=comparison_table(reports, apart) if several else None,
         gaps=_gaps(found, sections),
         fairness=fairness,
         fairness_note=FAIRNESS_NOTE,
@@ -130,18 +135,26 @@ def _gaps(found: Sequence[Found], sections: Sequence[Section]) -> list[tuple[str
     return gaps
 
 
-def _overview(reports: Sequence[ProbeReport]) -> TextTable:
-    rows = []
-    for report in reports:
+def _overview(reports: Sequence[ProbeReport], apart: Sequence[str]) -> TextTable:
+    rows, differ = [], any(apart)
+    for report, mark in zip(reports, apart, strict=True):
         gap = [f"{report.adaptation_gap:.3f}", f"{report.adaptation_gap_clipped:.3f}"] if report.gaps else ["", ""]
         spread = f" ± {report.gap_std:.3f}" if len(report.gaps) > 1 else ""
         rows.append([report.task, report.method, environment_name(report.told) if report.told else "",
-                     _seeds(report), gap[0] + spread, gap[1]])  # fmt: skip
-    header = ["task", "method", "told", "seeds", "adaptation gap", "with negative R2 counted as 0"]
+                     *([mark] if differ else []), _seeds(report), gap[0] + spread, gap[1]])  # fmt: skip
+    header = [
+        "task",
+        "method",
+        "told",
+        *(["settings"] if differ else []),
+        "seeds",
+        "adaptation gap",
+        "with negative R2 counted as 0",
+    ]
     return TextTable("What is compared", header, rows)
 
 
-def _section(report: ProbeReport, anchor: str, prefix: str) -> Section:
+def _section(report: ProbeReport, mark: str, anchor: str, prefix: str) -> Section:
     """A part of the page; the prefix keeps its runs' names in the commands from those of other parts."""
     task = reproduce.stored_task(report)
     names = _names(report, prefix)
@@ -153,7 +166,7 @@ def _section(report: ProbeReport, anchor: str, prefix: str) -> Section:
     apart = f", {report.apart}" if report.apart else ""
     return Section(
         anchor=anchor,
-        title=f"{report.task}: {report.method}{told}{apart}",
+        title=f"{report.task}: {report.method}{told}{', ' if mark else ''}{mark}{apart}",
         measured=_measured(report),
         gap=gap_sentence(report) if report.gaps or not report.lengths else "",
         pictures=_pictures(report, anchor),

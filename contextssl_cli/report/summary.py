@@ -68,9 +68,11 @@ def comparison_sentence(comparison: Comparison) -> str:
     """The gap between models that were told different action types."""
     found = comparison.as_dict()
     several = f" ± {found['gap_std']:.3f} over {len(comparison.gaps)} seeds" if len(comparison.gaps) > 1 else ""
+    first = comparison.reports[0]
+    method = next((report.method for report in comparison.reports if report.told), first.method)
     return (
-        f"adaptation gap between the models: {found['gap']:.3f}{several} ({found['gap_clipped']:.3f} with negative R2 "
-        f"counted as 0){_apart(comparison.reports[0])}"
+        f"{first.task}, {method}: adaptation gap between the models: {found['gap']:.3f}{several} "
+        f"({found['gap_clipped']:.3f} with negative R2 counted as 0){_apart(first)}"
     )
 
 

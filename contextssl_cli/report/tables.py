@@ -73,18 +73,28 @@ def _at_best(rows: Sequence[Row], metric: str) -> list[Row]:
     return [row for row in rows if row.environment == BLIND and row.metric == metric]
 
 
-def comparison_table(reports: Sequence[ProbeReport]) -> TextTable:
-    """One line per model, one column per action type's R2 and per label and probe, from the features."""
+def comparison_table(reports: Sequence[ProbeReport], apart: Sequence[str] = ()) -> TextTable:
+    """One line per model, one column per action type's R2 and per label and probe, from the features.
+
+    Args:
+        reports: one for each model.
+        apart: the settings in which each differs from its like, if any does.
+    """
+    differ = any(apart)
     found = [
         {f"{row.metric} {row.target} ({row.probe.split(' (')[0]})": row for row in report.rows
          if row.environment == ENCODER} for report in reports
     ]  # fmt: skip
     columns = list(dict.fromkeys(name for rows in found for name in rows))
     body = []
-    for report, rows in zip(reports, found, strict=True):
+    for report, rows, mark in zip(reports, found, apart or [""] * len(reports), strict=True):
         figures = [figure(rows[name]) if name in rows else "" for name in columns]
-        body.append([report.method, environment_name(report.told), *figures])
-    return TextTable("What the features know, by what the model was told", ["method", "told", *columns], body)
+        body.append([report.method, environment_name(report.told), *([mark] if differ else []), *figures])
+    return TextTable(
+        "What the features know, by what the model was told",
+        ["method", "told", *(["settings"] if differ else []), *columns],
+        body,
+    )
 
 
 def figure(row: Row) -> str:

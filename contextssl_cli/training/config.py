@@ -173,7 +173,7 @@ def resolve_config(
     _check_keys(dataset.training)
     defaults = {key: value for key, value in dataset.training.items() if key != "actions"}
     config = _validated(_merge(defaults, asked))
-    named = _flat(asked_settings(dataset, file=file, flags=flags, environ=environ))  # all but the preset
+    named = flat_settings(asked_settings(dataset, file=file, flags=flags, environ=environ))  # all but the preset
     for key in without_effect(config.method).intersection(named):
         own = ", ".join(f"method_options.{name}" for name in config.method_options)
         raise UsageError(f"{key} has no effect with the method {config.method}, whose own settings are {own}")
@@ -227,7 +227,7 @@ def changed_settings(config: TrainConfig, asked: Mapping[str, Any]) -> dict[str,
     if asked.get("method", config.method) != config.method:  # another method has other settings
         kept |= {"method_options": {}, "equivariant": ()}
     new = _validated(_merge(kept, asked))
-    before, after = _flat(old), _flat(new.model_dump())
+    before, after = flat_settings(old), flat_settings(new.model_dump())
     silent = without_effect(config.method) & without_effect(new.method)
     keys = [key for key in dict.fromkeys([*before, *after]) if key not in silent]
     return {key: (before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)}
@@ -319,16 +319,17 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_keys(layer: Mapping[str, Any]) -> None:
     known = set(TrainConfig.model_fields) | {f"model.{name}" for name in ModelConfig.model_fields}
-    for key in _flat(layer):
+    for key in flat_settings(layer):
         if key not in known and not key.startswith(("actions.", "method_options.")):  # their owners know those
             raise UsageError(f"configuration: there is no key {key!r}: {suggestion(key, known)}")
 
 
-def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+def flat_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings by dotted key, as ``model.width``."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
-            flat |= {f"{key}.{name}": item for name, item in _flat(value).items()}
+            flat |= {f"{key}.{name}": item for name, item in flat_settings(value).items()}
         else:
             flat[key] = value
     return flat

@@ -1,0 +1,29 @@
+"""What tells models apart that share task, method and what they were told: the settings in which they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from contextssl_cli.evaluation.protocol import ProbeReport
+from contextssl_cli.training.config import flat_settings
+
+
+def marks(reports: Sequence[ProbeReport]) -> list[str]:
+    """Of each report ``key value`` of the settings in which it differs from its like; empty where it has none.
+
+    A sweep's points differ in what is varied, a reproduction's in what its recipe sets; seeds make no difference.
+    """
+    alike: dict[tuple[str, str, tuple[str, ...]], list[dict[str, Any]]] = {}
+    settings = [flat_settings(report.protocol["runs"][0]["config"]) for report in reports]
+    for report, own in zip(reports, settings, strict=True):
+        alike.setdefault((report.task, report.method, report.told), []).append(own)
+    return [
+        ", ".join(f"{key} {value}" for key, value in own.items() if _differs(key, others))
+        for report, own in zip(reports, settings, strict=True)
+        for others in [alike[report.task, report.method, report.told]]
+    ]
+
+
+def _differs(key: str, settings: Sequence[Mapping[str, Any]]) -> bool:
+    return key != "seed" and any(one.get(key) != settings[0].get(key) for one in settings)
