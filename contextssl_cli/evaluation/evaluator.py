@@ -137,6 +137,11 @@ class Evaluator:
         """Features that probes are judged on."""
         return self._encoded(self.test_samples)
 
+    @property
+    def longest_context(self) -> int:
+        """In tokens: what the model reads, or what the training samples give."""
+        return min(self.model.config.max_context, 2 * len(self.train_source))
+
     def draw_context(self, environment: Environment, pairs: int) -> Context:
         """A context of distinct pairs of the training samples, the same ones in every environment."""
         context = draw_context(self.train_source, environment, pairs, self.config.seed)

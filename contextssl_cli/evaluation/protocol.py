@@ -305,7 +305,7 @@ def _lengths(evaluator: Evaluator) -> list[int]:
     """The context lengths that are measured; none for a method without a context."""
     if not evaluator.run.has_context:
         return []
-    longest = min(evaluator.model.config.max_context, 2 * len(evaluator.train_source))
+    longest = evaluator.longest_context
     lengths = list(evaluator.config.lengths(longest))
     if not lengths:
         raise UsageError(

@@ -9,9 +9,8 @@ import torch
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.config import Judged
 from contextssl_cli.evaluation.evaluator import Evaluator
-from contextssl_cli.evaluation.protocol import probe_config
+from contextssl_cli.evaluation.protocol import drawn_conditions, probe_config
 from contextssl_cli.evaluation.retrieval import retrieve
-from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.report.figures import retrieval_figure
 from contextssl_cli.training.pretrain import run_task
 from contextssl_cli.training.run import Run
@@ -41,10 +40,7 @@ def write_retrieval(run: Run, path: Path, device: torch.device, *, judged_on: Ju
         seed: of contexts, sources and views.
     """
     evaluator = Evaluator(run, probe_config(run_task(run).dataset, judged_on=judged_on, seed=seed), device)
-    pairs = min(evaluator.model.config.max_context // 2, len(evaluator.train_source))
-    contexts = {
-        environment_name(environment): evaluator.draw_context(environment, pairs)
-        for environment in evaluator.task.environments
-    }
+    conditions = drawn_conditions(evaluator, [evaluator.longest_context])
+    contexts = {condition.environment: condition.context for condition in conditions if condition.context}
     retrieval_figure(retrieve(evaluator.model, evaluator.test_source, contexts, seed=seed), path)
     return path
