@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,8 @@ def trained(task: Task, store: Store, out: Path, **flags: Any) -> Run:
     run = start_run(task, store, config(task, **({"steps": 20} | flags)), out)
     train(run, task, store, lambda progress: None, "cpu")
     return run
+
+
+def logged(run: Run) -> list[dict[str, Any]]:
+    """What a run logged, every line of it: the journal itself passes over damaged ones."""
+    return [json.loads(line) for line in run.journal.path.read_text().splitlines()]

@@ -17,7 +17,7 @@ from contextssl_cli.training.run import Run
 from contextssl_cli.training.trainer import Trainer
 from tests.cli.conftest import QUICK_PROBES, TINY, Command, Made
 from tests.places import built_in
-from tests.tiny import CLOCK
+from tests.tiny import CLOCK, logged
 
 OTHERS = [name for name in OPTIONS if name != "contextssl"]
 FEATURES_ONLY = [name for name in OTHERS if name not in CONTEXTUAL]
@@ -63,7 +63,7 @@ def task(request: pytest.FixtureRequest, made: Made, monkeypatch: pytest.MonkeyP
 
 def metrics(run: Run) -> list[dict[str, Any]]:
     """The lines of the metrics, less what depends on the clock."""
-    found = [json.loads(line) for line in run.journal.path.read_text().splitlines()]
+    found = logged(run)
     return [{key: value for key, value in line.items() if key not in CLOCK} for line in found]
 
 

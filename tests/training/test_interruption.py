@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -27,7 +26,7 @@ PRETRAIN = ["pretrain", "--plugin", "digits-rotation-color", *FLAGS]
 
 def lines(run: Run) -> list[dict[str, Any]]:
     """The metrics, less what depends on the clock."""
-    found = [json.loads(line) for line in run.journal.path.read_text().splitlines()]
+    found = tiny.logged(run)
     return [{key: value for key, value in line.items() if key not in tiny.CLOCK} for line in found]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -67,7 +66,7 @@ def test_every_variant_trains_with_two_action_types_and_with_one(
 ) -> None:
     flags = {key: value for key, value in VARIANTS[variant].items() if value is not None}
     run = tiny.trained(resolve_task(name), digits_store, tmp_path / "run", steps=3, **flags)
-    lines = [json.loads(line) for line in run.journal.path.read_text().splitlines()]
+    lines = tiny.logged(run)
     named = {"digits-rotation-color": {"rotation", "color"}, "digits-color": {"color", "none"}}[name]
     seen = {environment for line in lines for environment in line["loss"]}
     assert seen <= named if "environments_per_step" in flags or "preset" in flags else seen == named
@@ -79,7 +78,7 @@ def test_every_variant_trains_with_two_action_types_and_with_one(
 
 
 def test_metrics_are_json_lines_of_increasing_steps_that_name_losses_and_gap(digits_run: Run) -> None:
-    lines = [json.loads(line) for line in digits_run.journal.path.read_text().splitlines()]
+    lines = tiny.logged(digits_run)
     steps = [line["step"] for line in lines]
     assert steps == sorted(set(steps))
     assert steps[-1] == digits_run.record.config.steps
@@ -93,7 +92,7 @@ def test_the_invariance_penalty_sets_in_when_the_contexts_have_come_apart(
     run = tiny.trained(
         digits_task, digits_store, tmp_path / "run", steps=40, invariance_weight=1.0, invariance_start=0.5
     )
-    lines = [json.loads(line) for line in run.journal.path.read_text().splitlines()]
+    lines = tiny.logged(run)
     counted = {line["step"]: set(line["linear_readout"]) for line in lines}
     assert counted == {1: set(), 10: set(), 20: set(), 30: {"rotation", "color"}, 40: {"rotation", "color"}}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -99,7 +98,7 @@ def test_a_state_of_the_optimiser_that_lacks_a_trained_parameter_is_refused(
 
 def test_metrics_tell_what_was_trained(digits_task: Task, digits_store: Store, tmp_path: Path) -> None:
     run = tiny.trained(digits_task, digits_store, tmp_path / "run", **SETTINGS)
-    lines = {line["step"]: line for line in map(json.loads, run.journal.path.read_text().splitlines())}
+    lines = {line["step"]: line for line in tiny.logged(run)}
     assert lines[STOP]["loss"] == {}
     assert lines[STOP]["total_loss"] == lines[STOP]["feature_loss"]["contrast"]
     assert lines[STEPS]["loss"].keys() == {"rotation", "color"}
