@@ -12,11 +12,12 @@ from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError
 from contextssl_cli.evaluation.protocol import probe_config
 from contextssl_cli.experiments.execute import check_probes
 from contextssl_cli.experiments.fairness import attribute_change
-from contextssl_cli.experiments.grid import describe, folder_name, show
+from contextssl_cli.experiments.grid import folder_name
 from contextssl_cli.experiments.measured import Data, Elsewhere, read_measured
 from contextssl_cli.experiments.plan import PlannedRun, Point, check_folder, runs_of
 from contextssl_cli.experiments.recipe import Recipe, RunRecipe, Scale, Study, find_recipe
 from contextssl_cli.experiments.sweep import grid_points
+from contextssl_cli.report.settings import describe, show
 from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.dataset import Store
 

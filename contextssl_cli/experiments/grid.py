@@ -46,22 +46,6 @@ def expand(grid: Mapping[str, Sequence[Any]]) -> list[Values]:
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
 
-def describe(values: Mapping[str, Any]) -> str:
-    """A point in words: ``context_mask 0.2, lr 0.001``."""
-    return ", ".join(f"{key} {show(value)}" for key, value in values.items())
-
-
-def show(value: Any) -> str:
-    """A value as a user would write it."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return "+".join(map(show, value)) or "none"
-    return str(value)
-
-
 def folder_name(label: str) -> str:
     """A label as the name of a folder, ``context_mask=0.2,lr=0.001``; no two labels share one.
 

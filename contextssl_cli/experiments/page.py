@@ -8,8 +8,8 @@ from typing import Any
 
 from contextssl_cli.evaluation.config import ProbeConfig
 from contextssl_cli.experiments.execute import Probed
-from contextssl_cli.experiments.tables import ResultTable
 from contextssl_cli.report.fairness import FAIRNESS_NOTE, fairness_tables
+from contextssl_cli.report.result_table import ResultTable
 from contextssl_cli.report.tables import TextTable
 
 PAGE = "page.md"

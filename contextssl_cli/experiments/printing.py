@@ -8,8 +8,8 @@ from typing import Any
 
 from contextssl_cli.experiments.execute import Share
 from contextssl_cli.experiments.sweep import Sweep, planned_rows
-from contextssl_cli.experiments.tables import ResultTable
 from contextssl_cli.report.fairness import fairness_tables
+from contextssl_cli.report.result_table import ResultTable
 from contextssl_cli.report.terminal import terminal
 
 

@@ -20,13 +20,14 @@ from contextssl_cli.experiments.fairness import measure_fairness, sensitive_attr
 from contextssl_cli.experiments.page import PAGE, page_text
 from contextssl_cli.experiments.plan import runs_of
 from contextssl_cli.experiments.recipe import Published, Recipe, Study
-from contextssl_cli.experiments.sweep import draw_sweep
-from contextssl_cli.experiments.tables import TABLES, ResultTable
+from contextssl_cli.experiments.tables import TABLES
 from contextssl_cli.paths import make_folder
 from contextssl_cli.plugin.registry import registry
 from contextssl_cli.report.figures import context_length_figure, ranking_figure
 from contextssl_cli.report.progress import parts_progress
+from contextssl_cli.report.result_table import ResultTable
 from contextssl_cli.report.retrieval import write_retrieval
+from contextssl_cli.report.sweep import write_sweep
 from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.device import resolve_device
@@ -220,8 +221,7 @@ def _draw(
                 draw(own.report, path)
                 drawn.append(path)
     for table in swept:
-        keys = list(dict.fromkeys(key for point in probed for key in point.values))
-        drawn += draw_sweep(table, keys, probed, out / f"{part.study.name}-sweep")
+        drawn += write_sweep(table, {one.label: one.values for one in probed}, out / f"{part.study.name}-sweep")
     if part.study.retrieval and own and store:
         planned = next(run for run in runs_of(part.points) if run.config.method == "contextssl")
         path = out / f"{part.study.name}-retrieval.png"

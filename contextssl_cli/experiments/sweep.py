@@ -14,12 +14,14 @@ from contextssl_cli.evaluation.config import place_of
 from contextssl_cli.evaluation.results import to_csv
 from contextssl_cli.evaluation.stored import SWEEP
 from contextssl_cli.experiments.execute import Probed, check_probes, probe_points, train_missing
-from contextssl_cli.experiments.grid import describe, expand, folder_name, show
+from contextssl_cli.experiments.grid import expand, folder_name
 from contextssl_cli.experiments.plan import RUNS, PlannedRun, Point, check_folder, check_same, runs_of, settle
-from contextssl_cli.experiments.tables import CLIPPED, GAP, PERCENT, ResultTable, sweep_table
+from contextssl_cli.experiments.tables import sweep_table
 from contextssl_cli.paths import make_folder
 from contextssl_cli.plugin.kinds import Dataset
-from contextssl_cli.report.sweep import Series, sweep_figure
+from contextssl_cli.report.result_table import ResultTable
+from contextssl_cli.report.settings import describe, show
+from contextssl_cli.report.sweep import write_sweep
 from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.device import resolve_device
@@ -198,38 +200,7 @@ def _write(sweep: Sweep, found: dict[str, Any], probed: Sequence[Probed]) -> lis
     paths = [stem.with_suffix(".json"), stem.with_suffix(".csv")]
     files.write_json(paths[0], found)
     files.write_text(paths[1], _csv(list(sweep.grid), probed))
-    return paths + draw_sweep(ResultTable.from_dict(found["table"]), list(sweep.grid), probed, stem)
-
-
-def draw_sweep(table: ResultTable, keys: Sequence[str], points: Sequence[Probed], stem: Path) -> list[Path]:
-    """The plot of a sweep's table as PNG and SVG: gap, R2 and top-1 against what is varied; return the paths."""
-    groups = {"adaptation gap": [], "R2 of the relative action": [], PERCENT: []}  # type: dict[str, list[str]]
-    for name in table.columns():
-        if name == GAP:
-            groups["adaptation gap"].append(name)
-        elif " R2" in name and name != CLIPPED:
-            groups["R2 of the relative action"].append(name)
-        elif name.startswith(PERCENT):
-            groups[PERCENT].append(name)
-    panels: dict[str, Series] = {}
-    for title, names in groups.items():
-        if names:
-            panels[title] = {name: [_cell(table, point, name) for point in points] for name in names}
-    ticks = [", ".join(show(value) for value in point.values.values()) for point in points]
-    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
-    if not panels:
-        terminal.note("no plot: nothing that it shows was measured (gap, R2, top-1)")
-        for path in paths:  # of what was measured before
-            path.unlink(missing_ok=True)
-        return []
-    for path in paths:
-        sweep_figure(ticks, panels, ", ".join(keys), path)
-    return paths
-
-
-def _cell(table: ResultTable, point: Probed, column: str) -> tuple[float, float] | None:
-    cell = table.rows[point.label].get(column)
-    return None if cell is None else (cell.mean, cell.std)
+    return paths + write_sweep(ResultTable.from_dict(found["table"]), {one.label: one.values for one in probed}, stem)
 
 
 def _csv(keys: Sequence[str], probed: Sequence[Probed]) -> str:

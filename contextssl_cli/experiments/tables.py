@@ -1,96 +1,19 @@
-"""Tables over the points of an experiment, as objects that a result file keeps."""
+"""Which figures of an experiment's points stand in which table."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 from contextssl_cli.evaluation.fairness import METRICS
 from contextssl_cli.evaluation.protocol import ProbeReport
 from contextssl_cli.evaluation.results import ENCODER, RAW, Row, spread
 from contextssl_cli.experiments.execute import Probed
 from contextssl_cli.plugin.task import environment_name
-from contextssl_cli.report.tables import TextTable
+from contextssl_cli.report.result_table import CLIPPED, GAP, NEIGHBOURS, PERCENT, Cell, Line, ResultTable
 
 LABELS = ("top1", "accuracy")
-GAP, CLIPPED = "gap", "gap, R2 ≥ 0"
-PERCENT, NEIGHBOURS = "top-1 %", "kNN %"
-_FIRST = {"methods": "model", "lengths": "context", "fairness": "read from", "sweep": "setting"}
 _NAMES = {"mrr": "MRR", "h@1": "H@1", "h@5": "H@5", "h@10": "H@10"}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A figure: mean and sample standard deviation over so many runs."""
-
-    mean: float
-    std: float = 0.0
-    runs: int = 1
-
-    def text(self, column: str) -> str:
-        """With the spread where there are several runs; percentages with one decimal."""
-        places = 1 if "%" in column else 3
-        spread = f" ± {self.std:.{places}f}" if self.runs > 1 else ""
-        return f"{self.mean:.{places}f}{spread}"
-
-
-Line = dict[str, Cell]
-"""Cells by column."""
-
-
-@dataclass(frozen=True)
-class ResultTable:
-    """Rows of figures by column, and published ones beside them.
-
-    Attributes:
-        name: which of the tables.
-        title: above it.
-        probes: that its figures are by.
-        rows: by label.
-        published: figures by row and column.
-        sources: of the published figures.
-    """
-
-    name: str
-    title: str
-    probes: list[str]
-    rows: dict[str, Line]
-    published: dict[str, dict[str, float]] = field(default_factory=dict)
-    sources: list[str] = field(default_factory=list)
-
-    def columns(self) -> list[str]:
-        """Of our figures, in the order they first come."""
-        return list(dict.fromkeys(name for line in self.rows.values() for name in line))
-
-    def as_dict(self) -> dict[str, Any]:
-        """One JSON object."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ResultTable:
-        """A table of a result file."""
-        rows = {label: {name: Cell(**cell) for name, cell in line.items()} for label, line in values["rows"].items()}
-        return cls(**{**values, "rows": rows})
-
-    def text(self) -> TextTable:
-        """Our figures, the published ones of a column behind it; rows that were only published come last."""
-        told = {name for figures in self.published.values() for name in figures}
-        columns = [*self.columns(), *(name for name in sorted(told) if name not in self.columns())]
-        header, body = [_FIRST[self.name]], []
-        for name in columns:
-            header += [name, f"{name}, published"] if name in told else [name]
-        for label in [*self.rows, *(label for label in self.published if label not in self.rows)]:
-            line = [label]
-            for name in columns:
-                cell = self.rows.get(label, {}).get(name)
-                line.append(cell.text(name) if cell else "")
-                if name in told:
-                    figure = self.published.get(label, {}).get(name)
-                    line.append("" if figure is None else Cell(figure).text(name))
-            body.append(line)
-        return TextTable(self.title, header, body)
 
 
 def methods_table(points: Sequence[Probed]) -> ResultTable:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contextssl_cli.evaluation.protocol import ProbeReport
+from contextssl_cli.report.settings import describe
 from contextssl_cli.training.config import flat_settings
 
 
@@ -19,7 +20,7 @@ def marks(reports: Sequence[ProbeReport]) -> list[str]:
     for report, own in zip(reports, settings, strict=True):
         alike.setdefault((report.task, report.method, report.told), []).append(own)
     return [
-        ", ".join(f"{key} {value}" for key, value in own.items() if _differs(key, others))
+        describe({key: value for key, value in own.items() if _differs(key, others)})
         for report, own in zip(reports, settings, strict=True)
         for others in [alike[report.task, report.method, report.told]]
     ]

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextssl_cli.errors import UsageError
-from contextssl_cli.experiments.grid import describe, expand, folder_name, parse_vary, show, twice
+from contextssl_cli.experiments.grid import expand, folder_name, parse_vary, twice
+from contextssl_cli.report.settings import describe, show
 
 KEYS = st.from_regex(r"[a-z]{1,6}(_[a-z]{1,4})?", fullmatch=True).filter(lambda key: key not in ("seed", "none"))
 NUMBERS = st.one_of(st.integers(-99, 99), st.floats(-9, 9, allow_nan=False).map(lambda x: round(x, 3)))

@@ -12,14 +12,8 @@ from hypothesis import strategies as st
 from contextssl_cli.evaluation.protocol import ProbeReport
 from contextssl_cli.evaluation.results import Row
 from contextssl_cli.experiments.execute import Probed
-from contextssl_cli.experiments.tables import (
-    Cell,
-    ResultTable,
-    fairness_tables,
-    lengths_table,
-    methods_table,
-    sweep_table,
-)
+from contextssl_cli.experiments.tables import fairness_tables, lengths_table, methods_table, sweep_table
+from contextssl_cli.report.result_table import Cell, ResultTable
 
 PAPER, OTHER, STRONG = "mlp (Adam)", "ridge (closed form)", "logistic regression (strong)"
 
