@@ -25,8 +25,9 @@ def report(
 ) -> None:
     """Write one HTML page of runs or of results that are there; a run that has not been probed is probed."""
     from contextssl_cli.adaptation.find_run import latest_run
-    from contextssl_cli.report.gather import check_page, fairness_of, gather, sort_out
+    from contextssl_cli.report.gather import check_page, gather, sort_out
     from contextssl_cli.report.page import write_page
+    from contextssl_cli.report.studies import studies_of
     from contextssl_cli.report.summary import print_page
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.device import resolve_device
@@ -38,4 +39,4 @@ def report(
         terminal.result(f"would write {page} of {', '.join(map(str, paths))}")
         return
     found = gather(results, runs, resolve_device(device))
-    print_page(found, write_page(found, page, fairness_of(results)), as_json=json)
+    print_page(found, write_page(found, page, studies_of(results)), as_json=json)

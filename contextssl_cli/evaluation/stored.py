@@ -11,7 +11,7 @@ from contextssl_cli import files
 from contextssl_cli.errors import CorruptFileError, invalid_value
 from contextssl_cli.evaluation.comparison import Comparison
 from contextssl_cli.evaluation.protocol import ProbeReport
-from contextssl_cli.evaluation.results import FairnessRow, Row, find
+from contextssl_cli.evaluation.results import Row, find
 
 RESULTS = "results.json"
 COMPARISON = "comparison.json"
@@ -20,18 +20,20 @@ RESULT_FILES = (RESULTS, COMPARISON, SWEEP, "sweep-held-out.json")
 """Of a folder, the first that is there is the folder's result."""
 
 
-class _Checked(BaseModel):
+class Checked(BaseModel):
+    """A part of a result file: its figures are numbers."""
+
     model_config = ConfigDict(allow_inf_nan=False)
 
 
-class _Run(_Checked):
+class _Run(Checked):
     folder: str
     fingerprint: str
     config: dict[str, Any]
     versions: dict[str, str]
 
 
-class _Protocol(_Checked):
+class _Protocol(Checked):
     probes: dict[str, Any]
     splits: str
     runs: list[_Run] = Field(min_length=1)
@@ -39,7 +41,7 @@ class _Protocol(_Checked):
     versions: dict[str, str]
 
 
-class _Result(_Checked):
+class _Result(Checked):
     task: str
     environments: list[str]
     actions: list[str]
@@ -50,14 +52,7 @@ class _Result(_Checked):
     protocol: _Protocol
 
 
-class _Fairness(_Checked):
-    attribute: str
-    tasks: list[str]
-    support: dict[str, dict[str, dict[str, dict[str, int]]]]
-    rows: list[FairnessRow]
-
-
-class _Comparison(_Checked):
+class _Comparison(Checked):
     gaps: list[float] = Field(min_length=1)
     gaps_clipped: list[float] = Field(min_length=1)
     reports: list[_Result] = Field(min_length=1)
@@ -95,25 +90,6 @@ def _of_points(path: Path, points: list[dict[str, Any]]) -> list[ProbeReport | C
     return found
 
 
-def read_fairness(path: Path) -> dict[str, dict[str, Any]]:
-    """The fairness tables of what ``contextssl reproduce`` wrote, as ``FairnessTable.as_dict`` has them, by study.
-
-    Other results have none.
-
-    Raises:
-        DataMissingError: if there is no such file.
-        CorruptFileError: if it is not JSON, or a table is damaged.
-    """
-    values = files.read_json(path)
-    try:
-        parts = [part for part in values.get("parts", []) if "fairness" in part]
-        return {part["study"]["name"]: _Fairness.model_validate(part["fairness"]).model_dump() for part in parts}
-    except ValidationError as error:
-        raise CorruptFileError(f"{path} is damaged: {invalid_value(error)}; reproduce again") from error
-    except (KeyError, TypeError) as error:
-        raise CorruptFileError(f"{path} is not a result of contextssl reproduce, or is damaged") from error
-
-
 def read_result(path: Path) -> ProbeReport | Comparison:
     """What ``contextssl probe`` wrote.
 
@@ -132,7 +108,7 @@ def _read(path: Path, values: dict[str, Any]) -> ProbeReport | Comparison:
     return Comparison(reports, values["gaps"], values["gaps_clipped"])
 
 
-def _validate(path: Path, kind: type[_Checked], values: dict[str, Any]) -> None:
+def _validate(path: Path, kind: type[Checked], values: dict[str, Any]) -> None:
     try:
         kind.model_validate(values)
     except ValidationError as error:

@@ -13,11 +13,9 @@ from contextssl_cli.errors import DataMissingError, UsageError
 from contextssl_cli.evaluation.comparison import Comparison, comparable, compare_runs
 from contextssl_cli.evaluation.config import Judged
 from contextssl_cli.evaluation.protocol import ProbeReport, probe_runs
-from contextssl_cli.evaluation.stored import COMPARISON, RESULT_FILES, RESULTS, read_fairness, read_result, read_results
+from contextssl_cli.evaluation.stored import COMPARISON, RESULT_FILES, RESULTS, read_result, read_results
 from contextssl_cli.paths import make_folder
-from contextssl_cli.report.fairness import fairness_tables
 from contextssl_cli.report.folder import result_folder, write_comparison, write_probe
-from contextssl_cli.report.tables import TextTable
 from contextssl_cli.report.terminal import terminal
 from contextssl_cli.training.run import RUN_FILE, Run
 
@@ -86,11 +84,6 @@ def _of_method(runs: Sequence[Run], device: torch.device) -> list[Found]:
         config = json.dumps(run.record.config.model_dump(mode="json", exclude={"seed"}), sort_keys=True)
         configs.setdefault(config, []).append(run)
     return [_probe(group, device) for group in configs.values()]
-
-
-def fairness_of(results: Sequence[Path]) -> list[tuple[str, list[TextTable]]]:
-    """Studies and their fairness tables, from results of ``contextssl reproduce``; other results have none."""
-    return [(study, fairness_tables(values)) for path in results for study, values in read_fairness(path).items()]
 
 
 def reports_of(found: Sequence[Found]) -> list[ProbeReport]:

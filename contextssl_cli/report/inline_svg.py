@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
@@ -19,6 +20,14 @@ _STYLE = {
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK),
     **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none"),
 }
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An ``svg`` element and what is said below it."""
+
+    svg: Markup
+    caption: str
 
 
 def inline_svg(draw: Callable[[], Figure], prefix: str, title: str) -> Markup:

@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from contextssl_cli import files
 from contextssl_cli.evaluation.comparison import Comparison
 from contextssl_cli.evaluation.protocol import ProbeReport
 from contextssl_cli.plugin.task import Task, environment_name
 from contextssl_cli.report import reproduce
-from contextssl_cli.report.fairness import FAIRNESS_NOTE
 from contextssl_cli.report.figures import draw_context_lengths, draw_ranking
 from contextssl_cli.report.gather import Found, reports_of
-from contextssl_cli.report.inline_svg import inline_svg
+from contextssl_cli.report.inline_svg import Picture, inline_svg
 from contextssl_cli.report.marks import marks
+from contextssl_cli.report.studies import StudyView
 from contextssl_cli.report.summary import comparison_sentence, gap_sentence
 from contextssl_cli.report.tables import TextTable, comparison_table, probe_tables, side_by_side
 from contextssl_cli.report.training_curve import draw_training, read_losses
@@ -34,18 +33,6 @@ _MRR_CAPTION = (
     "sample standard deviation."
 )
 _CURVE_CAPTION = "Training: the loss, and the adaptation gap on held-out training samples where it was watched."
-
-
-Fairness = Sequence[tuple[str, Sequence[TextTable]]]
-"""Studies and their fairness tables."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An ``svg`` element and what is said below it."""
-
-    svg: Markup
-    caption: str
 
 
 @dataclass(frozen=True)
@@ -80,24 +67,25 @@ class Section:
     runs: list[RunView]
     commands: list[str]
     unknown: list[str]
+    unsaid: list[str]
     store_hash: str
     probes: dict[str, str]
     versions: dict[str, str]
 
 
-def write_page(found: Sequence[Found], path: Path, fairness: Fairness) -> Path:
+def write_page(found: Sequence[Found], path: Path, studies: Sequence[StudyView]) -> Path:
     """Write the page of results, atomically; return its path.
 
     Args:
         found: the results.
         path: of the page.
-        fairness: studies and their fairness tables.
+        studies: that they are points of.
     """
-    files.write_text(path, render(found, fairness))
+    files.write_text(path, render(found, studies))
     return path
 
 
-def render(found: Sequence[Found], fairness: Fairness = ()) -> str:
+def render(found: Sequence[Found], studies: Sequence[StudyView] = ()) -> str:
     """The page as text; arguments as for ``write_page``."""
     reports = reports_of(found)
     several = len(reports) > 1
@@ -115,8 +103,7 @@ def render(found: Sequence[Found], fairness: Fairness = ()) -> str:
         overview=_overview(reports, apart) if several else None,
         features=comparison_table(reports, apart) if several else None,
         gaps=_gaps(found, sections),
-        fairness=fairness,
-        fairness_note=FAIRNESS_NOTE,
+        studies=studies,
         sections=sections,
         is_number=_is_number,
     )
@@ -174,6 +161,7 @@ def _section(report: ProbeReport, mark: str, anchor: str, prefix: str) -> Sectio
         runs=runs,
         commands=reproduce.commands(report, task, names, f"{prefix}results") if task else [],
         unknown=reproduce.unknown_settings(report, task) if task else [],
+        unsaid=reproduce.unsaid_probes(report, task) if task else [],
         store_hash=report.protocol["store_hash"],
         probes={key: _show(value) for key, value in report.protocol["probes"].items()},
         versions=report.protocol["versions"],

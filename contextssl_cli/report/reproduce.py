@@ -153,12 +153,51 @@ def probe_command(report: ProbeReport, folders: Sequence[str], out: str, *, comp
     if task is None:
         return ""
     words = ["contextssl", "probe", *(word for folder in folders for word in ("--run", folder))]
+    words += _probe_flags(report, task)
+    return shlex.join([*words, *(["--compare"] if compare else []), "--out", out])
+
+
+def sweep_command(report: ProbeReport, vary: Mapping[str, Sequence[Any]], seeds: Sequence[int]) -> str:
+    """The command that makes a sweep again; empty if its plugins are not installed or its settings cannot be read.
+
+    Args:
+        report: of one of its points.
+        vary: values by key.
+        seeds: of every point.
+    """
+    task = stored_task(report)
+    config = stored_config(report.protocol["runs"][0]["config"])
+    if task is None or config is None:
+        return ""
+    words = ["contextssl", "sweep", "--plugin", task.name]
+    for key, values in vary.items():
+        words += ["--vary", f"{key}={','.join(map(_toml, values))}"]
+    words += ["--seeds", ",".join(map(str, seeds))]
+    preset, settings = differing(task, config)
+    words += ["--preset", preset] if preset != PRESETS[0] else []
+    settings |= {"method": config.method} if config.method != TrainConfig.model_fields["method"].default else {}
+    for key, value in settings.items():
+        if key not in (*vary, "seed"):
+            words += ["--set", f"{key}={_toml(value)}"]
+    return shlex.join([*words, *_probe_flags(report, task)])
+
+
+def unsaid_probes(report: ProbeReport, task: Task) -> list[str]:
+    """Settings of the probes that differ from the task's and have no flag, as ``key = value``: recipes set them."""
+    default = probe_config(task.dataset).model_dump(mode="json")
+    used = report.protocol["probes"]
+    free = [key for key in default if key not in _PROBE_FLAGS and key in used]  # earlier versions knew fewer
+    return [f"{key} = {used[key]}" for key in free if used[key] != default[key]]
+
+
+def _probe_flags(report: ProbeReport, task: Task) -> list[str]:
+    words: list[str] = []
     default = probe_config(task.dataset).model_dump(mode="json")
     for key, flag in _PROBE_FLAGS.items():
         value = report.protocol["probes"].get(key, default[key])
         if value != default[key]:
             words += [flag, (",".join(map(str, value)) or "none") if isinstance(value, list) else str(value)]
-    return shlex.join([*words, *(["--compare"] if compare else []), "--out", out])
+    return words
 
 
 def _toml(value: Any) -> str:

@@ -28,7 +28,7 @@ _Series = Mapping[str, Sequence[Cell | None]]
 def write_sweep(table: ResultTable, settings: Settings, stem: Path) -> list[Path]:
     """The plot of a sweep's table as PNG and SVG; return the paths, none if it has nothing to show."""
     paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
-    if not _panels(table, settings):
+    if not is_drawn(table):
         terminal.note("no plot: nothing that it shows was measured (gap, R2, top-1)")
         for path in paths:  # of what was measured before
             path.unlink(missing_ok=True)
@@ -56,6 +56,11 @@ def draw_sweep(table: ResultTable, settings: Settings) -> Figure:
             axes.set_xlabel(", ".join(dict.fromkeys(key for values in settings.values() for key in values)))
             axes.set_title(title)
         return figure
+
+
+def is_drawn(table: ResultTable) -> bool:
+    """Whether a sweep's table has a column that its plot shows."""
+    return any(_panels(table, {}))
 
 
 def _draw_panel(axes: Axes, series: _Series) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from contextssl_cli.store.dataset import Samples, Split, Store, create_store
 from contextssl_cli.training.progress import Progress
 from contextssl_cli.training.run import Run
 from tests.cli.conftest import TINY, Command
+from tests.pages import Page
 
 SIZES = ["--steps", "3", "--set", "batch_size=8", *TINY[4:]]
 MORE = [*SIZES, "--lengths", "0,2", "--metrics", "r2,top1", "--probes", "none"]
@@ -109,6 +111,22 @@ def test_a_page_of_a_sweep_has_a_part_for_each_point(done: Path, cli: Command, t
     assert outcome.code == 0, outcome.err
     points = json.loads((done / "sweep.json").read_text())["points"]
     assert [one["results"] for one in outcome.json["results"]] == [p["report"]["results"] for p in points]
+
+
+def test_a_page_of_a_sweep_has_its_table_its_plot_and_its_command(done: Path, cli: Command, tmp_path: Path) -> None:
+    assert cli("report", done, "--out", tmp_path / "sweep.html").code == 0
+    text = (tmp_path / "sweep.html").read_text(encoding="utf-8")
+    page = Page(text)
+    rows = json.loads((done / "sweep.json").read_text())["table"]["rows"]
+    table = page.table("By setting, at the longest context")
+    for label, line in rows.items():
+        assert table.cell("gap", label) == f"{line['gap']['mean']:.3f} ± {line['gap']['std']:.3f}"
+    assert "Figures by context_mask" in text
+    (command,) = [line for line in "".join(page.text).splitlines() if line.startswith("contextssl sweep ")]
+    again = cli(*shlex.split(command)[1:], "--out", done, "--dry-run", "--json")
+    assert again.code == 0, again.err
+    assert {run["state"] for run in again.json["runs"]} == {"done"}
+    assert len(again.json["runs"]) == 4
 
 
 @pytest.mark.parametrize(

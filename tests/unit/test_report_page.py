@@ -14,8 +14,8 @@ from contextssl_cli.evaluation.comparison import Comparison
 from contextssl_cli.evaluation.protocol import ProbeReport
 from contextssl_cli.evaluation.results import Row
 from contextssl_cli.evaluation.stored import read_results
-from contextssl_cli.report.gather import fairness_of
 from contextssl_cli.report.page import render
+from contextssl_cli.report.studies import studies_of
 from contextssl_cli.report.summary import comparison_sentence
 from contextssl_cli.report.training_curve import draw_training, read_losses
 from contextssl_cli.training.journal import Journal
@@ -59,16 +59,16 @@ def test_fairness_stands_in_the_page_of_a_table() -> None:
 
 def test_the_fairness_table_of_a_reproduction_stands_in_its_page() -> None:
     path = RESULTS / "fairness-adult.json"
-    page = Page(render(read_results(path), fairness_of([path])))
+    page = Page(render(read_results(path), studies_of([path])))
     rows = [row for row in stored("fairness-adult")["parts"][0]["fairness"]["rows"] if row["target"] == "income"]
     table = page.table("income, by gender")
     assert rows
     for row in rows:
         column = "income: accuracy" if row["metric"] == "accuracy" else row["metric"].replace("_", " ")
         assert table.cell(column, row["representation"]) == f"{row['mean']:.3f} ± {row['std']:.3f}"
-    text = render(read_results(path), fairness_of([path]))
-    assert '<li><a href="#f1">' in text
-    assert '<section id="f1">' in text
+    text = render(read_results(path), studies_of([path]))
+    assert '<li><a href="#study1">' in text
+    assert '<section id="study1">' in text
     assert text.count('class="first"') == 1
 
 
@@ -77,8 +77,28 @@ def test_a_damaged_fairness_table_is_refused(tmp_path: Path) -> None:
     values["parts"][0]["fairness"]["rows"][0]["mean"] = "high"
     path = tmp_path / "results.json"
     path.write_text(json.dumps(values), encoding="utf-8")
-    with pytest.raises(CorruptFileError, match=r"results.json is damaged: .*mean.*; reproduce again"):
-        fairness_of([path])
+    with pytest.raises(CorruptFileError, match=r"results.json is damaged: .*mean.*; make it again"):
+        studies_of([path])
+
+
+def test_the_tables_of_a_reproduction_stand_in_its_page_with_the_published_figures() -> None:
+    path = RESULTS / "figure3.json"
+    text = render(read_results(path), studies_of([path]))
+    page = Page(text)
+    (table, *_) = [one for one in page.tables if one.caption == "What each model knows, by what it was told"]
+    cell = stored("figure3")["parts"][0]["tables"][0]["rows"]["contextssl, color context"]["color R2"]
+    assert table.cell("color R2", "contextssl, color context") == f"{cell['mean']:.3f} ± {cell['std']:.3f}"
+    assert table.cell("color R2, published", "contextssl, color context") == "0.986"
+    for name in ("digits", "shapes3d", "cifar10-crop-color"):
+        assert f"contextssl reproduce figure3 --scale demo --only {name}</pre>" in text
+
+
+def test_what_the_commands_cannot_set_is_told() -> None:
+    digits, shapes3d, _ = stored("figure3")["parts"]
+    told = "The probe of the last one has its defaults where these figures have action_epochs = 50"
+    for part, expected in ((digits, False), (shapes3d, True)):
+        page = render([ProbeReport.from_dict(part["points"][0]["report"])])
+        assert (told in " ".join(page.split())) is expected
 
 
 def test_several_reports_have_figures_of_their_own_and_an_overview() -> None:
