@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Part:
         points: its rows.
         store: where its data stand, or will.
         source: that they are prepared from; None for the data set's own.
+        left_out: the recipe's runs that are not asked for.
     """
 
     study: Study
@@ -42,11 +43,18 @@ class Part:
     points: list[Point]
     store: Path
     source: Path | None
+    left_out: list[str] = field(default_factory=list)
 
     @property
     def prepared(self) -> bool:
         """Whether the data are there."""
         return self.store.is_file()
+
+    def limited(self, seeds: int) -> Part:
+        """The part with the first seeds of every row only."""
+        points = [replace(point, runs=point.runs[:seeds]) for point in self.points]
+        left_out = [name for point in self.points for name in point.names(point.runs[seeds:])]
+        return replace(self, study=self.study.limited(seeds), points=points, left_out=left_out)
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,7 @@ def plan_experiment(
         DataMissingError, CorruptFileError: if a file of ``measured`` cannot be read.
         PluginError: if a plugin that it needs failed.
     """
-    recipe = find_recipe(name) if limit_seeds is None else find_recipe(name).limited(limit_seeds)
+    recipe = find_recipe(name)
     studies = recipe.studies(scale, only)
     given = dict(sources or {})
     for dataset in given:
@@ -140,6 +148,7 @@ def plan_experiment(
     _check_out(out, name, scale)
     elsewhere = read_measured(measured, name, scale, [study.name for study in studies])
     parts = [_plan_part(study, runs or out, given.get(study.dataset)) for study in studies]
+    parts = [part.limited(limit_seeds) for part in parts] if limit_seeds else parts
     for part in parts:
         _check_needs(part.study, elsewhere)
         if part.study.guarded:

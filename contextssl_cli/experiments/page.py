@@ -70,6 +70,8 @@ def _part(part: Mapping[str, Any], folder: str, versions: Mapping[str, str]) -> 
         f"What differs from the paper: {study['differs']}",
     ]
     lines += [f"Not trained yet: {', '.join(part['not_trained'])}."] if part["not_trained"] else []
+    left_out = part.get("left_out", [])  # nor is it in files of earlier versions
+    lines += [f"Left out by `--limit-seeds`: {', '.join(left_out)}."] if left_out else []
     lines += _elsewhere(part, points, versions)
     for table in map(ResultTable.from_dict, part["tables"]):
         lines.append(f"### {table.title}\n\n{table.text().markdown()}")

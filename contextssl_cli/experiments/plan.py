@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -98,6 +98,10 @@ class Point:
     def config(self) -> TrainConfig:
         """Of the first seed."""
         return self.runs[0].config
+
+    def names(self, runs: Iterable[PlannedRun]) -> list[str]:
+        """What a page calls some of its runs."""
+        return [f"{self.label} (seed {run.config.seed})" for run in runs]
 
     @property
     def here(self) -> list[PlannedRun]:

@@ -157,11 +157,6 @@ class Recipe(_Model):
                 raise UsageError(f"--only {name}: there is no such part: {suggestion(name, known)}")
         return tuple(study for study in found if not only or study.name in only)
 
-    def limited(self, seeds: int) -> Self:
-        """The recipe with the first seeds of every run only."""
-        scales = {"demo": self.demo, "full": self.full}
-        return self.model_copy(update={k: tuple(study.limited(seeds) for study in v) for k, v in scales.items()})
-
 
 def find_recipe(name: str) -> Recipe:
     """The recipe that an installed plugin brings under a name.

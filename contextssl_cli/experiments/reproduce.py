@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from contextssl_cli import files
 from contextssl_cli.data.prepare import prepare
-from contextssl_cli.errors import UsageError
+from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.evaluation.stored import RESULTS
 from contextssl_cli.experiments.execute import Probed, Share, probe_points, train_missing
 from contextssl_cli.experiments.experiment import PLAN, Experiment, Part
@@ -47,12 +47,13 @@ def run_experiment(experiment: Experiment, device: str, *, train: bool = True) -
 
     Raises:
         DataMissingError: before anything is trained, if data cannot be had.
+        CorruptFileError: before that, if ``results.json`` in the folder is not one of ``reproduce``.
         UsageError: if nothing may be trained and no run is done.
     """
     place = resolve_device(device)
+    found, fair = _load(experiment)
     parts: Sequence[tuple[Part, Store | None, list[str]]] = _opened(experiment) if train else _done(experiment)
     _begin(experiment)
-    found, fair = _load(experiment)
     drawn: list[Path] = []
     for part, store, missing in parts:
         taken = sum(run.measured is not None for run in runs_of(part.points))
@@ -126,7 +127,7 @@ def _done(experiment: Experiment) -> list[tuple[Part, Store | None, list[str]]]:
         points, missing = [], []
         for point in part.points:
             runs = tuple(run for run in point.runs if run.state(store) in usable)
-            missing += [f"{point.label} (seed {run.config.seed})" for run in point.runs if run not in runs]
+            missing += point.names(run for run in point.runs if run not in runs)
             points += [replace(point, runs=runs)] if runs else []
         if store is None and any(run.measured is None and run.exists for run in runs_of(part.points)):
             terminal.note(
@@ -175,13 +176,24 @@ def _prepared(part: Part) -> Store:
 
 
 def _load(experiment: Experiment) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The results of studies that were run before with the same recipe, and the fairness tables of any, by name."""
+    """The results of studies that were run before with the same recipe, and the fairness tables of any, by name.
+
+    Raises:
+        CorruptFileError: if the file that stands there holds something else.
+    """
     path = experiment.out / RESULTS
     if not path.is_file():
         return {}, {}
-    parts = {part["study"]["name"]: part for part in files.read_json(path).get("parts", [])}
     studies = {study.name: study for study in experiment.recipe.studies(experiment.scale)}
-    same = {name: part for name, part in parts.items() if _is_study(part["study"], studies.get(name))}
+    try:
+        parts = {part["study"]["name"]: part for part in files.read_json(path)["parts"]}
+        same = {name: part for name, part in parts.items() if _is_study(part["study"], studies.get(name))}
+        page_text(_results(experiment, same))  # what is kept of it can be written again
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CorruptFileError(
+            f"{path} is not a result of contextssl reproduce, or is damaged; move it away: what is trained and probed "
+            "is not done again"
+        ) from error
     return same, {name: part["fairness"] for name, part in parts.items() if "fairness" in part}
 
 
@@ -239,9 +251,10 @@ def _part_results(
         "figures": [path.name for path in figures],
         "points": [point.as_dict() for point in probed],
         "measured_elsewhere": [
-            f"{point.label} (seed {run.config.seed})" for point in part.points for run in point.runs if run.measured
+            name for point in part.points for name in point.names(run for run in point.runs if run.measured)
         ],
-    }  # fmt: skip
+        "left_out": part.left_out,
+    }
 
 
 def _data(part: Part, store: Store | None) -> dict[str, Any]:

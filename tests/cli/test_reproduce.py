@@ -108,7 +108,21 @@ def test_fewer_seeds_are_a_part_of_the_same_runs(done: Path, cli: Command, tmp_p
     assert "begins" not in outcome.err
     points = results(tmp_path / "one")["parts"][0]["points"]
     assert {point["label"]: len(point["seconds"]) for point in points}["contextssl"] == 1
+    left_out = ["contextssl (seed 1)", "sie, told rotation (seed 1)", "sie, told color (seed 1)"]
+    assert f"Left out by `--limit-seeds`: {', '.join(left_out)}." in (tmp_path / "one" / "page.md").read_text()
+    assert "Left out" not in (done / "page.md").read_text()
     assert len(results(done)["parts"][0]["points"][0]["seconds"]) == 2
+
+
+@pytest.mark.parametrize("held", ['{"task": "digits-rotation"}', '{"parts": [7]}', '{"parts": [{"study": {}}]}', "[1]"])
+def test_another_file_in_the_place_of_the_results_is_told_before_anything_is_done(
+    held: str, fails: Command, recipe: Path, workplace: Path
+) -> None:
+    (workplace / "held").mkdir()
+    (workplace / "held" / "plan.json").write_text('{"recipe": "tiny", "scale": "demo"}')
+    (workplace / "held" / "results.json").write_text(held)
+    fails(4, ("results.json",), "reproduce", "tiny", "--out", "held")
+    assert not (workplace / "held" / "small").exists()
 
 
 def results(folder: Path) -> Any:
