@@ -31,11 +31,7 @@ def outlook(experiment: Experiment, share: Share = EVERYTHING) -> dict[str, Any]
 
 def _data(part: Part) -> dict[str, Any]:
     dataset = registry().dataset(part.study.dataset)
-    own = (
-        f"files of --source {dataset.name}=DIR, or a download if there is one"
-        if dataset.needs_source
-        else "made on the spot"
-    )
+    own = f"--source {dataset.name}=DIR, or as told beside" if dataset.needs_source else "made on the spot"
     return {
         "part": part.study.name,
         "dataset": dataset.name,

@@ -40,7 +40,7 @@ class Adult(Dataset):
     """The canonical files: ``adult.data`` for training, ``adult.test`` for the test."""
 
     name = "adult"
-    summary = "UCI Adult, 48,842 census records; task: income, sensitive attribute: gender"
+    summary = "UCI Adult, 48,842 census records; task: income, sensitive attribute: gender; downloaded, or --source"
     modality = "table"
     licence = "CC BY 4.0 (UCI Machine Learning Repository)"
     training: ClassVar[dict[str, Any]] = {

@@ -35,7 +35,10 @@ class Mimic3(Dataset):
     """One row per first intensive-care stay of an adult's admission; features of its first 24 hours."""
 
     name = "mimic3"
-    summary = "MIMIC-III v1.4, first intensive-care stays of adults; tasks: length of stay, treatment, mortality"
+    summary = (
+        "MIMIC-III v1.4, first intensive-care stays of adults; tasks: length of stay, treatment, mortality; "
+        "--source, or --demo"
+    )
     modality = "table"
     licence = "PhysioNet Credentialed Health Data License 1.5.0; the demo: ODbL 1.0"
     options = Mimic3Options
