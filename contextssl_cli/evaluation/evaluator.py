@@ -30,6 +30,7 @@ from contextssl_cli.methods.base import Headed, Predicting
 from contextssl_cli.methods.registry import method_of
 from contextssl_cli.model.context_ssl import ContextSSL, Environment
 from contextssl_cli.model.world_model import Cache
+from contextssl_cli.plugin.code import code_hash
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.context import Context
 from contextssl_cli.training.pretrain import run_store, run_task
@@ -76,7 +77,13 @@ class Evaluator:
         self.encoder = run.load_encoder(device)
         self._folder = run.folder / "cache"
         self._fingerprint = " ".join(
-            [run.fingerprint(), self.store.content_hash, self.task.name, str(sorted(self.task.options.items()))]
+            [
+                run.fingerprint(),
+                self.store.content_hash,
+                self.task.name,
+                str(sorted(self.task.options.items())),
+                code_hash([self.task.dataset, *self.task.actions]),
+            ]
         )
         self._bank = FeatureBank(self._encode, self._folder / f"contexts-{cache_key(run.fingerprint())}.safetensors")
         self._drawn: list[Context] = []
