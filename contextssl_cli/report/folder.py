@@ -32,13 +32,19 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
 
 
 def write_probe(report: ProbeReport, folder: Path) -> list[Path]:
-    """Write ``results.json``, ``results.csv`` and the figures as PNG and SVG; return their paths."""
+    """Write ``results.json``, ``results.csv`` and the figures as PNG and SVG; return their paths.
+
+    A figure of what these results do not have, from a probe before, is removed.
+    """
     paths = [folder / RESULTS, folder / "results.csv"]
     files.write_json(paths[0], report.as_dict())
     files.write_text(paths[1], to_csv(({}, row) for row in report.rows))
     measured = {row.metric for row in report.rows if report.lengths}  # without a context there is nothing to draw
     for metric, name, draw in (("r2", FIGURE, context_length_figure), ("mrr", RANKING, ranking_figure)):
-        for path in [folder / f"{name}.png", folder / f"{name}.svg"] if metric in measured else []:
-            draw(report, path)
-            paths.append(path)
+        for path in (folder / f"{name}.png", folder / f"{name}.svg"):
+            if metric in measured:
+                draw(report, path)
+                paths.append(path)
+            else:
+                path.unlink(missing_ok=True)
     return paths

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -36,6 +37,8 @@ from contextssl_cli.training.journal import Journal
 VERSION = 1
 RUN_FILE = "run.json"
 METRICS_FILE = "metrics.jsonl"
+_MADE = re.compile(r"checkpoint|cache|(probe(-\d+-runs)?|comparison)(-held-out)?")
+"""The folders that training and probes make in a run's."""
 
 
 class RunRecord(BaseModel):
@@ -212,9 +215,9 @@ def _empty(folder: Path) -> None:
         with exclusive(folder):
             for name in (RUN_FILE, METRICS_FILE):
                 (folder / name).unlink(missing_ok=True)
-            for name in ("checkpoint", "cache", "probe"):
-                if (folder / name).is_dir():
-                    shutil.rmtree(folder / name)
+            for path in list(folder.iterdir()):
+                if path.is_dir() and _MADE.fullmatch(path.name):
+                    shutil.rmtree(path)
     except OSError as error:
         raise files.write_error(folder, error) from error
 

@@ -44,8 +44,13 @@ def test_a_run_in_use_is_neither_resumed_nor_replaced(fails: Command, own_run: P
 
 def test_force_keeps_what_a_user_has_put_into_the_run(cli: Command, own_run: Path) -> None:
     (own_run / "mine.txt").write_text("kept")
+    ours = ["probe", "probe-held-out", "probe-3-runs", "comparison"]
+    for name in (*ours, "probe-of-mine"):
+        (own_run / name).mkdir()
     assert cli("pretrain", "--plugin", "digits-rotation-color", "--force", "--out", own_run, *TINY).code == 0
     assert (own_run / "mine.txt").read_text() == "kept"
+    assert (own_run / "probe-of-mine").is_dir()
+    assert [name for name in ours if (own_run / name).exists()] == []
 
 
 @pytest.mark.parametrize("flag", ["--force", "--store"])

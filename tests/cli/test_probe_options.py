@@ -26,6 +26,14 @@ def test_metrics_probes_and_lengths_are_chosen(cli: Command, made: Made) -> None
     assert 0.5 < blind[0] < 1
 
 
+def test_a_figure_of_an_earlier_probe_does_not_stand_beside_other_results(cli: Command, made: Made) -> None:
+    asked = ["probe", "--run", made.run, "--out", "found", "--metrics"]
+    assert cli(*asked, "r2").code == 0
+    assert Path("found", "r2-by-context-length.png").is_file()
+    assert cli(*asked, "knn").code == 0
+    assert sorted(path.name for path in Path("found").iterdir()) == ["results.csv", "results.json"]
+
+
 def test_probes_may_be_judged_on_what_the_run_held_out(cli: Command, made: Made) -> None:
     few = ["--metrics", "knn", "--lengths", "2"]
     held = cli("probe", "--run", made.run, *few, "--judge-on", "held-out")
