@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
@@ -26,6 +27,7 @@ from contextssl_cli.training.metrics import adaptation_gap
 from contextssl_cli.training.pretrain import run_task
 from contextssl_cli.training.run import Run, versions
 
+_log = logging.getLogger(__name__)
 _OF_NO_MATTER = {"seed", "checkpoint_every", "monitor_every"}
 """Settings in which runs may differ and be averaged."""
 
@@ -252,7 +254,7 @@ def _check_alike(runs: Sequence[Run]) -> None:
 def _probe(evaluator: Evaluator, metrics: Sequence[Metric]) -> ProbeReport:
     """The report of one run."""
     run, task, lengths = evaluator.run, evaluator.task, _lengths(evaluator)
-    rows = average([(run.record.config.seed, _measure(evaluator, metrics))])
+    rows = average([(run.record.config.seed, _measure(evaluator, metrics, lengths))])
     adapts = bool(lengths) and "r2" in evaluator.config.metrics
     return ProbeReport(
         task=task.name,
@@ -273,9 +275,9 @@ def _probe(evaluator: Evaluator, metrics: Sequence[Metric]) -> ProbeReport:
     )
 
 
-def _measure(evaluator: Evaluator, metrics: Sequence[Metric]) -> dict[Key, float]:
+def _measure(evaluator: Evaluator, metrics: Sequence[Metric], lengths: Sequence[int]) -> dict[Key, float]:
     """All conditions of one run at once, so that their probes are fitted side by side."""
-    conditions = drawn_conditions(evaluator, _lengths(evaluator))
+    conditions = drawn_conditions(evaluator, lengths)
     schema = evaluator.store.schema
     measured = measure(evaluator, conditions, metrics)
     if "context-labels" in metrics:
@@ -305,12 +307,13 @@ def _lengths(evaluator: Evaluator) -> list[int]:
     """The context lengths that are measured; none for a method without a context."""
     if not evaluator.run.has_context:
         return []
-    longest = evaluator.longest_context
+    asked, longest = evaluator.config.context_lengths, evaluator.longest_context
     lengths = list(evaluator.config.lengths(longest))
     if not lengths:
-        raise UsageError(
-            f"--lengths {','.join(map(str, evaluator.config.context_lengths))}: this run reads {longest} tokens at most"
-        )
+        raise UsageError(f"--lengths {','.join(map(str, asked))}: this run reads {longest} tokens at most")
+    if len(lengths) < len(asked):
+        left_out = ", ".join(str(length) for length in asked if length not in lengths)
+        _log.warning("%s reads %d tokens at most: left out are contexts of %s", evaluator.run.folder, longest, left_out)
     return lengths
 
 

@@ -26,6 +26,13 @@ def test_metrics_probes_and_lengths_are_chosen(cli: Command, made: Made) -> None
     assert 0.5 < blind[0] < 1
 
 
+def test_lengths_that_the_run_cannot_read_are_told(cli: Command, made: Made) -> None:
+    outcome = cli("probe", "--run", made.run, "--lengths", "0,2,30,126", "--metrics", "knn")
+    assert outcome.code == 0
+    assert outcome.err.count("left out are contexts of 30, 126") == 1
+    assert "left out" not in cli("probe", "--run", made.run, "--lengths", "0,2", "--metrics", "knn").err
+
+
 def test_a_figure_of_an_earlier_probe_does_not_stand_beside_other_results(cli: Command, made: Made) -> None:
     asked = ["probe", "--run", made.run, "--out", "found", "--metrics"]
     assert cli(*asked, "r2").code == 0
