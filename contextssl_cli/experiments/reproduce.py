@@ -14,6 +14,7 @@ from contextssl_cli import files
 from contextssl_cli.data.prepare import prepare
 from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.evaluation.stored import RESULTS
+from contextssl_cli.experiments.drawing import draw_part
 from contextssl_cli.experiments.execute import Probed, Share, probe_points, train_missing
 from contextssl_cli.experiments.experiment import PLAN, Experiment, Part
 from contextssl_cli.experiments.fairness import measure_fairness, sensitive_attribute
@@ -23,15 +24,12 @@ from contextssl_cli.experiments.recipe import Published, Recipe, Study
 from contextssl_cli.experiments.tables import TABLES
 from contextssl_cli.paths import make_folder
 from contextssl_cli.plugin.registry import registry
-from contextssl_cli.report.figures import context_length_figure, ranking_figure
 from contextssl_cli.report.progress import parts_progress
 from contextssl_cli.report.result_table import ResultTable
-from contextssl_cli.report.retrieval import write_retrieval
-from contextssl_cli.report.sweep import write_sweep
 from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.device import resolve_device
-from contextssl_cli.training.run import Run, versions
+from contextssl_cli.training.run import versions
 
 
 def run_experiment(experiment: Experiment, device: str, *, train: bool = True) -> tuple[dict[str, Any], list[Path]]:
@@ -162,7 +160,7 @@ def _measured(
         for name in part.study.tables
         for table in TABLES[name](probed)
     ]  # fmt: skip
-    figures = _draw(part, store, probed, tables, experiment.out)
+    figures = draw_part(part, store, probed, tables, experiment.out)
     return _part_results(part, store, probed, tables, figures), figures
 
 
@@ -217,28 +215,6 @@ def _with_published(table: ResultTable, part: Part, recipe: Recipe) -> ResultTab
     return ResultTable(
         table.name, table.title, table.probes, table.rows, figures, [published.source for published in chosen]
     )
-
-
-def _draw(
-    part: Part, store: Store | None, probed: Sequence[Probed], tables: Sequence[ResultTable], out: Path
-) -> list[Path]:
-    drawn: list[Path] = []
-    own = next((p for p in probed if p.report.lengths and p.report.method == "contextssl"), None)
-    measured = {row.metric for row in own.report.rows} if own else set()
-    swept = [table for table in tables if table.name == "sweep"]
-    for kind in ("png", "svg"):
-        for metric, draw in (("r2", context_length_figure), ("mrr", ranking_figure)):
-            if own and metric in measured and not swept:
-                path = out / f"{part.study.name}-{metric}-by-context-length.{kind}"
-                draw(own.report, path)
-                drawn.append(path)
-    for table in swept:
-        drawn += write_sweep(table, {one.label: one.values for one in probed}, out / f"{part.study.name}-sweep")
-    if part.study.retrieval and own and store:
-        planned = next(run for run in runs_of(part.points) if run.config.method == "contextssl")
-        path = out / f"{part.study.name}-retrieval.png"
-        drawn.append(write_retrieval(Run(planned.folder), path, torch.device("cpu")))
-    return drawn
 
 
 def _part_results(

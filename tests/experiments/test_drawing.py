@@ -1,0 +1,38 @@
+"""Which figures an experiment draws, and what they are called."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from contextssl_cli.experiments.drawing import draw_part
+from contextssl_cli.experiments.execute import Probed
+from contextssl_cli.experiments.experiment import Part
+from contextssl_cli.experiments.recipe import Study
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+
+
+def drawn(name: str, tmp_path: Path) -> list[str]:
+    part = json.loads((RESULTS / name).read_text(encoding="utf-8"))["parts"][0]
+    study = Study.model_validate(part["study"])
+    points = [Probed.from_dict(point) for point in part["points"]]
+    paths = draw_part(Part(study, tmp_path, [], tmp_path / "store.h5", None), None, points, [], tmp_path)
+    assert all(path.stat().st_size > 1000 for path in paths)
+    return [path.name for path in paths if path.suffix == ".png"]
+
+
+@pytest.mark.parametrize(
+    ("file", "names"),
+    [
+        ("figure3.json", ["digits-r2-by-context-length.png"]),
+        (
+            "fairness-adult.json",
+            [f"adult-contextssl,{kind}-r2-by-context-length.png" for kind in ("alone", "counterfactual", "matched")],
+        ),
+    ],
+)
+def test_every_model_that_reads_a_context_has_its_own_curve(file: str, names: list[str], tmp_path: Path) -> None:
+    assert drawn(file, tmp_path) == names
