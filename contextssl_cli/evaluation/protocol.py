@@ -22,14 +22,12 @@ from contextssl_cli.evaluation.results import ENCODER, Key, Row, average, find, 
 from contextssl_cli.methods.config import CONTEXTUAL, PREDICTING, MethodName
 from contextssl_cli.plugin.kinds import Dataset
 from contextssl_cli.plugin.task import Task, environment_name
-from contextssl_cli.training.config import changed_settings
+from contextssl_cli.training.config import OF_NO_MATTER, changed_settings
 from contextssl_cli.training.metrics import adaptation_gap
 from contextssl_cli.training.pretrain import run_task
 from contextssl_cli.training.run import Run, versions
 
 _log = logging.getLogger(__name__)
-_OF_NO_MATTER = {"seed", "checkpoint_every", "monitor_every"}
-"""Settings in which runs may differ and be averaged."""
 
 
 @dataclass(frozen=True)
@@ -243,7 +241,7 @@ def _check_alike(runs: Sequence[Run]) -> None:
         )
     first = runs[0].record.config
     for run in runs[1:]:
-        changed = changed_settings(first, run.record.config.model_dump()).keys() - _OF_NO_MATTER
+        changed = changed_settings(first, run.record.config.model_dump()).keys() - OF_NO_MATTER
         if changed:
             raise UsageError(
                 f"{run.folder} differs from {runs[0].folder} in {', '.join(sorted(changed))}, and not in its seed "

@@ -17,6 +17,7 @@ from contextssl_cli.evaluation.stored import COMPARISON, RESULT_FILES, RESULTS, 
 from contextssl_cli.paths import make_folder
 from contextssl_cli.report.folder import result_folder, write_comparison, write_probe
 from contextssl_cli.report.terminal import terminal
+from contextssl_cli.training.config import OF_NO_MATTER
 from contextssl_cli.training.run import RUN_FILE, Run
 
 Found = ProbeReport | Comparison
@@ -81,7 +82,7 @@ def _of_method(runs: Sequence[Run], device: torch.device) -> list[Found]:
         return [_comparison(runs, device)]
     configs: dict[str, list[Run]] = {}
     for run in runs:
-        config = json.dumps(run.record.config.model_dump(mode="json", exclude={"seed"}), sort_keys=True)
+        config = json.dumps(run.record.config.model_dump(mode="json", exclude=set(OF_NO_MATTER)), sort_keys=True)
         configs.setdefault(config, []).append(run)
     return [_probe(group, device) for group in configs.values()]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from contextssl_cli.evaluation.protocol import ProbeReport
 from contextssl_cli.report.settings import describe
-from contextssl_cli.training.config import flat_settings
+from contextssl_cli.training.config import OF_NO_MATTER, flat_settings
 
 
 def marks(reports: Sequence[ProbeReport]) -> list[str]:
@@ -27,4 +27,4 @@ def marks(reports: Sequence[ProbeReport]) -> list[str]:
 
 
 def _differs(key: str, settings: Sequence[Mapping[str, Any]]) -> bool:
-    return key != "seed" and any(one.get(key) != settings[0].get(key) for one in settings)
+    return key not in OF_NO_MATTER and any(one.get(key) != settings[0].get(key) for one in settings)

@@ -142,6 +142,8 @@ PAPER: dict[str, Any] = {
 }  # fmt: skip
 """The paper's recipe (section 4 and appendix B; rate 5e-5 x batch / 256). Images take its ResNet-18."""
 PRESETS = ("default", "paper")
+OF_NO_MATTER = frozenset({"seed", "checkpoint_every", "monitor_every"})
+"""Settings in which runs may differ and still be repetitions of one another, whose figures are averaged."""
 
 
 def resolve_config(
