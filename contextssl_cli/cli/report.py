@@ -14,7 +14,7 @@ def report(
     run: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Folders of runs, results of contextssl probe, or folders of those; the newest run by default.",
+            help="Folders of runs, results of probe, sweep or reproduce, or their folders; the newest run by default.",
             show_default=False,
         ),
     ] = None,

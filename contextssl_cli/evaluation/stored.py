@@ -52,6 +52,13 @@ class _Result(Checked):
     protocol: _Protocol
 
 
+class _Point(Checked):
+    family: str
+    gaps: list[float]
+    clipped_gaps: list[float]
+    report: dict[str, Any]
+
+
 class _Comparison(Checked):
     gaps: list[float] = Field(min_length=1)
     gaps_clipped: list[float] = Field(min_length=1)
@@ -80,6 +87,7 @@ def read_results(path: Path) -> list[ProbeReport | Comparison]:
 def _of_points(path: Path, points: list[dict[str, Any]]) -> list[ProbeReport | Comparison]:
     families: dict[str, list[dict[str, Any]]] = {}
     for point in points:
+        _validate(path, _Point, point)
         families.setdefault(point["family"], []).append(point)
     found: list[ProbeReport | Comparison] = []
     for members in families.values():

@@ -38,8 +38,9 @@ def draw_part(
     drawn: list[Path] = []
     own = [one for one in probed if one.report.lengths and one.report.method == "contextssl"]
     swept = [table for table in tables if table.name == "sweep"]
+    several = len(own) > 1 or sum(run.method == "contextssl" for run in part.study.runs) > 1  # now, or when all is done
     for one in own if not swept else ():
-        name = part.study.name + (f"-{folder_name(one.label)}" if len(own) > 1 else "")
+        name = part.study.name + (f"-{folder_name(one.label)}" if several else "")
         drawn += _curves(one.report, out, name)
     for table in swept:
         drawn += write_sweep(table, {one.label: one.values for one in probed}, out / f"{part.study.name}-sweep")

@@ -184,13 +184,16 @@ def _load(experiment: Experiment) -> tuple[dict[str, Any], dict[str, Any]]:
         return {}, {}
     studies = {study.name: study for study in experiment.recipe.studies(experiment.scale)}
     try:
-        parts = {part["study"]["name"]: part for part in files.read_json(path)["parts"]}
+        written = files.read_json(path)
+        if (written["name"], written["scale"]) != (experiment.name, experiment.scale):
+            raise ValueError("of another experiment")
+        parts = {part["study"]["name"]: part for part in written["parts"]}
         same = {name: part for name, part in parts.items() if _is_study(part["study"], studies.get(name))}
         page_text(_results(experiment, same))  # what is kept of it can be written again
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise CorruptFileError(
-            f"{path} is not a result of contextssl reproduce, or is damaged; move it away: what is trained and probed "
-            "is not done again"
+            f"{path} is not a result of contextssl reproduce {experiment.name} --scale {experiment.scale}, or is "
+            "damaged; move it away: what is trained and probed is not done again"
         ) from error
     return same, {name: part["fairness"] for name, part in parts.items() if "fairness" in part}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
 import inspect
@@ -11,19 +12,19 @@ from pathlib import Path
 
 from contextssl_cli.plugin.kinds import ActionType, Dataset
 
-_TESTS = "tests"
+_APART = {"tests", "__pycache__", ".md"}
 
 
 def code_hash(plugins: Iterable[Dataset | ActionType]) -> str:
-    """A hash over the source of the packages that define the plugins and what they inherit from.
+    """A hash over the packages that define the plugins and what they inherit from: their source, and files beside it.
 
-    Comments and layout do not count, nor do tests. The package itself is left out, whose version is known; so is what
-    has no source, such as a class of an interactive session.
+    Comments and layout do not count, nor do tests and Markdown. The package itself is left out, whose version is known;
+    so are other packages that a plugin imports, and what has no source, such as a class of an interactive session.
     """
     kinds = {kind for plugin in plugins for kind in type(plugin).__mro__ if issubclass(kind, Dataset | ActionType)}
     own = [kind for kind in kinds if not kind.__module__.startswith("contextssl_cli.")]
     folders = {path for kind in own if (path := _package(kind)) is not None}
-    return hashlib.sha256("".join(_hash(folder) for folder in sorted(folders)).encode()).hexdigest()[:24]
+    return hashlib.sha256("".join(sorted(map(_hash, folders))).encode()).hexdigest()[:24]
 
 
 def _package(kind: type) -> Path | None:
@@ -38,15 +39,15 @@ def _package(kind: type) -> Path | None:
 
 @functools.lru_cache
 def _hash(package: Path) -> str:
-    files = sorted(package.rglob("*.py")) if package.is_dir() else [package]
-    own = [file for file in files if _TESTS not in file.relative_to(package).parts]
+    files = sorted(package.rglob("*")) if package.is_dir() else [package]
+    own = [file for file in files if file.is_file() and not _APART & {*file.relative_to(package).parts, file.suffix}]
     return hashlib.sha256(repr([(str(file.relative_to(package)), _read(file)) for file in own]).encode()).hexdigest()
 
 
 def _read(file: Path) -> str:
-    """What a file says to Python; a file that Python cannot read, as it is."""
+    """What a file says to Python; another, or one that Python cannot read, as it is."""
     source = file.read_bytes()
-    try:
-        return ast.dump(ast.parse(source))
-    except (SyntaxError, ValueError):
-        return repr(source)
+    with contextlib.suppress(SyntaxError, ValueError):
+        if file.suffix == ".py":
+            return ast.dump(ast.parse(source))
+    return hashlib.sha256(source).hexdigest()

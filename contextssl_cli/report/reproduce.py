@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from contextssl_cli import paths
 from contextssl_cli.errors import ContextSSLError
 from contextssl_cli.evaluation.protocol import ProbeReport, probe_config
 from contextssl_cli.plugin.task import Task, resolve_task
@@ -157,13 +158,14 @@ def probe_command(report: ProbeReport, folders: Sequence[str], out: str, *, comp
     return shlex.join([*words, *(["--compare"] if compare else []), "--out", out])
 
 
-def sweep_command(report: ProbeReport, vary: Mapping[str, Sequence[Any]], seeds: Sequence[int]) -> str:
+def sweep_command(report: ProbeReport, vary: Mapping[str, Sequence[Any]], seeds: Sequence[int], store: Path) -> str:
     """The command that makes a sweep again; empty if its plugins are not installed or its settings cannot be read.
 
     Args:
         report: of one of its points.
         vary: values by key.
         seeds: of every point.
+        store: that its runs were trained on.
     """
     task = stored_task(report)
     config = stored_config(report.protocol["runs"][0]["config"])
@@ -171,13 +173,14 @@ def sweep_command(report: ProbeReport, vary: Mapping[str, Sequence[Any]], seeds:
         return ""
     words = ["contextssl", "sweep", "--plugin", task.name]
     for key, values in vary.items():
-        words += ["--vary", f"{key}={','.join(map(_toml, values))}"]
+        words += ["--vary", f"{key}={_listed(values)}"]
     words += ["--seeds", ",".join(map(str, seeds))]
+    words += ["--store", str(store)] if store != paths.store_path(task.dataset.name) else []
     preset, settings = differing(task, config)
     words += ["--preset", preset] if preset != PRESETS[0] else []
     settings |= {"method": config.method} if config.method != TrainConfig.model_fields["method"].default else {}
     for key, value in settings.items():
-        if key not in (*vary, "seed"):
+        if key != "seed" and not any(key == varied or key.startswith(f"{varied}.") for varied in vary):
             words += ["--set", f"{key}={_toml(value)}"]
     return shlex.join([*words, *_probe_flags(report, task)])
 
@@ -200,9 +203,24 @@ def _probe_flags(report: ProbeReport, task: Task) -> list[str]:
     return words
 
 
+def _listed(values: Sequence[Any]) -> str:
+    """As ``--vary`` reads them: bare words, but for text that would be taken apart."""
+    apart = any(isinstance(value, str) and ("," in value or not value.strip()) for value in values)
+    return ",".join(map(_literal if apart else _toml, values))
+
+
 def _toml(value: Any) -> str:
     """As ``--set`` reads it; text goes without quotation marks where it is not taken for something else."""
     if value is None:
         return "none"
     plain = isinstance(value, str) and parse_setting(f"key={value}")[1] == value
-    return value if plain else json.dumps(value)
+    return value if plain else _literal(value)
+
+
+def _literal(value: Any) -> str:
+    """A value of TOML; a table stands in one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_literal(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_literal, value)) + "]"
+    return json.dumps(value)

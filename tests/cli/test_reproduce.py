@@ -114,7 +114,16 @@ def test_fewer_seeds_are_a_part_of_the_same_runs(done: Path, cli: Command, tmp_p
     assert len(results(done)["parts"][0]["points"][0]["seconds"]) == 2
 
 
-@pytest.mark.parametrize("held", ['{"task": "digits-rotation"}', '{"parts": [7]}', '{"parts": [{"study": {}}]}', "[1]"])
+@pytest.mark.parametrize(
+    "held",
+    [
+        '{"task": "digits-rotation"}',
+        '{"name": "tiny", "scale": "demo", "parts": [7]}',
+        '{"name": "tiny", "scale": "demo", "parts": [{"study": {}}]}',
+        '{"name": "other", "scale": "demo", "parts": []}',
+        "[1]",
+    ],
+)
 def test_another_file_in_the_place_of_the_results_is_told_before_anything_is_done(
     held: str, fails: Command, recipe: Path, workplace: Path
 ) -> None:

@@ -12,7 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from contextssl_cli.evaluation.protocol import ProbeReport
+from contextssl_cli.evaluation.stored import read_results
 from contextssl_cli.experiments import execute
+from contextssl_cli.experiments.grid import parse_vary
+from contextssl_cli.report.reproduce import sweep_command
 from contextssl_cli.store.dataset import Samples, Split, Store, create_store
 from contextssl_cli.training.progress import Progress
 from contextssl_cli.training.run import Run
@@ -127,6 +131,38 @@ def test_a_page_of_a_sweep_has_its_table_its_plot_and_its_command(done: Path, cl
     assert again.code == 0, again.err
     assert {run["state"] for run in again.json["runs"]} == {"done"}
     assert len(again.json["runs"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("points", []), ("vary", {}), ("seeds", ["x"]), ("store", 7), ("table", {}), ("points", [{"label": "a"}])],
+)
+def test_a_damaged_sweep_has_no_page(done: Path, fails: Command, tmp_path: Path, key: str, value: object) -> None:
+    path = tmp_path / "damaged.json"
+    path.write_text(json.dumps(json.loads((done / "sweep.json").read_text()) | {key: value}))
+    fails(4, "damaged.json", "report", path, "--out", tmp_path / "page.html")
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"actions.attribute.sensitive": ["a, b", "c"]},
+        {"actions.attribute.sensitive": ["", "x"]},
+        {"model": [{"width": 32}, {"width": 64}]},
+        {"warmup": [0.1, 0.2], "instance_objective": ["ntxent", "vicreg"]},
+        {"equivariant": [["rotation"], ["rotation", "color"]]},
+        {"epochs": [None, 3]},
+    ],
+)
+def test_the_command_of_a_sweep_varies_what_was_varied(grid: dict[str, list[object]], done: Path) -> None:
+    (report, *_) = read_results(done / "sweep.json")
+    assert isinstance(report, ProbeReport)
+    words = shlex.split(sweep_command(report, grid, [0, 2], Path("other.h5")))
+    flags = [words[place + 1] for place, word in enumerate(words) if word == "--vary"]
+    assert parse_vary(flags) == grid
+    settings = [words[place + 1].partition("=")[0] for place, word in enumerate(words) if word == "--set"]
+    assert not [key for key in settings if key.partition(".")[0] in grid]
+    assert words[words.index("--store") + 1] == "other.h5"
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,11 @@ def test_what_the_code_says_counts_and_nothing_else(package: Path) -> None:
     (package / "help.py").write_text("AMOUNT = 2\n")
     changed = hashed(package)
     assert changed != before
+    (package / "README.md").write_text("words")
+    assert hashed(package) == changed
+    (package / "table.json").write_text("[1]")
+    assert hashed(package) not in (before, changed)
+    (package / "table.json").unlink()
     (package / "broken.py").write_text("def (\n")
     assert hashed(package) not in (before, changed)
 

@@ -89,8 +89,39 @@ def test_the_tables_of_a_reproduction_stand_in_its_page_with_the_published_figur
     cell = stored("figure3")["parts"][0]["tables"][0]["rows"]["contextssl, color context"]["color R2"]
     assert table.cell("color R2", "contextssl, color context") == f"{cell['mean']:.3f} ± {cell['std']:.3f}"
     assert table.cell("color R2, published", "contextssl, color context") == "0.986"
-    for name in ("digits", "shapes3d", "cifar10-crop-color"):
-        assert f"contextssl reproduce figure3 --scale demo --only {name}</pre>" in text
+    for words in ("digits", "shapes3d", "cifar10-crop-color --source cifar10=DIR"):
+        assert f"contextssl reproduce figure3 --scale demo --only {words}</pre>" in text
+    assert f"What differs from the paper: {stored('figure3')['parts'][0]['study']['differs']}" in " ".join(page.text)
+
+
+def test_what_a_reproduction_left_out_is_told(tmp_path: Path) -> None:
+    values = stored("figure3")
+    values["parts"][0] |= {"left_out": ["simclr (seed 2)"], "not_trained": ["sie (seed 1)"]}
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(values), encoding="utf-8")
+    text = render(read_results(path), studies_of([path, path]))
+    assert "Left out by --limit-seeds: simclr (seed 2)." in text
+    assert "Not trained yet: sie (seed 1)." in text
+    assert "figure3 --scale demo: digits (2)</h2>" in text
+
+
+@pytest.mark.parametrize(("key", "value"), [("std", -0.5), ("runs", 0), ("mean", float("nan")), ("mean", "high")])
+def test_a_damaged_table_is_refused(key: str, value: object, tmp_path: Path) -> None:
+    values = stored("figure3")
+    values["parts"][0]["tables"][0]["rows"]["simclr"]["top-1 %"][key] = value
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(CorruptFileError, match=r"results.json is damaged: .*top-1 %"):
+        studies_of([path])
+
+
+def test_damaged_gaps_of_a_reproduction_are_refused(tmp_path: Path) -> None:
+    values = stored("figure3")
+    values["parts"][0]["points"][-1]["gaps"] = ["x"]
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(CorruptFileError, match="gaps"):
+        read_results(path)
 
 
 def test_what_the_commands_cannot_set_is_told() -> None:
