@@ -10,6 +10,7 @@ import typer
 
 from contextssl_cli.cli import adapt, context, demo, files, plugins, pretrain, probe, report, reproduce, sweep
 from contextssl_cli.cli import prepare as prepare_command
+from contextssl_cli.cli.memory import keep_freed_memory
 from contextssl_cli.cli.options import with_verbosity
 from contextssl_cli.errors import ContextSSLError, Interrupted
 
@@ -62,6 +63,7 @@ def _main(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failure, 2 usage, 3 data, 4 file, 5 plugin, 130 interrupted."""
+    keep_freed_memory()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
