@@ -288,13 +288,16 @@ def _measure(evaluator: Evaluator, metrics: Sequence[Metric], lengths: Sequence[
 def drawn_conditions(evaluator: Evaluator, lengths: Sequence[int]) -> list[Condition]:
     """The encoder's own, then each length under each environment, shorter contexts being parts of the longest.
 
+    A model whose tokens carry no action is given one context in all environments, so that it is read once.
+
     Args:
         evaluator: of the run.
         lengths: in tokens, rising; none for a method without a context.
     """
     conditions = [Condition(ENCODER, 0)]
     for environment in evaluator.task.environments if lengths else ():
-        context = evaluator.draw_context(environment, max(1, lengths[-1] // 2))
+        shown = environment if evaluator.model.reads_actions else evaluator.task.environments[0]
+        context = evaluator.draw_context(shown, max(1, lengths[-1] // 2))
         for length in lengths:
             part = context.take(length // 2) if length else None
             conditions.append(Condition(environment_name(environment), length, part, environment))

@@ -22,6 +22,8 @@ class WithoutAction(ContextSSL):
     It has neither the auxiliary predictor nor the map of the instance loss.
     """
 
+    reads_actions = False
+
     def __init__(self, config: ModelConfig, schema: Schema, space: ActionSpace) -> None:
         super().__init__(config, schema, space)
         del self.aux

@@ -6,6 +6,7 @@ Shapes: N pairs or inputs, S sequences of P pairs (T = 2 P tokens), D feature nu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor, nn
@@ -32,6 +33,8 @@ class ContextSSL(EncoderModel):
         space: the declared action blocks.
     """
 
+    reads_actions: ClassVar[bool] = True
+    """Whether its tokens carry the context's actions; if not, all environments are one to it."""
     latent_mean: Tensor
     latent_std: Tensor
 

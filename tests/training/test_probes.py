@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,9 +23,10 @@ from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.protocol import probe_runs
 from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.store.dataset import Split, Store
-from contextssl_cli.training.pretrain import run_store
+from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run
 from contextssl_cli.training.trainer import hold_out
+from tests.tiny import trained
 
 FEW = ProbeConfig(action_epochs=3, label_epochs=3, action_batch_size=8, label_batch_size=8, hidden=16)
 CPU = torch.device("cpu")
@@ -218,6 +220,27 @@ def test_probes_of_one_split_share_its_embeddings(
     probe_runs([run], CPU, metrics=["r2", "individual", "top1", "knn"], **FEWEST, context_lengths=(0,))
     encoder_and_no_context = 2
     assert sum(rows) == encoder_and_no_context * (2 + 1) * 1797  # both views for actions, one for labels
+
+
+def test_a_model_without_actions_reads_one_context_for_all_environments(
+    digits_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, store = run_task(digits_run), run_store(digits_run)
+    run = trained(task, store, tmp_path / "run", steps=2, method="simclr+", context_mask=0.0)
+    sizes: list[int] = []
+    neighbours = probes.nearest_neighbours
+
+    def counting(train: Tensor, *given: Any) -> probes.Neighbours:
+        sizes.append(len(train))
+        return neighbours(train, *given)
+
+    monkeypatch.setattr(probes, "nearest_neighbours", counting)
+    report = probe_runs([run], CPU, metrics=["knn"], views=1, context_lengths=(0, 2))
+    encoder, none, one = 1, 1, 1
+    assert len(sizes) == encoder + none + one
+    read = {(row.environment, row.context_length): row.mean for row in report.rows}
+    assert read["rotation", 2] == read["color", 2]
+    assert set(report.environments) == {"rotation", "color"}
 
 
 def test_damaged_values_are_measured_again(digits_run: Run, tmp_path: Path) -> None:
