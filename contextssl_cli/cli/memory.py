@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import platform
+import sys
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of glibc's malloc.h
 _NEVER = -1
@@ -16,7 +16,7 @@ def keep_freed_memory() -> None:
     the time of a training on images (``benchmarks/freed_memory.py``). Where the C library has no such switch, nothing
     changes.
     """
-    adjust = getattr(ctypes.CDLL(None), "mallopt", None) if platform.system() == "Linux" else None
+    adjust = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if adjust is not None:
         adjust(_MMAP_MAX, 0)
         adjust(_TRIM_THRESHOLD, _NEVER)

@@ -123,12 +123,8 @@ def _provenance(report: ProbeReport) -> dict[str, Any]:
 
 
 def _pretrain(task: Task, config: TrainConfig, out: str) -> str:
-    words = ["contextssl", "pretrain", "--plugin", task.name]
-    preset, settings = differing(task, config)
-    if preset != PRESETS[0]:
-        words += ["--preset", preset]
-    if config.method != TrainConfig.model_fields["method"].default:
-        words += ["--method", config.method]
+    preset, settings = _asked(task, config)
+    words = ["contextssl", "pretrain", "--plugin", task.name, *preset]
     for key, value in settings.items():
         if key == "equivariant":
             words += [word for name in value for word in ("--equivariant", name)]
@@ -137,6 +133,14 @@ def _pretrain(task: Task, config: TrainConfig, out: str) -> str:
         else:
             words += ["--set", f"{key}={_toml(value)}"]
     return shlex.join([*words, "--out", out])
+
+
+def _asked(task: Task, config: TrainConfig) -> tuple[list[str], dict[str, Any]]:
+    """The flag of the preset that is nearest to a configuration, and what is to be set beside it, the method first."""
+    preset, settings = differing(task, config)
+    if config.method != TrainConfig.model_fields["method"].default:
+        settings = {"method": config.method} | settings
+    return ["--preset", preset] if preset != PRESETS[0] else [], settings
 
 
 def _over(task: Task, config: TrainConfig, preset: str) -> dict[str, Any]:
@@ -176,9 +180,8 @@ def sweep_command(report: ProbeReport, vary: Mapping[str, Sequence[Any]], seeds:
         words += ["--vary", f"{key}={_listed(values)}"]
     words += ["--seeds", ",".join(map(str, seeds))]
     words += ["--store", str(store)] if store != paths.store_path(task.dataset.name) else []
-    preset, settings = differing(task, config)
-    words += ["--preset", preset] if preset != PRESETS[0] else []
-    settings |= {"method": config.method} if config.method != TrainConfig.model_fields["method"].default else {}
+    preset, settings = _asked(task, config)
+    words += preset
     for key, value in settings.items():
         if key != "seed" and not any(key == varied or key.startswith(f"{varied}.") for varied in vary):
             words += ["--set", f"{key}={_toml(value)}"]
