@@ -75,7 +75,7 @@ def _part(part: Mapping[str, Any], folder: str, versions: Mapping[str, str]) -> 
     lines += _elsewhere(part, points, versions)
     for table in map(ResultTable.from_dict, part["tables"]):
         lines.append(f"### {table.title}\n\n{table.text().markdown()}")
-        lines.append(f"By: {_by(table.probes)}.")
+        lines.append(f"By: {table.by()}.")
         lines += [f"Published: {source}" for source in table.sources]
     lines += _fairness(part["fairness"]) if "fairness" in part else []
     lines += [f"![{name.rpartition('.')[0]}]({folder}{name})" for name in part["figures"] if name.endswith(".png")]
@@ -118,15 +118,6 @@ def _probes(point: Probed) -> str:
         f"actions {config.action_epochs} epochs, labels {config.label_epochs} epochs, pairs of views of each sample "
         f"{config.views}, context lengths {lengths} tokens, probe seed {config.seed}"
     )
-
-
-def _by(probes: Sequence[str]) -> str:
-    """``COLUMN: PROBE`` or the bare ``PROBE`` of a table's probes, each once, behind all of its columns."""
-    columns: dict[str, list[str]] = {}
-    for text in probes:
-        column, _, probe = text.partition(": ") if ": " in text else ("", "", text)
-        columns.setdefault(probe, []).append(column)
-    return "; ".join(f"{', '.join(names)}: {probe}" if any(names) else probe for probe, names in columns.items())
 
 
 def _runs(points: list[Probed]) -> TextTable:

@@ -56,6 +56,14 @@ class ResultTable:
         """Of our figures, in the order they first come."""
         return list(dict.fromkeys(name for line in self.rows.values() for name in line))
 
+    def by(self) -> str:
+        """``COLUMN: PROBE`` or the bare ``PROBE`` of the figures: each probe once, behind all its columns."""
+        columns: dict[str, list[str]] = {}
+        for text in self.probes:
+            column, _, probe = text.partition(": ") if ": " in text else ("", "", text)
+            columns.setdefault(probe, []).append(column)
+        return "; ".join(f"{', '.join(names)}: {probe}" if any(names) else probe for probe, names in columns.items())
+
     def as_dict(self) -> dict[str, Any]:
         """One JSON object."""
         return asdict(self)

@@ -159,7 +159,7 @@ def _table(values: Mapping[str, Any]) -> ResultTable:
 
 def _notes(tables: Sequence[ResultTable]) -> list[str]:
     """By which probes the figures are, and where published ones are from."""
-    told = dict.fromkeys(probe for table in tables for probe in table.probes)
+    told = dict.fromkeys(table.by() for table in tables)
     sources = dict.fromkeys(source for table in tables for source in table.sources)
     return [f"By {'; '.join(told)}."] + [f"Published: {source}" for source in sources]
 
