@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from contextssl_cli.adaptation.find_run import warn_of_another_run
 from contextssl_cli.adaptation.guard import Guard, guard_pairs
 from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.errors import CorruptFileError
@@ -76,7 +77,11 @@ class ContextEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if not hasattr(self, "model_") or self._loaded != (self.run, self.device):
             run = Run(Path(str(self.run)))
             self._adopt(run, run.load_model(resolve_device(self.device)))
-        context = self.context if isinstance(self.context, Context | None) else Context.load(Path(self.context))
+        context = self.context
+        if context is not None and not isinstance(context, Context):
+            path, context = context, Context.load(Path(context))
+            warn_of_another_run(context, self.run_, str(path))
+        self.context_ = context
         self.cache_: Cache = read_context(self.model_, self.run_.record.schema_, context)
         self.guard_: Guard | None = None
         if self.guard is not None:

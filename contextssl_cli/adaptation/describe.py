@@ -11,7 +11,6 @@ import numpy as np
 from contextssl_cli.errors import CorruptFileError
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.store import context, dataset, embeddings, hdf5
-from contextssl_cli.training.checkpoint import checkpoint_step
 from contextssl_cli.training.run import Run
 
 
@@ -35,15 +34,15 @@ def describe(path: Path) -> dict[str, Any]:
 
 def _run(run: Run) -> dict[str, Any]:
     record = run.record
-    checkpoint = run.checkpoint()
+    step, steps = run.reached()
     return {
         "format": "run",
         "task": record.task or "imported",
         "method": record.config.method,
-        "told to be equivariant to": ", ".join(record.config.equivariant) or "nothing",
+        **({"told to be equivariant to": ", ".join(told)} if (told := record.config.equivariant) else {}),
         "action blocks": {block.name: block.width for block in record.space.blocks},
-        "step": checkpoint_step(checkpoint),
-        "of": record.config.steps or f"{record.config.epochs} epochs",
+        "step": step,
+        "of": f"{record.config.epochs} epochs" if steps is None else steps,
         "fingerprint": run.fingerprint(),
         "store": record.store,
         "created": record.created,

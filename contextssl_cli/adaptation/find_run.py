@@ -102,7 +102,8 @@ def latest_run(*, reads_contexts: bool = False) -> Run:
     """The newest known run that has a checkpoint.
 
     Args:
-        reads_contexts: pass over runs of methods without a world model, unless there are no others.
+        reads_contexts: pass over runs of methods without a world model, unless there are no others; and over those
+            whose tokens carry no action, to which all contexts are one.
 
     Raises:
         DataMissingError: if there is none.
@@ -110,7 +111,10 @@ def latest_run(*, reads_contexts: bool = False) -> Run:
     trained = [run for run in known_runs() if any(run.checkpoint_folder.glob("step-*"))]
     if not trained:
         raise DataMissingError("there is no trained run yet: contextssl pretrain makes one, or name it with --run")
-    return next((run for run in trained if run.has_context), trained[0]) if reads_contexts else trained[0]
+    if not reads_contexts:
+        return trained[0]
+    readers = [run for run in trained if run.has_context]
+    return next((run for run in readers if run.record.config.method == "contextssl"), (readers or trained)[0])
 
 
 def _candidates(context: Context) -> list[Run]:

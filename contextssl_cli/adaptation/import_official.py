@@ -73,7 +73,7 @@ def import_run(
         versions=versions(),
     )
     run = Run.create(out, record, force=force)
-    save_checkpoint(run.checkpoint_folder, model, torch.optim.Adam(model.parameters()), step=0)
+    save_checkpoint(run.checkpoint_folder, model, torch.optim.Adam(model.parameters()), step=0, steps=0)
     return run, unused
 
 

@@ -13,6 +13,8 @@ from contextssl_cli.store.context import Context
 EQUIVARIANT = 0.5
 INVARIANT = 0.1
 """R2 from which on, and below which, the words say so; between them the embedding is partly equivariant."""
+CHANGED = 0.05
+"""A smaller difference in R2 is none, on whichever sides of these bounds its ends are."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ def symmetry_profile(evaluator: Evaluator, context: Context) -> list[ProfileRow]
 def verdict(action: str, before: float, now: float, active: bool) -> str:
     """The profile of one action type in words, from its R2 before and now, and whether the context shows it."""
     state = _state(now)
-    change = "as without context" if _state(before) == state else f"it was {_state(before)} without context"
+    alike = _state(before) == state or abs(now - before) < CHANGED
+    change = "as without context" if alike else f"it was {_state(before)} without context"
     words = f"{state} to {action} ({change})"
     if active != (state == "equivariant") and state != "partly equivariant":
         words += f"; the context asked for {'equivariance' if active else 'invariance'}"

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from contextssl_cli.adaptation.bounds import Codes, Estimate, check_bounds, measured, share
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
+from contextssl_cli.adaptation.find_run import is_of_another_run
 from contextssl_cli.adaptation.left_out import Floats, Reader, difference_error, difference_p, squared_errors
 from contextssl_cli.errors import UsageError
 from contextssl_cli.store.context import Context
@@ -107,16 +108,32 @@ def select_context(
         seed: of the permutations.
 
     Raises:
-        UsageError: if there is nothing to choose from, a class has fewer than two labels, a label is missing, a bound
-            cannot be judged, no candidate meets the bounds, or one has nothing to guard with.
+        UsageError: if there is nothing to choose from, a context was made for another run, a class has fewer than two
+            labels, a label is missing, a bound cannot be judged, no candidate meets the bounds, or one has nothing to
+            guard with.
     """
+    if not isinstance(contexts, Mapping):
+        raise UsageError(
+            "contexts are candidates by name: give a mapping, as {'rotation': 'rotation.h5', 'none': None}"
+        )
     bounds = dict(at_most or {})
     known = {name: np.asarray(values) for name, values in (groups or {}).items()}
     codes = check_choice(len(contexts), len(X), np.asarray(y), bounds, known)
-    embeddings = {name: encoder.with_context(context, guard).transform(X) for name, context in contexts.items()}
+    embeddings = {name: _embedded(encoder, name, context, guard, X) for name, context in contexts.items()}
     within = {name: measured(values, codes, bounds, known, seed) for name, values in embeddings.items()}
     readers = {name: Reader(values) for name, values in embeddings.items()}
     return _selection(readers, codes, bounds, within, seed)
+
+
+def _embedded(
+    encoder: ContextEncoder, name: str, context: Context | str | Path | None, guard: str | None, X: NDArray[Any]
+) -> NDArray[np.float32]:
+    under = encoder.with_context(context, guard)
+    if under.context_ is not None and is_of_another_run(under.context_, under.run_):
+        raise UsageError(
+            f"{name} was made for another run than {under.run_.folder}, or before it was trained further; make it again"
+        )
+    return under.transform(X)
 
 
 def check_choice(
@@ -247,8 +264,7 @@ def _codes(labels: NDArray[Any]) -> NDArray[np.int64]:
         raise UsageError(f"the labels have the shape {labels.shape}, expected one for each input")
     if len(labels) > _MOST:
         raise UsageError(f"{len(labels)} labels: selection takes up to {_MOST}; a sample of them will do")
-    if labels.dtype.kind == "f" and np.isnan(labels).any():
-        raise UsageError(f"label {int(np.isnan(labels).argmax())} is NaN; leave out inputs without a label")
+    _check_labels(labels.tolist())
     classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
     if len(classes) < 2:
         raise UsageError(f"all labels are {classes[0]!s}: a choice needs two classes")
@@ -258,3 +274,12 @@ def _codes(labels: NDArray[Any]) -> NDArray[np.int64]:
             "and five or more to tell anything"
         )
     return codes.astype(np.int64)
+
+
+def _check_labels(labels: list[Any]) -> None:
+    for number, label in enumerate(labels):
+        if label is None or label != label:  # NaN differs from itself
+            raise UsageError(f"label {number} is {'NaN' if label else 'None'}; leave out inputs without a label")
+    kinds = sorted({type(label).__name__ for label in labels})
+    if len(kinds) > 1 and "str" in kinds:
+        raise UsageError(f"the labels are of several kinds ({', '.join(kinds)}): give names alone, or numbers")

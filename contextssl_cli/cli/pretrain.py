@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
@@ -156,4 +157,4 @@ def _train(run: Run, task: Task, data: Store, device: str, *, resume: bool) -> N
         "" if trainer.gap is None else f", adaptation gap on held-out training samples (ridge probe) {trainer.gap:.2f}"
     )
     terminal.result(f"{run.folder}: {trainer.step} steps{gap}")
-    terminal.note(f"next: contextssl probe --run {run.folder}")
+    terminal.note(f"next: {shlex.join(['contextssl', 'probe', '--run', str(run.folder)])}")

@@ -247,6 +247,10 @@ def _check_alike(runs: Sequence[Run]) -> None:
                 f"{run.folder} differs from {runs[0].folder} in {', '.join(sorted(changed))}, and not in its seed "
                 "alone, so their figures cannot be averaged; probe them one by one, or see contextssl report"
             )
+    reached = {run.folder: run.reached()[0] for run in runs}
+    if len(set(reached.values())) > 1:
+        told = ", ".join(f"{folder} at step {step}" for folder, step in reached.items())
+        raise UsageError(f"the runs are not trained alike, so their figures cannot be averaged: {told}")
 
 
 def _probe(evaluator: Evaluator, metrics: Sequence[Metric]) -> ProbeReport:
@@ -331,9 +335,12 @@ def _gap(rows: list[Row], task: Task, length: int, floor: float = -math.inf) -> 
 
 def _about(run: Run) -> dict[str, Any]:
     record = run.record
+    step, steps = run.reached()
     return {
         "folder": str(Path(run.folder).resolve()),
         "fingerprint": run.fingerprint(),
+        "step": step,
+        "steps": steps,
         "store_hash": record.store_hash,
         "config": record.config.model_dump(mode="json"),
         "versions": record.versions,

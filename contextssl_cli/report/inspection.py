@@ -19,9 +19,10 @@ def print_inspection(found: Inspection, *, as_json: bool) -> None:
     terminal.table(title, header, [_line(reading, actions) for reading in found.profile])
     terminal.result("score: mean R2 of the types that the context shows minus that of the others, negative R2 as 0")
     terminal.result(_verdict(found))
-    terminal.result(f"pairs that suffice: {found.suffices} of {min(found.pairs, found.trained_pairs)}")
-    for text in _pair_sentences(found):
-        terminal.result(text)
+    if found.gain > TOLERANCE:
+        terminal.result(f"pairs that suffice: {found.suffices} of {min(found.pairs, found.trained_pairs)}")
+        for text in _pair_sentences(found):
+            terminal.result(text)
     terminal.result(_beyond(found))
 
 

@@ -68,6 +68,7 @@ class Section:
     commands: list[str]
     unknown: list[str]
     unsaid: list[str]
+    in_part: list[str]
     store_hash: str
     probes: dict[str, str]
     versions: dict[str, str]
@@ -162,10 +163,20 @@ def _section(report: ProbeReport, mark: str, anchor: str, prefix: str) -> Sectio
         commands=reproduce.commands(report, task, names, f"{prefix}results") if task else [],
         unknown=reproduce.unknown_settings(report, task) if task else [],
         unsaid=reproduce.unsaid_probes(report, task) if task else [],
+        in_part=_in_part(report, names),
         store_hash=report.protocol["store_hash"],
         probes={key: _show(value) for key, value in report.protocol["probes"].items()},
         versions=report.protocol["versions"],
     )
+
+
+def _in_part(report: ProbeReport, names: Sequence[str]) -> list[str]:
+    """The runs that were measured before their training had ended."""
+    return [
+        f"{name} at step {run['step']} of {run['steps']}"
+        for name, run in zip(names, report.protocol["runs"], strict=True)
+        if run.get("steps") and run["step"] < run["steps"]  # earlier versions kept neither
+    ]
 
 
 def _measured(report: ProbeReport) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 from contextssl_cli.adaptation.adapt import Adaptation
 from contextssl_cli.evaluation.comparison import Comparison
 from contextssl_cli.evaluation.protocol import ProbeReport
+from contextssl_cli.report.gather import reports_of
+from contextssl_cli.report.marks import marks
 from contextssl_cli.report.tables import comparison_table, probe_tables, side_by_side
 from contextssl_cli.report.terminal import terminal
 
@@ -30,8 +32,10 @@ def print_page(found: Sequence[ProbeReport | Comparison], path: Path, *, as_json
     if as_json:
         terminal.json({"path": str(path), "results": [one.as_dict() for one in found]})
         return
+    apart = iter(marks(reports_of(found)))
     for one in found:
-        terminal.result(comparison_sentence(one) if isinstance(one, Comparison) else f"{one.task}: {_gap(one)}")
+        settings = [next(apart) for _ in reports_of([one])]
+        terminal.result(comparison_sentence(one) if isinstance(one, Comparison) else _line(one, settings[0]))
     terminal.written(path)
 
 
@@ -47,8 +51,11 @@ def print_comparison(comparison: Comparison, paths: Sequence[Path], *, as_json: 
     terminal.written(*paths)
 
 
-def _gap(report: ProbeReport) -> str:
-    return gap_sentence(report) if report.gaps or not report.lengths else "R2 was not measured, so no adaptation gap"
+def _line(report: ProbeReport, settings: str) -> str:
+    """The gap, behind what tells the report from the others; settings are those in which it differs from its like."""
+    told = gap_sentence(report) if report.gaps or not report.lengths else "R2 was not measured, so no adaptation gap"
+    method = report.method if report.lengths else ""  # without a context the sentence itself names it
+    return f"{', '.join(filter(None, [report.task, method, settings]))}: {told}"
 
 
 def gap_sentence(report: ProbeReport) -> str:
@@ -91,7 +98,8 @@ def print_adaptation(adaptation: Adaptation, *, as_json: bool) -> None:
             [row.action, f"{row.r2_without:.3f}", f"{row.r2_now:.3f}", row.verdict, row.probe]
             for row in adaptation.profile
         ]
-        terminal.table("Symmetry profile", ["action", "R2 without context", "R2 now", "verdict", "probe"], rows)
+        title = "Symmetry profile, before the guard" if adaptation.guarded else "Symmetry profile"
+        terminal.table(title, ["action", "R2 without context", "R2 now", "verdict", "probe"], rows)
     if adaptation.guarded:
         guard = adaptation.embeddings.about["guard"]
         lines = [[r.metric, r.target, f"{r.before:.3f}", f"{r.after:.3f}", r.probe] for r in adaptation.guarded]

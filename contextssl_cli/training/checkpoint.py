@@ -20,8 +20,8 @@ OPTIMIZER_FILE = "optimizer.safetensors"
 STATE_FILE = "checkpoint.json"
 
 
-def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> Path:
-    """Write ``folder/step-N`` and then remove the older checkpoints.
+def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int, steps: int) -> Path:
+    """Write ``folder/step-N`` of a run of ``steps`` steps and then remove the older checkpoints.
 
     Raises:
         ContextSSLError: if the disk is full; the older checkpoint stays.
@@ -33,7 +33,7 @@ def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
         temporary.mkdir(parents=True)
         _write_tensors(temporary / MODEL_FILE, model.state_dict())
         _write_tensors(temporary / OPTIMIZER_FILE, _optimizer_tensors(optimizer))
-        files.write_json(temporary / STATE_FILE, {"step": step})
+        files.write_json(temporary / STATE_FILE, {"step": step, "steps": steps})
         shutil.rmtree(target, ignore_errors=True)
         temporary.rename(target)
         files.flush(folder)
@@ -59,6 +59,12 @@ def checkpoint_step(checkpoint: Path) -> int:
     if not isinstance(step, int):
         raise CorruptFileError(f"{checkpoint / STATE_FILE} names no step")
     return step
+
+
+def checkpoint_steps(checkpoint: Path) -> int | None:
+    """The steps of the whole run; None if an earlier version wrote the checkpoint."""
+    steps = files.read_json(checkpoint / STATE_FILE).get("steps")
+    return steps if isinstance(steps, int) else None
 
 
 def load_model(checkpoint: Path, model: nn.Module) -> None:

@@ -15,7 +15,14 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, invalid_value, suggestion
-from contextssl_cli.methods.config import EQUIVARIANT, OPTIONS, InstanceObjective, MethodName, without_effect
+from contextssl_cli.methods.config import (
+    CONTEXTUAL,
+    EQUIVARIANT,
+    OPTIONS,
+    InstanceObjective,
+    MethodName,
+    without_effect,
+)
 from contextssl_cli.model.config import ModelConfig
 from contextssl_cli.plugin.kinds import Dataset
 
@@ -112,6 +119,10 @@ class TrainConfig(BaseModel):
             raise ValueError(
                 f"batch_size {self.batch_size} is not a multiple of the {pairs} pairs of a sequence "
                 "(model.block_size / 2)"
+            )
+        if self.method in CONTEXTUAL and self.model.width % self.model.heads:
+            raise ValueError(
+                f"model.width {self.model.width} is not a multiple of model.heads {self.model.heads}, which share it"
             )
         for name in ("invariance_weight", "instance_weight"):
             if getattr(self, name) and self.batch_size == pairs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -136,9 +137,9 @@ def run_store(run: Run) -> Store:
     """
     path = Path(run.record.store)
     if not path.is_file():
+        again = shlex.join(["contextssl", "prepare", run.record.schema_.dataset, "--out", str(path)])
         raise DataMissingError(
-            f"{path}, the store that {run.folder} was trained on, is gone; prepare it again: contextssl prepare "
-            f"{run.record.schema_.dataset} --out {path}"
+            f"{path}, the store that {run.folder} was trained on, is gone; prepare it again: {again}"
         )
     store = Store(path)
     if store.content_hash != run.record.store_hash:

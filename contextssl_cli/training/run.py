@@ -7,9 +7,12 @@ and what later commands add: ``probe/``, ``cache/``.
 from __future__ import annotations
 
 import contextlib
+import functools
+import logging
 import os
 import platform
 import re
+import shlex
 import shutil
 import time
 from collections.abc import Iterator
@@ -34,6 +37,7 @@ from contextssl_cli.training.clock import TrainingTime
 from contextssl_cli.training.config import TrainConfig
 from contextssl_cli.training.journal import Journal
 
+_log = logging.getLogger(__name__)
 VERSION = 1
 RUN_FILE = "run.json"
 METRICS_FILE = "metrics.jsonl"
@@ -131,6 +135,11 @@ class Run:
         return model
 
     @property
+    def resume_command(self) -> str:
+        """The command that goes on with the training."""
+        return shlex.join(["contextssl", "pretrain", "--resume", "--out", str(self.folder)])
+
+    @property
     def has_context(self) -> bool:
         """Whether the run's method has a transformer, which reads contexts."""
         return self.record.config.method in CONTEXTUAL
@@ -149,8 +158,7 @@ class Run:
         if self.record.config.world_start and not self._world_begun():
             raise UsageError(
                 f"{self.folder} has not begun to train its world model (world_start = "
-                f"{self.record.config.world_start:g}), so it reads no context yet; go on with contextssl pretrain "
-                f"--resume --out {self.folder}"
+                f"{self.record.config.world_start:g}), so it reads no context yet; go on with {self.resume_command}"
             )
 
     def _world_begun(self) -> bool:
@@ -166,10 +174,20 @@ class Run:
         """
         found = checkpoints.latest_checkpoint(self.checkpoint_folder)
         if found is None:
-            raise DataMissingError(
-                f"{self.folder} has no checkpoint yet; go on with contextssl pretrain --resume --out {self.folder}"
-            )
+            raise DataMissingError(f"{self.folder} has no checkpoint yet; go on with {self.resume_command}")
         return found
+
+    def reached(self) -> tuple[int, int | None]:
+        """The newest checkpoint's step, and how many there are to be; None where an earlier version kept no number.
+
+        Raises:
+            DataMissingError: if there is no checkpoint yet.
+        """
+        found = self.checkpoint()
+        steps = checkpoints.checkpoint_steps(found)
+        if steps is None and self.record.task:  # an imported run was trained elsewhere
+            steps = self.record.config.steps
+        return checkpoints.checkpoint_step(found), steps
 
     def load_model(self, device: torch.device | str = "cpu") -> ContextSSL:
         """The trained model of a run that reads contexts, in evaluation mode.
@@ -182,11 +200,14 @@ class Run:
         return cast(ContextSSL, self.load_encoder(device))
 
     def load_encoder(self, device: torch.device | str = "cpu") -> EncoderModel:
-        """The trained model of a run of any method, in evaluation mode.
+        """The trained model of a run of any method, in evaluation mode; warns if it is trained in part.
 
         Raises:
             CorruptFileError: if the checkpoint does not fit or is damaged.
         """
+        step, steps = self.reached()
+        if steps and step < steps:
+            _warn_in_part(self.folder, step, steps, self.resume_command)
         model = self.build_model()
         checkpoints.load_model(self.checkpoint(), model)
         return model.to(device).eval()
@@ -202,6 +223,12 @@ class Run:
             return TrainingTime()
         last = lines[-1]
         return TrainingTime(last.get("seconds"), last.get("processor_seconds"))  # earlier versions did not log them
+
+
+@functools.cache
+def _warn_in_part(folder: Path, step: int, steps: int, resume: str) -> None:
+    """Once in a process, which may load a model more than once."""
+    _log.warning("warning: %s stands at step %d of %d; %s goes on with it", folder, step, steps, resume)
 
 
 def now() -> str:

@@ -98,7 +98,7 @@ class Trainer:
                     self._save()
                     raise Interrupted(
                         f"interrupted after step {self.step} of {self.steps}; saved in {self.run.folder}. Go on "
-                        f"with: contextssl pretrain --resume --out {self.run.folder}"
+                        f"with: {self.run.resume_command}"
                     )
         if checkpoints.latest_checkpoint(self.run.checkpoint_folder) is None:
             self._save()
@@ -208,7 +208,7 @@ class Trainer:
         """Once for each step: to write a checkpoint in another's place is to have none for a moment."""
         newest = checkpoints.latest_checkpoint(self.run.checkpoint_folder)
         if newest is None or checkpoints.checkpoint_step(newest) != self.step:
-            checkpoints.save_checkpoint(self.run.checkpoint_folder, self.model, self.optimizer, self.step)
+            checkpoints.save_checkpoint(self.run.checkpoint_folder, self.model, self.optimizer, self.step, self.steps)
 
 
 @functools.lru_cache(maxsize=2)

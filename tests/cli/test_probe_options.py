@@ -33,6 +33,30 @@ def test_lengths_that_the_run_cannot_read_are_told(cli: Command, made: Made) -> 
     assert "left out" not in cli("probe", "--run", made.run, "--lengths", "0,2", "--metrics", "knn").err
 
 
+def test_runs_trained_to_different_steps_are_not_averaged(made: Made, own_run: Path, fails: Command) -> None:
+    shutil.copytree(own_run, own_run.with_name("shorter"))
+    set_steps(own_run.with_name("shorter"), step=2)
+    words = ("not trained alike", f"{own_run} at step 3", "shorter at step 2")
+    fails(2, words, "probe", "--run", own_run, "--run", own_run.with_name("shorter"))
+
+
+def test_a_run_trained_in_part_is_told(cli: Command, own_run: Path) -> None:
+    set_steps(own_run, step=3, steps=9)
+    told = f"{own_run} stands at step 3 of 9; contextssl pretrain --resume --out {own_run} goes on with it"
+    outcome = cli("probe", "--run", own_run, "--metrics", "knn", "--probes", "none")
+    assert outcome.err.count(told) == 1
+    (run,) = json.loads((own_run / "probe" / "results.json").read_text())["protocol"]["runs"]
+    assert (run["step"], run["steps"]) == (3, 9)
+    assert cli("report", own_run).code == 0
+    assert "of run at step 3 of 9. The commands train to the end." in (own_run / "report.html").read_text()
+
+
+def set_steps(run: Path, **steps: int) -> None:
+    """As if the training had come to another step, or were to come to another."""
+    (path,) = run.glob("checkpoint/step-*/checkpoint.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | steps))
+
+
 def test_a_figure_of_an_earlier_probe_does_not_stand_beside_other_results(cli: Command, made: Made) -> None:
     asked = ["probe", "--run", made.run, "--out", "found", "--metrics"]
     assert cli(*asked, "r2").code == 0
@@ -145,7 +169,7 @@ def long(cli: Command, made: Made) -> Path:
 def test_inspect_says_what_a_context_brings(cli: Command, made: Made, long: Path) -> None:
     outcome = cli("context", "inspect", long)
     assert outcome.code == 0, outcome.err
-    for words in ("Context color, by length", "pairs that suffice:", "longer than trained", "adapt reads the first 3"):
+    for words in ("Context color, by length", "longer than trained", "adapt reads the first 3"):
         assert words in outcome.out
     found = cli("context", "inspect", long, "--json").json
     assert [(r["pairs"], r["beyond"]) for r in found["profile"]] == [
@@ -156,6 +180,7 @@ def test_inspect_says_what_a_context_brings(cli: Command, made: Made, long: Path
     assert found["gain"] == pytest.approx(found["profile"][3]["score"] - found["profile"][0]["score"])
     brings = "the context brings" + (f" {found['gain']:.3f}" if found["gain"] > 0.02 else " nothing")
     assert brings in outcome.out
+    assert ("pairs that suffice:" in outcome.out) == (found["gain"] > 0.02)
     assert found["judged"] == 144  # a tenth of the training split, which no step saw
     for reading in found["profile"]:
         r2 = {name: max(0.0, value) for name, value in reading["r2"].items()}

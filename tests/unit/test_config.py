@@ -111,6 +111,7 @@ def test_an_unknown_key_is_an_error_everywhere(place: str, tmp_path: Path) -> No
         ({"model": 3}, "model"),
         ({"model.block_size": 7}, "model.block_size"),
         ({"batch_size": 100}, "64 pairs"),
+        ({"model.width": 65}, "model.width 65 is not a multiple of model.heads 4"),
         ({"context_mask": 1.0}, "context_mask"),
         ({"lr": "fast"}, "lr"),
     ],

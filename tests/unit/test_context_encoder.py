@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from sklearn.preprocessing import StandardScaler
 
 from contextssl_cli import Context, ContextEncoder
 from contextssl_cli.adaptation.contexts import context_from_run
-from contextssl_cli.errors import CorruptFileError, DataMissingError
+from contextssl_cli.adaptation.select import select_context
+from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError
 from contextssl_cli.evaluation.contexts import ContextTooLongWarning
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.checkpoint import weights_hash
@@ -43,6 +45,20 @@ def test_adapting_changes_no_parameter(encoder: ContextEncoder, rotation: Contex
     adapted.transform(images)
     encoder.transform(images)
     assert weights_hash(adapted.model_) == weights_hash(encoder.model_) == before
+
+
+def test_a_context_of_another_run_is_told(
+    encoder: ContextEncoder, rotation: Context, images: np.ndarray, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rotation.save(tmp_path / "own.h5")
+    replace(rotation, fingerprint="0" * 64).save(tmp_path / "foreign.h5")
+    encoder.with_context(tmp_path / "own.h5")
+    assert not caplog.records
+    encoder.with_context(tmp_path / "foreign.h5")
+    assert "foreign.h5 was made for another run" in caplog.text
+    candidates = {"rotation": tmp_path / "foreign.h5", "none": None}
+    with pytest.raises(UsageError, match="rotation was made for another run"):
+        select_context(encoder, candidates, images, [0, 1] * (len(images) // 2))
 
 
 def test_the_hash_of_the_weights_sees_a_single_change(digits_run: Run) -> None:

@@ -16,7 +16,7 @@ from contextssl_cli.evaluation.results import Row
 from contextssl_cli.evaluation.stored import read_results
 from contextssl_cli.report.page import render
 from contextssl_cli.report.studies import studies_of
-from contextssl_cli.report.summary import comparison_sentence
+from contextssl_cli.report.summary import comparison_sentence, print_page
 from contextssl_cli.report.training_curve import draw_training, read_losses
 from contextssl_cli.training.journal import Journal
 from tests.pages import Page
@@ -70,6 +70,7 @@ def test_the_fairness_table_of_a_reproduction_stands_in_its_page() -> None:
     assert '<li><a href="#study1">' in text
     assert '<section id="study1">' in text
     assert text.count('class="first"') == 1
+    assert text.index('<section id="study1">') < text.index("What is compared")
 
 
 def test_a_damaged_fairness_table_is_refused(tmp_path: Path) -> None:
@@ -92,6 +93,13 @@ def test_the_tables_of_a_reproduction_stand_in_its_page_with_the_published_figur
     for words in ("digits", "shapes3d", "cifar10-crop-color --source cifar10=DIR"):
         assert f"contextssl reproduce figure3 --scale demo --only {words}</pre>" in text
     assert f"What differs from the paper: {stored('figure3')['parts'][0]['study']['differs']}" in " ".join(page.text)
+
+
+def test_the_lines_of_a_page_tell_the_results_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    print_page(read_results(RESULTS / "figure3.json"), Path("report.html"), as_json=False)
+    gaps = [line.partition(": ")[0] for line in capsys.readouterr().out.splitlines() if "gap at 126 tokens" in line]
+    assert gaps[:3] == [f"digits-rotation-color, {method}" for method in ("contextssl", "simclr+", "vicreg+")]
+    assert len(set(gaps)) == len(gaps) == 9
 
 
 def test_what_a_reproduction_left_out_is_told(tmp_path: Path) -> None:

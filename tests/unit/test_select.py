@@ -26,6 +26,7 @@ class Views:
 
     def __init__(self, context: str | None = None) -> None:
         self.context = context
+        self.context_ = None  # nothing that was made for a run
 
     def with_context(self, context: Any, guard: str | None = None) -> Views:
         return Views(context)
@@ -201,10 +202,12 @@ def test_a_bound_on_equalized_odds() -> None:
         ([0] * 6, "all labels are 0"),
         ([0, 0, 0, 1, 1, 2], "the class 2 has one label"),
         ([0, 0, 1, 1, np.nan, 0], "label 4 is NaN"),
+        ([0, 0, 1, None, 1, 0], "label 3 is None"),
+        (np.array(["a", "b", 1, 1, "a", "b"], dtype=object), "several kinds .int, str."),
         ([0, 0, 1, 1], "6 inputs and 4 labels"),
     ],
 )
-def test_labels_that_cannot_be_used(labels: list[float], words: str) -> None:
+def test_labels_that_cannot_be_used(labels: Any, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         chosen(np.zeros((6, 4)), labels)
 
@@ -213,6 +216,8 @@ def test_bounds_and_candidates_that_cannot_be_used() -> None:
     X, y = few(0)
     with pytest.raises(UsageError, match="nothing to choose from"):
         chosen(X, y, {"a": "a"})
+    with pytest.raises(UsageError, match="give a mapping"):
+        chosen(X, y, ["a", "b"])
     with pytest.raises(UsageError, match="known are equalized-odds, equal-opportunity, and no attribute"):
         chosen(X, y, at_most={"sex": 0.5})
     with pytest.raises(UsageError, match="needs two classes"):
