@@ -64,8 +64,8 @@ def check_page(path: Path) -> Path:
 def gather(results: Sequence[Path], runs: Sequence[Run], device: torch.device) -> list[Found]:
     """The results as they are, and the runs' own.
 
-    Runs that differ in their seeds alone are averaged. Runs of one method that were told different action types are
-    compared, also beside other methods' runs. Others stand one after another.
+    Runs that differ in their seeds alone are averaged, if they have come to the same step. Runs of one method that were
+    told different action types are compared, also beside other methods' runs. Others stand one after another.
     """
     found = [one for path in results for one in read_results(path)]
     if comparable(runs):
@@ -77,13 +77,14 @@ def gather(results: Sequence[Path], runs: Sequence[Run], device: torch.device) -
 
 
 def _of_method(runs: Sequence[Run], device: torch.device) -> list[Found]:
-    """Of the runs of one method on one data set: their comparison, or a probe for each of their configurations."""
+    """Of one method's runs on one data set: their comparison, or a probe for each configuration and step reached."""
     if comparable(runs):
         return [_comparison(runs, device)]
     configs: dict[str, list[Run]] = {}
     for run in runs:
-        config = json.dumps(run.record.config.model_dump(mode="json", exclude=set(OF_NO_MATTER)), sort_keys=True)
-        configs.setdefault(config, []).append(run)
+        config = run.record.config.model_dump(mode="json", exclude=set(OF_NO_MATTER))
+        trained = json.dumps([config, run.reached()[0]], sort_keys=True)
+        configs.setdefault(trained, []).append(run)
     return [_probe(group, device) for group in configs.values()]
 
 

@@ -33,11 +33,12 @@ def test_lengths_that_the_run_cannot_read_are_told(cli: Command, made: Made) -> 
     assert "left out" not in cli("probe", "--run", made.run, "--lengths", "0,2", "--metrics", "knn").err
 
 
-def test_runs_trained_to_different_steps_are_not_averaged(made: Made, own_run: Path, fails: Command) -> None:
+def test_runs_trained_to_different_steps_are_not_averaged(cli: Command, own_run: Path, fails: Command) -> None:
     shutil.copytree(own_run, own_run.with_name("shorter"))
     set_steps(own_run.with_name("shorter"), step=2)
     words = ("not trained alike", f"{own_run} at step 3", "shorter at step 2")
     fails(2, words, "probe", "--run", own_run, "--run", own_run.with_name("shorter"))
+    assert len(cli("report", own_run, own_run.with_name("shorter"), "--json").json["results"]) == 2
 
 
 def test_a_run_trained_in_part_is_told(cli: Command, own_run: Path) -> None:
