@@ -484,6 +484,8 @@ def _results_page(path: Path) -> str:
         return _experiment_page(path, values)
     if path.stem == "selection":
         return _selection_page(path, values)
+    if path.stem == "again":
+        return _again_page(path, values)
     report = ProbeReport.from_dict(values)
     tables = "\n\n".join(f"## {table.title}\n\n{table.markdown()}" for table in probe_tables(report))
     return path.with_suffix(".txt").read_text(encoding="utf-8").format(
@@ -532,6 +534,27 @@ def _selection_page(path: Path, values: dict[str, Any]) -> str:
         digits=shown(digits_tables(values["digits"])),
         adult=shown(adult_tables(values["adult"])),
         versions=versions_text(values["adult"]),
+    )  # fmt: skip
+
+
+def _again_page(path: Path, values: dict[str, Any]) -> str:
+    """What ``benchmarks/regenerated.py`` found of each experiment."""
+    from contextssl_cli.experiments.page import versions_text
+    from contextssl_cli.report.tables import TextTable
+
+    parts = [(name, part, found) for name, one in values.items() for part, found in one["parts"].items()]
+    counts = ["runs", "runs_on_page", "same_weights", "figures", "within_one", "within_two", "of_single_runs"]
+    lines = [[name, part, *(str(found[key]) for key in counts)] for name, part, found in parts]
+    beyond = [
+        [name, part, ", ".join(one["figure"]), *(f"{one[key]:.3f}" for key in ("page", "again")), f"{one['units']:.1f}"]
+        for name, part, found in parts
+        for one in found["beyond_two"]
+    ]
+    return path.with_suffix(".txt").read_text(encoding="utf-8").format(
+        note=NOTE,
+        counts=TextTable("", ["experiment", "part", *(key.replace("_", " ") for key in counts)], lines).markdown(),
+        beyond=TextTable("", ["experiment", "part", "figure", "on the page", "again", "spreads"], beyond).markdown(),
+        versions="; ".join(f"`{name}`: {versions_text(one)}" for name, one in values.items()),
     )  # fmt: skip
 
 
