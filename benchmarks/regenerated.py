@@ -1,7 +1,7 @@
 """Does an experiment give its page again? Two files of ``contextssl reproduce`` side by side, in units of their spread.
 
 Run: ``python benchmarks/regenerated.py AGAIN.json PAGE.json --out again.json``. Compares every figure that both have,
-part by part, and adds the experiment to the file. The unit is the standard deviation of the difference between a run of
+part by part, and adds the parts to the file. The unit is the standard deviation of the difference between a run of
 the one and a run of the other; a file with a single run borrows the other's spread. A figure with a single run in both
 has no unit: it is counted apart. Lists the figures that differ by more than two units, and counts the runs with the
 very same weights.
@@ -21,6 +21,8 @@ from contextssl_cli.report.result_table import Cell
 
 Name = tuple[str, str, str]
 """Table, row and column."""
+_ROUNDING = 1e-9
+"""Of a mean over seeds."""
 
 
 def main() -> None:
@@ -33,7 +35,8 @@ def main() -> None:
     again, page = files.read_json(options.again), files.read_json(options.page)
     parts = {name: compared(part, of(page)[name]) for name, part in of(again).items() if name in of(page)}
     there = files.read_json(options.out) if options.out.exists() else {}
-    files.write_json(options.out, there | {page["name"]: {"versions": again["versions"], "parts": parts}})
+    known = there.get(page["name"], {}).get("parts", {})
+    files.write_json(options.out, there | {page["name"]: {"versions": again["versions"], "parts": known | parts}})
     print(json.dumps(parts, indent=2))
 
 
@@ -58,7 +61,7 @@ def compared(again: Mapping[str, Any], page: Mapping[str, Any]) -> dict[str, Any
         "within_two": sum(units <= 2 for units in apart.values()),
         "of_single_runs": len(pairs) - len(told),
         "beyond_two": [
-            {"figure": list(name), "again": one.mean, "page": other.mean, "units": apart[name]}
+            {"figure": list(name), "again": one.mean, "page": other.mean, "units": finite(apart[name])}
             for name, one, other in sorted(told, key=lambda each: -apart[each[0]])
             if apart[name] > 2
         ],
@@ -77,11 +80,18 @@ def figures(part: Mapping[str, Any]) -> Iterator[tuple[Name, Cell]]:
 
 
 def distance(one: Cell, other: Cell) -> float:
-    """In standard deviations of the difference between two runs; 0 for equal figures without any."""
+    """In standard deviations of the difference between two runs; where these are 0, infinite for unequal figures."""
     spreads = [cell.std for cell in (one, other) if cell.runs > 1]
     unit = math.sqrt(2 * sum(spread**2 for spread in spreads) / len(spreads))
     difference = abs(one.mean - other.mean)
-    return difference / unit if unit else math.inf if difference else 0.0
+    if difference <= _ROUNDING:
+        return 0.0
+    return difference / unit if unit > _ROUNDING else math.inf
+
+
+def finite(number: float) -> float | None:
+    """What JSON can hold of a number."""
+    return number if math.isfinite(number) else None
 
 
 def fingerprints(part: Mapping[str, Any]) -> dict[tuple[str, int], str]:

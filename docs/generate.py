@@ -546,15 +546,16 @@ def _again_page(path: Path, values: dict[str, Any]) -> str:
     counts = ["runs", "runs_on_page", "same_weights", "figures", "within_one", "within_two", "of_single_runs"]
     lines = [[name, part, *(str(found[key]) for key in counts)] for name, part, found in parts]
     beyond = [
-        [name, part, ", ".join(one["figure"]), *(f"{one[key]:.3f}" for key in ("page", "again")), f"{one['units']:.1f}"]
+        [name, part, ", ".join(one["figure"]), *(f"{one[key]:.3f}" for key in ("page", "again")),
+         "no spread" if one["units"] is None else f"{one['units']:.1f}"]
         for name, part, found in parts
         for one in found["beyond_two"]
-    ]
+    ]  # fmt: skip
     return path.with_suffix(".txt").read_text(encoding="utf-8").format(
         note=NOTE,
         counts=TextTable("", ["experiment", "part", *(key.replace("_", " ") for key in counts)], lines).markdown(),
         beyond=TextTable("", ["experiment", "part", "figure", "on the page", "again", "spreads"], beyond).markdown(),
-        versions="; ".join(f"`{name}`: {versions_text(one)}" for name, one in values.items()),
+        versions="; ".join(dict.fromkeys(versions_text(one) for one in values.values())),
     )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ def page(name: str) -> Any:
         (Cell(1.0), Cell(1.5, 0.5, 3), 0.5**0.5),  # the single run has the other's spread
         (Cell(1.0, 0.0, 2), Cell(1.0, 0.0, 2), 0.0),
         (Cell(1.0, 0.0, 2), Cell(1.1, 0.0, 2), float("inf")),
+        (Cell(0.2), Cell(0.2 + 1e-16, 1e-17, 3), 0.0),  # what a mean over three seeds makes of 0.2
     ],
 )
 def test_the_unit_is_the_spread_of_a_difference(one: Cell, other: Cell, units: float) -> None:
@@ -40,6 +41,16 @@ def test_a_page_is_itself_again(name: str) -> None:
     assert found["runs"] == found["runs_on_page"] == found["same_weights"]
     assert found["figures"] == found["within_one"] == found["within_two"] > 50
     assert found["beyond_two"] == []
+
+
+def test_a_difference_without_a_spread_is_named() -> None:
+    part = page("figure3")
+    other = copy.deepcopy(part)
+    for each in (part, other):
+        each["tables"][0]["rows"]["sen, told rotation"]["gap"]["std"] = 0.0
+    other["tables"][0]["rows"]["sen, told rotation"]["gap"]["mean"] += 1
+    (one,) = SCRIPT["compared"](other, part)["beyond_two"]
+    assert one["units"] is None
 
 
 def test_a_figure_beyond_its_spread_is_named() -> None:
