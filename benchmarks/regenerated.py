@@ -33,10 +33,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     again, page = files.read_json(options.again), files.read_json(options.page)
-    parts = {name: compared(part, of(page)[name]) for name, part in of(again).items() if name in of(page)}
+    published, versions = of(page), {"versions": again["versions"]}
+    parts = {name: compared(part, published[name]) | versions for name, part in of(again).items() if name in published}
     there = files.read_json(options.out) if options.out.exists() else {}
-    known = there.get(page["name"], {}).get("parts", {})
-    files.write_json(options.out, there | {page["name"]: {"versions": again["versions"], "parts": known | parts}})
+    files.write_json(options.out, there | {page["name"]: there.get(page["name"], {}) | parts})
     print(json.dumps(parts, indent=2))
 
 

@@ -542,7 +542,7 @@ def _again_page(path: Path, values: dict[str, Any]) -> str:
     from contextssl_cli.experiments.page import versions_text
     from contextssl_cli.report.tables import TextTable
 
-    parts = [(name, part, found) for name, one in values.items() for part, found in one["parts"].items()]
+    parts = [(name, part, found) for name, one in values.items() for part, found in one.items()]
     counts = ["runs", "runs_on_page", "same_weights", "figures", "within_one", "within_two", "of_single_runs"]
     lines = [[name, part, *(str(found[key]) for key in counts)] for name, part, found in parts]
     beyond = [
@@ -555,7 +555,7 @@ def _again_page(path: Path, values: dict[str, Any]) -> str:
         note=NOTE,
         counts=TextTable("", ["experiment", "part", *(key.replace("_", " ") for key in counts)], lines).markdown(),
         beyond=TextTable("", ["experiment", "part", "figure", "on the page", "again", "spreads"], beyond).markdown(),
-        versions="; ".join(dict.fromkeys(versions_text(one) for one in values.values())),
+        versions="; ".join(dict.fromkeys(versions_text(found) for _, _, found in parts)),
     )  # fmt: skip
 
 

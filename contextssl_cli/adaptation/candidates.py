@@ -19,8 +19,8 @@ from contextssl_cli.adaptation.find_run import (
     FoundRun,
     check_named_context,
     find_run,
-    is_of_another_run,
     latest_run,
+    refuse_another_run,
     warn_of_another_run,
 )
 from contextssl_cli.adaptation.guard import guard_pairs
@@ -73,11 +73,8 @@ def read_candidates(
             check_named_context(found.run, context, name)
             if len(paths) == 1 and not every:
                 warn_of_another_run(context, found.run, name)
-            elif is_of_another_run(context, found.run):
-                raise UsageError(
-                    f"{name} was made for another run ({context.run or context.fingerprint[:12]}) than "
-                    f"{found.run.folder}, or before it was trained further; make it again"
-                )
+            else:
+                refuse_another_run(context, found.run, name)
         if guard and context is not None:
             _check_guard(found.run, context, guard, name)
     if every:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contextssl_cli.data.tensors import to_tensor
-from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, suggestion
+from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UsageError, suggestion
 from contextssl_cli.store.context import Context
 from contextssl_cli.training.run import Run, known_runs
 
@@ -96,6 +96,19 @@ def warn_of_another_run(context: Context, run: Run, name: str) -> None:
     """Say so, where a user names a run that a context file was not made for: its pairs fit, its profile may not."""
     if is_of_another_run(context, run):
         _log.warning("warning: %s was made for another run, or for this one before it was trained further", name)
+
+
+def refuse_another_run(context: Context, run: Run, name: str) -> None:
+    """Refuse it, where contexts are compared: one that was made for other weights says nothing of these.
+
+    Raises:
+        UsageError: naming both runs.
+    """
+    if is_of_another_run(context, run):
+        raise UsageError(
+            f"{name} was made for another run ({context.run or context.fingerprint[:12]}) than {run.folder}, or before "
+            "it was trained further; make it again"
+        )
 
 
 def latest_run(*, reads_contexts: bool = False) -> Run:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from contextssl_cli.adaptation.bounds import Codes, Estimate, check_bounds, measured, share
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
-from contextssl_cli.adaptation.find_run import is_of_another_run
+from contextssl_cli.adaptation.find_run import refuse_another_run
 from contextssl_cli.adaptation.left_out import Floats, Reader, difference_error, difference_p, squared_errors
 from contextssl_cli.errors import UsageError
 from contextssl_cli.store.context import Context
@@ -129,10 +129,8 @@ def _embedded(
     encoder: ContextEncoder, name: str, context: Context | str | Path | None, guard: str | None, X: NDArray[Any]
 ) -> NDArray[np.float32]:
     under = encoder.with_context(context, guard)
-    if under.context_ is not None and is_of_another_run(under.context_, under.run_):
-        raise UsageError(
-            f"{name} was made for another run than {under.run_.folder}, or before it was trained further; make it again"
-        )
+    if under.context_ is not None:
+        refuse_another_run(under.context_, under.run_, name)
     return under.transform(X)
 
 
