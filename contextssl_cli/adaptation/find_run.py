@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UsageError, suggestion
 from contextssl_cli.store.context import Context
-from contextssl_cli.training.run import Run, known_runs
+from contextssl_cli.training.run import RUN_FILE, Run, known_runs
 
 _log = logging.getLogger(__name__)
 
@@ -128,6 +129,29 @@ def latest_run(*, reads_contexts: bool = False) -> Run:
         return trained[0]
     readers = [run for run in trained if run.has_context]
     return next((run for run in readers if run.record.config.method == "contextssl"), (readers or trained)[0])
+
+
+def runs_of_seeds(folder: Path, seeds: Sequence[int]) -> list[Run]:
+    """The runs of some seeds that stand side by side, as ``sweep``, ``reproduce`` and ``demo`` leave them.
+
+    Args:
+        folder: that holds the runs' folders.
+        seeds: of the runs, in the order wanted.
+
+    Raises:
+        UsageError: if there is no such folder, a seed has no run in it, or has several.
+    """
+    if (folder / RUN_FILE).is_file() or not folder.is_dir():
+        raise UsageError(f"--seeds names runs that stand side by side in a folder; {folder} is no folder of runs")
+    runs = [Run(path.parent) for path in sorted(folder.glob(f"*/{RUN_FILE}"))]
+    found = []
+    for seed in seeds:
+        of_seed = [run for run in runs if run.record.config.seed == seed]
+        if len(of_seed) != 1:
+            told = ", ".join(str(run.folder) for run in of_seed) or "none"
+            raise UsageError(f"--seeds: expected one run of seed {seed} in {folder}, found {told}; or name the runs")
+        found += of_seed
+    return found
 
 
 def _candidates(context: Context) -> list[Run]:

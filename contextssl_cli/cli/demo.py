@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from contextssl_cli.cli import options
-from contextssl_cli.errors import UsageError
 
 
 def demo(
@@ -28,19 +27,9 @@ def demo(
     from contextssl_cli.report.summary import print_probe
     from contextssl_cli.report.terminal import terminal
 
-    chosen = _parse_seeds(seeds) if seeds else [seed]
+    chosen = options.seeds(seeds) if seeds else [seed]
     if dry_run:
         terminal.result(f"would train digits-rotation-color with the seeds {chosen} and write the report to {out}")
         return
     report, paths = run_demo(out, chosen, steps=steps, device=device, force=force)
     print_probe(report, paths, as_json=json)
-
-
-def _parse_seeds(text: str) -> list[int]:
-    try:
-        found = [int(part) for part in text.split(",")]
-    except ValueError as error:
-        raise UsageError(f"--seeds {text}: expected numbers separated by commas, as 0,1,2") from error
-    if min(found) < 0 or len(set(found)) < len(found):
-        raise UsageError(f"--seeds {text}: expected different numbers from 0 on")
-    return found

@@ -88,6 +88,18 @@ def numbers(option: str, text: str | None) -> list[int] | None:
         raise UsageError(f"{option} {text}: expected whole numbers, separated by commas") from error
 
 
+def seeds(text: str) -> list[int]:
+    """The seeds of ``--seeds``.
+
+    Raises:
+        UsageError: if a part is no whole number from 0 on, or stands there twice.
+    """
+    found = numbers("--seeds", text) or []
+    if min(found) < 0 or len(set(found)) < len(found):
+        raise UsageError(f"--seeds {text}: expected different numbers from 0 on")
+    return found
+
+
 def measures(metrics: str | None, probes: str | None, lengths: str | None, judge_on: str) -> dict[str, Any]:
     """What ``--metrics``, ``--probes``, ``--lengths`` and ``--judge-on`` ask of a probe; only what was given.
 

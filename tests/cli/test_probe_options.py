@@ -33,6 +33,31 @@ def test_lengths_that_the_run_cannot_read_are_told(cli: Command, made: Made) -> 
     assert "left out" not in cli("probe", "--run", made.run, "--lengths", "0,2", "--metrics", "knn").err
 
 
+def test_runs_of_a_folder_are_picked_by_their_seeds(cli: Command, own_run: Path, fails: Command) -> None:
+    folder = own_run.parent / "runs"
+    for seed in (0, 1, 2):
+        set_seed(Path(shutil.copytree(own_run, folder / f"seed-{seed}")), seed)
+    few = ["--metrics", "knn", "--probes", "none", "--json"]
+    found = cli("probe", "--run", folder, "--seeds", "2,0", *few)
+    assert [run["config"]["seed"] for run in found.json["protocol"]["runs"]] == [2, 0]
+    assert Path(found.json["paths"][0]) == folder / "seed-2" / "probe-2-runs" / "results.json"
+    assert "an earlier probe" not in found.err
+    assert "an earlier probe, which are replaced" in cli("probe", "--run", folder, "--seeds", "2,0", *few).err
+    fails(2, ("one run of seed 7", "found none"), "probe", "--run", folder, "--seeds", "0,7")
+    fails(2, "is no folder of runs", "probe", "--run", folder / "seed-0", "--seeds", "0")
+    fails(2, "expected different numbers", "probe", "--run", folder, "--seeds", "0,0")
+    fails(2, "name the folder with --run", "probe", "--seeds", "0,1")
+    set_seed(folder / "seed-2", 1)
+    fails(2, ("one run of seed 1", "seed-1", "seed-2"), "probe", "--run", folder, "--seeds", "0,1")
+
+
+def set_seed(run: Path, seed: int) -> None:
+    """As if the run had been trained with another seed."""
+    record = json.loads((run / "run.json").read_text())
+    record["config"]["seed"] = seed
+    (run / "run.json").write_text(json.dumps(record))
+
+
 def test_runs_trained_to_different_steps_are_not_averaged(cli: Command, own_run: Path, fails: Command) -> None:
     shutil.copytree(own_run, own_run.with_name("shorter"))
     set_steps(own_run.with_name("shorter"), step=2)
