@@ -255,7 +255,8 @@ def configuration_page() -> str:
     """The tables of every setting, from the models and the docstrings below their fields."""
     from contextssl_cli.evaluation.config import ProbeConfig
     from contextssl_cli.model.config import ModelConfig
-    from contextssl_cli.training.config import PAPER, TrainConfig
+    from contextssl_cli.training.config import TrainConfig
+    from contextssl_cli.training.settings import PAPER
 
     sets = {dataset.name: dataset for dataset in _own_datasets()}
     layers = {f"`{name}`": _flat(dataset.training) for name, dataset in sets.items()}
@@ -472,7 +473,7 @@ def results_pages() -> dict[str, str]:
 
 
 def _results_page(path: Path) -> str:
-    from contextssl_cli.evaluation.protocol import ProbeReport
+    from contextssl_cli.evaluation.probe_report import ProbeReport
     from contextssl_cli.experiments.page import versions_text
     from contextssl_cli.report.summary import gap_sentence
     from contextssl_cli.report.tables import probe_tables
@@ -499,7 +500,7 @@ def _results_page(path: Path) -> str:
 
 def _comparison_page(path: Path, compared: dict[str, Any]) -> str:
     """A page that holds several reports of one data set side by side, at the longest context."""
-    from contextssl_cli.evaluation.protocol import ProbeReport
+    from contextssl_cli.evaluation.probe_report import ProbeReport
     from contextssl_cli.experiments.page import versions_text
 
     reports = {name: ProbeReport.from_dict(values) for name, values in compared.items()}
@@ -580,8 +581,8 @@ def _comparison(reports: dict[str, Any], probe: str) -> str:
 
 def headline() -> str:
     """The README's table of results, from the same files."""
+    from contextssl_cli.evaluation.probe_report import ProbeReport
     from contextssl_cli.evaluation.probes import LOGISTIC
-    from contextssl_cli.evaluation.protocol import ProbeReport
 
     digits, photographs, adult = (
         ProbeReport.from_dict(json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8")))

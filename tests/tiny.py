@@ -14,9 +14,10 @@ from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.store.schema import Column, Schema
-from contextssl_cli.training.config import TrainConfig, resolve_config
+from contextssl_cli.training.config import TrainConfig
 from contextssl_cli.training.pretrain import start_run, train
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.settings import resolve_config
 
 MODEL = {
     "width": 16,

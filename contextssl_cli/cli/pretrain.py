@@ -62,7 +62,7 @@ def pretrain(
 ) -> None:
     """Train an encoder and its world model, or the encoder of another method."""
     from contextssl_cli.plugin.task import resolve_task
-    from contextssl_cli.training.config import asked_settings, parse_setting, resolve_config
+    from contextssl_cli.training.settings import asked_settings, parse_setting, resolve_config
 
     named: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "method": method}
     named["equivariant"] = equivariant or None

@@ -40,7 +40,7 @@ def sweep(
     from contextssl_cli.experiments.grid import parse_vary
     from contextssl_cli.experiments.printing import print_sweep, print_sweep_plan
     from contextssl_cli.experiments.sweep import plan_sweep, run_sweep
-    from contextssl_cli.training.config import parse_setting
+    from contextssl_cli.training.settings import parse_setting
 
     asked = options.measures(metrics, probes, lengths, judge_on)
     flags: dict[str, Any] = {"steps": steps} if steps else {}

@@ -12,7 +12,8 @@ import torch
 from contextssl_cli.data.action_space import ActionSpace
 from contextssl_cli.errors import Interrupted, UsageError
 from contextssl_cli.evaluation.comparison import asks_r2, compare_reports
-from contextssl_cli.evaluation.protocol import ProbeReport, measurable, pool, probe_config, probe_each
+from contextssl_cli.evaluation.probe_report import ProbeReport, pool
+from contextssl_cli.evaluation.protocol import measurable, probe_config, probe_each
 from contextssl_cli.experiments.plan import PlannedRun, Point, runs_of
 from contextssl_cli.methods.config import CONTEXTUAL, EQUIVARIANT
 from contextssl_cli.report.progress import training_progress

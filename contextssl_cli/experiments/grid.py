@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from contextssl_cli.errors import UsageError
-from contextssl_cli.training.config import parse_setting
+from contextssl_cli.training.settings import parse_setting
 
 Values = dict[str, Any]
 """The settings that set one point apart, by key."""

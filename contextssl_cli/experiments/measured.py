@@ -15,12 +15,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from contextssl_cli import files
 from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, invalid_value
 from contextssl_cli.evaluation.config import ProbeConfig
-from contextssl_cli.evaluation.protocol import ProbeReport
+from contextssl_cli.evaluation.probe_report import ProbeReport
 from contextssl_cli.evaluation.results import ENCODER
 from contextssl_cli.evaluation.stored import RESULTS, checked_report
 from contextssl_cli.report.terminal import terminal
 from contextssl_cli.training.clock import TrainingTime
-from contextssl_cli.training.config import TrainConfig, changed_settings
+from contextssl_cli.training.config import TrainConfig
+from contextssl_cli.training.settings import changed_settings
 
 
 class _Written(BaseModel):

@@ -13,9 +13,10 @@ from contextssl_cli.experiments.measured import Measured
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training import checkpoint as checkpoints
-from contextssl_cli.training.config import TrainConfig, changed_settings, resolve_config
+from contextssl_cli.training.config import TrainConfig
 from contextssl_cli.training.pretrain import with_equivariant
 from contextssl_cli.training.run import RUN_FILE, Run
+from contextssl_cli.training.settings import changed_settings, resolve_config
 from contextssl_cli.training.trainer import hold_out
 
 RUNS = "runs"

@@ -11,7 +11,8 @@ from contextssl_cli.adaptation.contexts import context_from_run
 from contextssl_cli.adaptation.find_run import FoundRun
 from contextssl_cli.data.prepare import prepared_store
 from contextssl_cli.errors import UsageError
-from contextssl_cli.evaluation.protocol import ProbeReport, probe_runs
+from contextssl_cli.evaluation.probe_report import ProbeReport
+from contextssl_cli.evaluation.protocol import probe_runs
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.report.folder import FIGURE, write_probe
 from contextssl_cli.report.progress import training_progress
@@ -21,10 +22,10 @@ from contextssl_cli.report.tables import TextTable, probe_tables
 from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.context import Context
 from contextssl_cli.store.dataset import Store
-from contextssl_cli.training.config import resolve_config
 from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.pretrain import start_run, train
 from contextssl_cli.training.run import RUN_FILE, Run
+from contextssl_cli.training.settings import resolve_config
 
 TASK = "digits-rotation-color"
 REPORT = "report.md"

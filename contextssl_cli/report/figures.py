@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from contextssl_cli import files
-from contextssl_cli.evaluation.protocol import ProbeReport
+from contextssl_cli.evaluation.probe_report import ProbeReport
 from contextssl_cli.evaluation.results import Row, find
 from contextssl_cli.evaluation.retrieval import Retrieval
 

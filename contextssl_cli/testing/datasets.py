@@ -22,7 +22,7 @@ from contextssl_cli.store.schema import Schema
 from contextssl_cli.testing.actions import check_action_type
 from contextssl_cli.testing.checks import Checks
 from contextssl_cli.testing.rules import ROWS, check_like, check_names, check_options, check_random, require, title
-from contextssl_cli.training.config import resolve_config
+from contextssl_cli.training.settings import resolve_config
 
 
 def check_dataset(

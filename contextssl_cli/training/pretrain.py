@@ -16,10 +16,11 @@ from contextssl_cli.methods.config import EQUIVARIANT
 from contextssl_cli.methods.registry import method_of
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
-from contextssl_cli.training.config import TrainConfig, changed_settings
+from contextssl_cli.training.config import TrainConfig
 from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.progress import Progress
 from contextssl_cli.training.run import Run, RunRecord, exclusive, new_run_folder, now, versions
+from contextssl_cli.training.settings import changed_settings
 from contextssl_cli.training.trainer import Trainer, held_out_count
 
 
