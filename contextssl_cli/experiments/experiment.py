@@ -135,16 +135,19 @@ def plan_experiment(
     Raises:
         UsageError: if there is no such recipe, scale, study or data set, a run in ``out`` is another, ``out`` holds
             something else, or a file of ``measured`` is of another experiment, or of a study that needs its runs.
+        DataMissingError: if a source does not exist.
         DataMissingError, CorruptFileError: if a file of ``measured`` cannot be read.
         PluginError: if a plugin that it needs failed.
     """
     recipe = find_recipe(name)
     studies = recipe.studies(scale, only)
     given = dict(sources or {})
-    for dataset in given:
+    for dataset, path in given.items():
         known = [study.dataset for study in studies]
         if dataset not in known:
-            raise UsageError(f"--source {dataset}=...: {name} needs no such data set: {suggestion(dataset, known)}")
+            raise UsageError(f"--source {dataset}={path}: {name} needs no such data set: {suggestion(dataset, known)}")
+        if not path.exists():
+            raise DataMissingError(f"--source {dataset}={path}: {path} does not exist")
     _check_out(out, name, scale)
     elsewhere = read_measured(measured, name, scale, [study.name for study in studies])
     parts = [_plan_part(study, runs or out, given.get(study.dataset)) for study in studies]
@@ -214,7 +217,6 @@ def parse_sources(texts: Sequence[str]) -> dict[str, Path]:
 
     Raises:
         UsageError: if one has another form, or a data set is named twice.
-        DataMissingError: if a path does not exist.
     """
     found: dict[str, Path] = {}
     for text in texts:
@@ -224,6 +226,4 @@ def parse_sources(texts: Sequence[str]) -> dict[str, Path]:
         if name in found:
             raise UsageError(f"--source names {name} twice")
         found[name] = Path(path)
-        if not found[name].exists():
-            raise DataMissingError(f"--source {text}: {path} does not exist")
     return found

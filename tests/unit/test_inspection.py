@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from contextssl_cli.evaluation.inspection import LeftOut, Reading, _leave_one_out, _lengths, _suffices
+from contextssl_cli.evaluation.inspection import Inspection, LeftOut, Reading, _leave_one_out, _lengths, _suffices
+from contextssl_cli.report.inspection import print_inspection
 from contextssl_cli.store.context import Context
 
 
@@ -39,6 +40,23 @@ def test_a_pair_hurts_only_beyond_chance() -> None:
     assert LeftOut(0, 0.02, 0.005).hurts
     assert not LeftOut(0, 0.02, 0.007).hurts
     assert not LeftOut(0, 0.004, 0.0001).hurts
+
+
+def test_what_a_context_brings_is_said_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    profile = [reading(pairs, score) for pairs, score in ((0, 0.1), (1, 0.7), (2, 0.9), (4, 0.9))]
+    left_out = [LeftOut(0, 0.03, 0.002), LeftOut(1, -0.2, 0.01), LeftOut(2, 0.004, 0.0001), LeftOut(3, 0.0, 0.0)]
+    found = Inspection("turn", 8, 4, [*profile, reading(8, 0.6, beyond=True)], 2, left_out, "ridge", 100, 50)
+    print_inspection(found, as_json=False)
+    told = capsys.readouterr().out
+    for words in (
+        "the context brings 0.800: score 0.100 without a pair, 0.900 with 4",
+        "pairs that suffice: 2 of 4",
+        "pair 0 hurts: without it the score changes by +0.030 (standard error 0.002)",
+        "the pair that helps most is 1: without it the score changes by -0.200",
+        "score 0.600 with 8, 0.900 with 4; adapt reads the first 4",
+    ):
+        assert words in told
+    assert "pair 2 hurts" not in told
 
 
 class _Known:
