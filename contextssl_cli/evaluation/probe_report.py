@@ -65,8 +65,12 @@ class ProbeReport:
     @property
     def apart(self) -> str:
         """What sets the figures apart from those on the test split, for titles; empty if they are on it."""
-        judged = self.protocol["probes"].get("judged_on", "test")
-        return "" if judged == "test" else f"judged on {judged} training objects"
+        return "" if self.judged_on == "test" else f"judged on {self.judged_on} training objects"
+
+    @property
+    def judged_on(self) -> str:
+        """``test``, or ``held-out`` training objects."""
+        return str(self.protocol["probes"].get("judged_on", "test"))
 
     @property
     def seeds(self) -> list[int]:

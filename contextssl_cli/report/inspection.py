@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextssl_cli.evaluation.inspection import TOLERANCE, Inspection, Reading
+from contextssl_cli.evaluation.inspection import HURTS, TOLERANCE, Inspection, Reading
 from contextssl_cli.report.terminal import terminal
 
 _SHOWN = 5
@@ -21,8 +21,8 @@ def print_inspection(found: Inspection, *, as_json: bool) -> None:
     terminal.result(_verdict(found))
     if found.gain > TOLERANCE:
         terminal.result(f"pairs that suffice: {found.suffices} of {min(found.pairs, found.trained_pairs)}")
-        for text in _pair_sentences(found):
-            terminal.result(text)
+    for text in _pair_sentences(found):
+        terminal.result(text)
     terminal.result(_beyond(found))
 
 
@@ -31,7 +31,12 @@ def _verdict(found: Inspection) -> str:
     scores = f"score {least.score:.3f} without a pair, {most.score:.3f} with {most.pairs}"
     if found.gain > TOLERANCE:
         return f"the context brings {found.gain:.3f}: {scores}"
-    return f"the context brings nothing: {scores}; the model may not have learnt to read contexts, see contextssl probe"
+    if found.gain < -TOLERANCE:
+        return f"the context harms, by {-found.gain:.3f}: {scores}"
+    return (
+        f"the context changes nothing: {scores}. Either what it asks for is there without it, or the model has not "
+        "learnt to read contexts: see contextssl probe"
+    )
 
 
 def _line(reading: Reading, actions: list[str]) -> list[str]:
@@ -42,15 +47,18 @@ def _line(reading: Reading, actions: list[str]) -> list[str]:
 
 
 def _pair_sentences(found: Inspection) -> list[str]:
-    hurting = found.hurting[:_SHOWN]
     lines = [
         f"pair {one.pair} hurts: without it the score changes by {one.change:+.3f} (standard error {one.error:.3f})"
-        for one in hurting
+        for one in found.hurting[:_SHOWN]
     ]
-    if not hurting:
-        worst = max(found.left_out, key=lambda one: one.change)
-        lines = [f"no pair hurts: the largest gain from leaving one out is {worst.change:+.3f} (pair {worst.pair})"]
+    if more := [str(one.pair) for one in found.hurting[_SHOWN:]]:
+        lines.append(f"{len(more)} more hurt, by less: {', '.join(more)}")
+    worst = max(found.left_out, key=lambda one: one.change)
     best = min(found.left_out, key=lambda one: one.change)
+    if not lines:
+        lines = [f"no pair hurts: the largest gain from leaving one out is {worst.change:+.3f} (pair {worst.pair})"]
+    if best.change > -HURTS:
+        return [*lines, f"no pair is needed: without any one of them the score falls by less than {HURTS:g}"]
     return [*lines, f"the pair that helps most is {best.pair}: without it the score changes by {best.change:+.3f}"]
 
 

@@ -1,4 +1,4 @@
-"""What tells models apart that share task, method and what they were told: the settings in which they differ."""
+"""What tells results apart that share task, method and what it was told: settings, and what they were judged on."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from contextssl_cli.training.settings import flat_settings
 def marks(reports: Sequence[ProbeReport]) -> list[str]:
     """Of each report ``key value`` of the settings in which it differs from its like; empty where it has none.
 
-    A sweep's points differ in what is varied, a reproduction's in what its recipe sets; seeds make no difference.
+    A sweep's points differ in what is varied, a reproduction's in what its recipe sets; seeds make no difference. One
+    run may have been judged on the test split and on what it held out.
     """
     alike: dict[tuple[str, str, tuple[str, ...]], list[dict[str, Any]]] = {}
-    settings = [flat_settings(report.protocol["runs"][0]["config"]) for report in reports]
+    settings = [
+        flat_settings(report.protocol["runs"][0]["config"]) | {"judged on": report.judged_on} for report in reports
+    ]
     for report, own in zip(reports, settings, strict=True):
         alike.setdefault((report.task, report.method, report.told), []).append(own)
     return [

@@ -59,10 +59,11 @@ def commands(report: ProbeReport, task: Task, folders: Sequence[str], out: str =
         out: a name for the folder of the results.
     """
     configs = [stored_config(run["config"]) for run in report.protocol["runs"]]
-    trained = [_pretrain(task, one, folder) for one, folder in zip(configs, folders, strict=True) if one]
+    store = _own_store(report, task)
+    trained = [_pretrain(task, one, store, folder) for one, folder in zip(configs, folders, strict=True) if one]
     if len(trained) < len(configs):
         return []
-    return [_prepare(report, task), *trained, probe_command(report, folders, out)]
+    return [_prepare(report, task, store), *trained, probe_command(report, folders, out)]
 
 
 def unknown_settings(report: ProbeReport, task: Task) -> list[str]:
@@ -96,7 +97,18 @@ def run_of(about: Mapping[str, Any]) -> Run | None:
         return None
 
 
-def _prepare(report: ProbeReport, task: Task) -> str:
+def _own_store(report: ProbeReport, task: Task) -> str:
+    """A name for the runs' store, which is made where the commands are typed; none for the data set's own place."""
+    stores = [Path(run.record.store) for run in map(run_of, report.protocol["runs"]) if run]
+    return _store_name(stores[0], task) if stores else ""
+
+
+def _store_name(store: Path, task: Task) -> str:
+    own = paths.store_path(task.dataset.name)
+    return "" if store.parts[-2:] == own.parts[-2:] else store.name  # another home's own place is one too
+
+
+def _prepare(report: ProbeReport, task: Task, store: str) -> str:
     words = ["contextssl", "prepare", task.dataset.name]
     provenance = _provenance(report)
     if provenance.get("source") or task.dataset.needs_source:
@@ -108,7 +120,7 @@ def _prepare(report: ProbeReport, task: Task) -> str:
         words.append(f"--{name.replace('_', '-')}")
         if value is not True:
             words.append(",".join(map(str, value)) if isinstance(value, list) else str(value))
-    return shlex.join(words)
+    return shlex.join([*words, *(["--out", store] if store else [])])
 
 
 def _provenance(report: ProbeReport) -> dict[str, Any]:
@@ -124,9 +136,9 @@ def _provenance(report: ProbeReport) -> dict[str, Any]:
     return {}
 
 
-def _pretrain(task: Task, config: TrainConfig, out: str) -> str:
+def _pretrain(task: Task, config: TrainConfig, store: str, out: str) -> str:
     preset, settings = _asked(task, config)
-    words = ["contextssl", "pretrain", "--plugin", task.name, *preset]
+    words = ["contextssl", "pretrain", "--plugin", task.name, *(["--store", store] if store else []), *preset]
     for key, value in settings.items():
         if key == "equivariant":
             words += [word for name in value for word in ("--equivariant", name)]
@@ -181,7 +193,8 @@ def sweep_command(report: ProbeReport, vary: Mapping[str, Sequence[Any]], seeds:
     for key, values in vary.items():
         words += ["--vary", f"{key}={_listed(values)}"]
     words += ["--seeds", ",".join(map(str, seeds))]
-    words += ["--store", str(store)] if store != paths.store_path(task.dataset.name) else []
+    name = _store_name(store, task)
+    words += ["--store", name] if name else []
     preset, settings = _asked(task, config)
     words += preset
     for key, value in settings.items():

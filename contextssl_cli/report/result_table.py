@@ -25,7 +25,7 @@ class Cell:
         """With the spread where there are several runs; percentages with one decimal."""
         places = 1 if "%" in column else 3
         spread = f" ± {self.std:.{places}f}" if self.runs > 1 else ""
-        return f"{self.mean:.{places}f}{spread}"
+        return f"{self.mean:z.{places}f}{spread}"
 
 
 Line = dict[str, Cell]

@@ -99,7 +99,7 @@ def comparison_table(reports: Sequence[ProbeReport], apart: Sequence[str] = ()) 
 
 def figure(row: Row) -> str:
     """A mean, with the spread where there are several runs."""
-    return f"{row.mean:.3f} ± {row.std:.3f}" if len(row.seeds) > 1 else f"{row.mean:.3f}"
+    return f"{row.mean:z.3f} ± {row.std:.3f}" if len(row.seeds) > 1 else f"{row.mean:z.3f}"
 
 
 def _pivot(title: str, rows: Sequence[Row]) -> TextTable:

@@ -204,8 +204,9 @@ def test_inspect_says_what_a_context_brings(cli: Command, made: Made, long: Path
     assert [one["pair"] for one in found["left_out"]] == [0, 1, 2]
     assert found["suffices"] in (0, 1, 2, 3)
     assert found["gain"] == pytest.approx(found["profile"][3]["score"] - found["profile"][0]["score"])
-    brings = "the context brings" + (f" {found['gain']:.3f}" if found["gain"] > 0.02 else " nothing")
-    assert brings in outcome.out
+    gain = found["gain"]
+    verdict = f"brings {gain:.3f}" if gain > 0.02 else f"harms, by {-gain:.3f}" if gain < -0.02 else "changes nothing"
+    assert f"the context {verdict}: " in outcome.out
     assert ("pairs that suffice:" in outcome.out) == (found["gain"] > 0.02)
     assert found["judged"] == 144  # a tenth of the training split, which no step saw
     for reading in found["profile"]:

@@ -59,6 +59,24 @@ def test_what_a_context_brings_is_said_in_words(capsys: pytest.CaptureFixture[st
     assert "pair 2 hurts" not in told
 
 
+def test_a_context_that_harms_and_one_that_changes_nothing_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    hurting = [LeftOut(pair, 0.01 * (pair + 1), 0.001) for pair in range(7)]
+    harmful = Inspection("turn", 7, 7, [reading(0, 0.9), reading(7, 0.1)], 7, hurting, "ridge", 100, 50)
+    print_inspection(harmful, as_json=False)
+    told = capsys.readouterr().out
+    assert "the context harms, by 0.800" in told
+    assert "pair 6 hurts" in told
+    assert "2 more hurt, by less: 1, 0" in told
+    idle = [LeftOut(0, 0.0, 0.0), LeftOut(1, 0.001, 0.0)]
+    print_inspection(
+        Inspection("turn", 2, 4, [reading(0, 0.9), reading(2, 0.91)], 0, idle, "ridge", 9, 9), as_json=False
+    )
+    told = capsys.readouterr().out
+    for words in ("changes nothing", "no pair hurts", "no pair is needed"):
+        assert words in told
+    assert "suffice" not in told
+
+
 class _Known:
     """R2 of "turn" is 0.9 without pair 2, 0.8 with it; that of "tint" is 0.1 without pair 0, 0.2 with it."""
 

@@ -10,7 +10,7 @@ from contextssl_cli.report.marks import marks
 
 def model(seed: int = 0, method: str = "contextssl", **settings: Any) -> ProbeReport:
     config = {"method": method, "seed": seed, "equivariant": [], **settings}
-    return ProbeReport("task", [], [], [], [], [], [], {"runs": [{"config": config}]})
+    return ProbeReport("task", [], [], [], [], [], [], {"runs": [{"config": config}], "probes": {}})
 
 
 def test_models_are_told_apart_by_the_settings_in_which_they_differ() -> None:
@@ -18,6 +18,12 @@ def test_models_are_told_apart_by_the_settings_in_which_they_differ() -> None:
     assert marks(points) == ["context_mask 0.0", "context_mask 0.5"]
     nested = [model(context_mask=0.0, model={"width": width}) for width in (8, 16)]
     assert marks(nested) == ["model.width 8", "model.width 16"]
+
+
+def test_results_on_other_samples_are_told_apart() -> None:
+    held_out = model()
+    held_out.protocol["probes"]["judged_on"] = "held-out"
+    assert marks([model(), held_out]) == ["judged on test", "judged on held-out"]
 
 
 def test_a_seed_and_another_method_set_nothing_apart() -> None:

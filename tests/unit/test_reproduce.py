@@ -103,10 +103,12 @@ def test_a_store_that_stands_tells_its_source(tmp_path: Path, capsys: pytest.Cap
     about = {"folder": out, "fingerprint": made.fingerprint(), "config": made.record.config.model_dump(mode="json")}
     protocol = {"probes": {}, "runs": [about], "store_hash": made.record.store_hash}
     found = ProbeReport(made.record.task, [], [], [], [], [], [], protocol)
-    words = shlex.split(commands(found, resolve_task(made.record.task), ["run"])[0])
+    words, trained, _ = map(shlex.split, commands(found, resolve_task(made.record.task), ["run"]))
     assert words[:5] == ["contextssl", "prepare", "table", "--source", str((tmp_path / "people.csv").resolve())]
+    assert words[-2:] == ["--out", "people.h5"]
+    assert trained[trained.index("--store") + 1] == "people.h5"
     capsys.readouterr()
-    assert run([*words[1:], "--out", str(tmp_path / "again.h5"), "-q"]) == 0
+    assert run([*words[1:-1], str(tmp_path / "again.h5"), "-q"]) == 0
     from contextssl_cli.store.dataset import Store
 
     assert Store(tmp_path / "again.h5").content_hash == made.record.store_hash
