@@ -44,14 +44,16 @@ def read_labels(path: Path, inputs: Inputs) -> FewLabels:
     places = {name: number for number, name in enumerate(inputs.names)}
     found: dict[int, tuple[str, str]] = {}
     lines = _lines(path)
-    if lines.fieldnames is None or not {"label"} < set(lines.fieldnames) <= {"row", "name", "label", "group"}:
-        held = f"begins with {','.join(lines.fieldnames)!r}" if lines.fieldnames else "is empty"
+    columns = list(lines.fieldnames or [])
+    needed = sorted(column for column in columns if column != "group")
+    if needed not in (["label", "row"], ["label", "name"]) or columns.count("group") > 1:
+        held = f"begins with {','.join(columns)!r}" if columns else "is empty"
         raise CorruptFileError(f"{path} {held}, expected row,label or name,label (and group)")
-    key = "row" if "row" in lines.fieldnames else "name"
+    key = "row" if "row" in columns else "name"
     for cells in lines:
         where = f"{path}, line {lines.line_num}"
         if None in cells or None in cells.values():
-            raise CorruptFileError(f"{where}: expected {len(lines.fieldnames)} columns")
+            raise CorruptFileError(f"{where}: expected {len(columns)} columns")
         cells = {name: text.strip() for name, text in cells.items()}
         row = _place(cells.get(key, ""), key, places, len(inputs.samples), where)
         for column in set(cells) - {key}:
@@ -63,7 +65,7 @@ def read_labels(path: Path, inputs: Inputs) -> FewLabels:
     if not found:
         raise CorruptFileError(f"{path} holds no label")
     labels, groups = (np.array(column) for column in zip(*found.values(), strict=True))
-    return FewLabels(np.array(list(found), dtype=np.int64), labels, groups if "group" in lines.fieldnames else None)
+    return FewLabels(np.array(list(found), dtype=np.int64), labels, groups if "group" in columns else None)
 
 
 def _lines(path: Path) -> csv.DictReader[str]:

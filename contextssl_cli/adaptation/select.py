@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from contextssl_cli.adaptation.bounds import Codes, Estimate, check_bounds, measured, share
+from contextssl_cli.adaptation.classes import class_codes, column
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
 from contextssl_cli.adaptation.find_run import refuse_another_run
 from contextssl_cli.adaptation.left_out import Floats, Reader, difference_error, difference_p, squared_errors
@@ -109,16 +110,16 @@ def select_context(
 
     Raises:
         UsageError: if there is nothing to choose from, a context was made for another run, a class has fewer than two
-            labels, a label is missing, a bound cannot be judged, no candidate meets the bounds, or one has nothing to
-            guard with.
+            labels, a label or a group is missing, a bound cannot be judged, no candidate meets the bounds, or one has
+            nothing to guard with.
     """
     if not isinstance(contexts, Mapping):
         raise UsageError(
             "contexts are candidates by name: give a mapping, as {'rotation': 'rotation.h5', 'none': None}"
         )
     bounds = dict(at_most or {})
-    known = {name: np.asarray(values) for name, values in (groups or {}).items()}
-    codes = check_choice(len(contexts), len(X), np.asarray(y), bounds, known)
+    known = {name: column(values, f"{name} of input") for name, values in (groups or {}).items()}
+    codes = check_choice(len(contexts), len(X), column(y, "label"), bounds, known)
     embeddings = {name: _embedded(encoder, name, context, guard, X) for name, context in contexts.items()}
     within = {name: measured(values, codes, bounds, known, seed) for name, values in embeddings.items()}
     readers = {name: Reader(values) for name, values in embeddings.items()}
@@ -153,7 +154,7 @@ def check_choice(
         raise UsageError(f"there is nothing to choose from: {candidates} candidate; name two contexts or more")
     if len(labels) != inputs:
         raise UsageError(f"there are {inputs} inputs and {len(labels)} labels; give one label for each input")
-    codes = _codes(labels)
+    codes = class_codes(labels, _MOST)
     check_bounds(bounds, groups, np.unique(labels), inputs)
     return codes
 
@@ -254,30 +255,3 @@ def _p_value(readers: list[Reader], targets: Floats, error: float, seed: int) ->
         permuted = targets[draw.permutation(len(targets))]
         reached += min(float(squared_errors(permuted, reader.left_out(permuted)).mean()) for reader in readers) <= error
     return (1 + reached) / (1 + _PERMUTATIONS)
-
-
-def _codes(labels: NDArray[Any]) -> NDArray[np.int64]:
-    """Classes as 0, 1, ...; refuses what cannot be cross-validated."""
-    if labels.ndim != 1 or len(labels) == 0:
-        raise UsageError(f"the labels have the shape {labels.shape}, expected one for each input")
-    if len(labels) > _MOST:
-        raise UsageError(f"{len(labels)} labels: selection takes up to {_MOST}; a sample of them will do")
-    _check_labels(labels.tolist())
-    classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    if len(classes) < 2:
-        raise UsageError(f"all labels are {classes[0]!s}: a choice needs two classes")
-    if counts.min() < 2:
-        raise UsageError(
-            f"the class {classes[counts.argmin()]!s} has one label; cross-validation needs two of each, "
-            "and five or more to tell anything"
-        )
-    return codes.astype(np.int64)
-
-
-def _check_labels(labels: list[Any]) -> None:
-    for number, label in enumerate(labels):
-        if label is None or label != label:  # NaN differs from itself
-            raise UsageError(f"label {number} is {'NaN' if label else 'None'}; leave out inputs without a label")
-    kinds = sorted({type(label).__name__ for label in labels})
-    if len(kinds) > 1 and "str" in kinds:
-        raise UsageError(f"the labels are of several kinds ({', '.join(kinds)}): give names alone, or numbers")

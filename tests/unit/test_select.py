@@ -204,6 +204,11 @@ def test_a_bound_on_equalized_odds() -> None:
         ([0, 0, 1, 1, np.nan, 0], "label 4 is NaN"),
         ([0, 0, 1, None, 1, 0], "label 3 is None"),
         (np.array(["a", "b", 1, 1, "a", "b"], dtype=object), "several kinds .int, str."),
+        (["a", "b", "a", float("nan"), "a", "b"], "label 3 is NaN"),
+        (["a", "b", 1, 1, "a", "b"], "several kinds .int, str."),
+        ([["a"], ["b"]] * 3, "one value for each input"),
+        (np.zeros((6, 1)), "one value for each input"),
+        ("a", "one value for each input"),
         ([0, 0, 1, 1], "6 inputs and 4 labels"),
     ],
 )
@@ -227,6 +232,9 @@ def test_bounds_and_candidates_that_cannot_be_used() -> None:
     with pytest.raises(UsageError, match="'sex' needs two labelled inputs or more of each of two categories; there "
                                          "are 1 of f, 14 of m"):  # fmt: skip
         chosen(X, y, at_most={"sex": 0.5}, groups={"sex": ["f", *"m" * 14]})
+    for missing, told in ((None, "None"), (np.nan, "NaN")):
+        with pytest.raises(UsageError, match=f"sex of input 2 is {told}"):
+            chosen(X, y, at_most={"sex": 0.5}, groups={"sex": [0, 1, missing, *[0, 1] * 6]})
     with pytest.raises(UsageError, match="sex has 2 values for 15 inputs"):
         chosen(X, y, at_most={"sex": 0.5}, groups={"sex": [0, 1]})
 
@@ -251,6 +259,8 @@ def test_rows_names_and_groups_are_read(tmp_path: Path) -> None:
         ("", "is empty, expected row,label"),
         ("row,class\n0,1\n", "expected row,label or name,label"),
         ("row,label,why\n0,1,2\n", "expected row,label or name,label"),
+        ("row,label,label\n0,1,2\n", "expected row,label or name,label"),
+        ("row,name,label\n0,a.png,2\n", "expected row,label or name,label"),
         ("row,label\n", "holds no label"),
         ("row,label\n5,1\n", "line 2: row '5', expected a whole number from 0 to 4"),
         ("row,label\n-1,1\n", "row '-1'"),
