@@ -11,6 +11,7 @@ from typing import Any
 from contextssl_cli import paths
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
 from contextssl_cli.adaptation.find_run import FoundRun
+from contextssl_cli.adaptation.guard import Guard
 from contextssl_cli.adaptation.guard_profile import GuardRow, guard_profile
 from contextssl_cli.adaptation.inputs import Inputs, from_split, read_inputs
 from contextssl_cli.adaptation.profile import ProfileRow, symmetry_profile, to_dicts
@@ -81,17 +82,25 @@ def adapt(
         "profile": to_dicts(profile),
     }
     if encoder.guard_ is not None:
-        if not len(encoder.guard_.write):
-            _log.warning(
-                "warning: the guard of %s leaves no direction of the embeddings, they are all the same: at this stage "
-                "of its training the model tells everything together with it",
-                guard,
-            )
+        _warn_of_guard(encoder.guard_, str(guard))
         facts["guard"] = {"action": guard, **encoder.guard_.about(), "profile": [asdict(row) for row in guarded]}
     facts |= about or {}
     embeddings = Embeddings(values, inputs.labels, inputs.attributes, inputs.names, facts)
     embeddings.save(out)
     return Adaptation(found, out, embeddings, profile, guarded)
+
+
+def _warn_of_guard(guard: Guard, action: str) -> None:
+    """Say so, where a guard takes nothing out or everything, and what may be the cause."""
+    if not guard.pairs:
+        _log.warning("warning: the guard of %s removes nothing: the context's views of it move no embedding", action)
+    elif not len(guard.write):
+        _log.warning(
+            "warning: the guard of %s leaves no direction of the embeddings, they are all the same: %d pairs of views "
+            "are too few, or at this stage of its training the model tells everything together with it",
+            action,
+            guard.pairs,
+        )
 
 
 def check_output(out: Path, *, force: bool) -> None:

@@ -59,12 +59,12 @@ def read_candidates(
     if len(contexts) < len(paths):
         raise UsageError("a context is named twice")
     _check_distinct(contexts)
-    first = next(iter(contexts.values()), None)
+    name, first = next(iter(contexts.items()), ("", None))
     if run is not None:
         found = FoundRun(Run(run), "named with --run")
     else:
         found = (
-            find_run(first)
+            find_run(first, name)
             if first
             else FoundRun(latest_run(reads_contexts=True), "the newest run that reads contexts")
         )

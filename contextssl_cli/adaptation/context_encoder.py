@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from contextssl_cli.adaptation.find_run import warn_of_another_run
 from contextssl_cli.adaptation.guard import Guard, guard_pairs
 from contextssl_cli.data.tensors import to_tensor
-from contextssl_cli.errors import CorruptFileError
+from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.evaluation.contexts import read_context
 from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.model.world_model import Cache
@@ -75,7 +75,9 @@ class ContextEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any = None, y: Any = None) -> Self:
         """Load the weights and read the context. Nothing is learnt from ``X`` or ``y``."""
         if not hasattr(self, "model_") or self._loaded != (self.run, self.device):
-            run = Run(Path(str(self.run)))
+            if self.run is None:
+                raise UsageError("name the run: ContextEncoder(run=FOLDER), or ContextEncoder.load(FOLDER)")
+            run = Run(Path(self.run))
             self._adopt(run, run.load_model(resolve_device(self.device)))
         context = self.context
         if context is not None and not isinstance(context, Context):
@@ -115,7 +117,8 @@ class ContextEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ]
         if not all(bool(part.isfinite().all()) for part in parts):
             raise CorruptFileError(
-                f"the embeddings of {self.run_.folder} are not finite; its weights or its normalisation are damaged"
+                f"the embeddings of {self.run_.folder} are not finite: its weights or its normalisation are damaged, "
+                "or the context's actions are out of all proportion"
             )
         return torch.cat(parts).numpy() if parts else np.empty((0, self.model_.config.feature_dim), np.float32)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from contextssl_cli.adaptation.find_run import check_context
+from contextssl_cli.adaptation.find_run import check_named_context
 from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.errors import UsageError, suggestion
 from contextssl_cli.evaluation.contexts import draw_changes, draw_context, fit_length
@@ -60,7 +60,7 @@ def context_from_pairs(run: Run, path: Path, actions: Sequence[str]) -> Context:
         if missing:
             raise UsageError(f"{path} has no block actions/{missing[0]}: {suggestion(missing[0], context.actions)}")
         context = replace(context, actions={name: context.actions[name] for name in environment})
-    check_context(run, context)
+    check_named_context(run, context, str(path))
     fit_length(context, run.record.config.model.max_context)
     return context
 

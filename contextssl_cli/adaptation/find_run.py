@@ -24,8 +24,12 @@ class FoundRun:
     reason: str
 
 
-def find_run(context: Context) -> FoundRun:
+def find_run(context: Context, name: str = "this context") -> FoundRun:
     """The run that a context was made for; failing that, the newest run that can read it.
+
+    Args:
+        context: read from a file.
+        name: of that file.
 
     Raises:
         CorruptFileError: if there are runs, but none can read the context.
@@ -48,7 +52,7 @@ def find_run(context: Context) -> FoundRun:
             return FoundRun(run, "the run that the context was made for")
         usable.append(run)
     if not usable:
-        raise CorruptFileError(f"none of the {len(runs)} known runs can read this context. {refusals[0]}")
+        raise CorruptFileError(f"none of the {len(runs)} known runs can read {name}. {refusals[0]}")
     reason = "the newest run that can read the context"
     if context.fingerprint:
         reason += f"; the one it was made for ({context.fingerprint[:12]}) was not found or has been trained since"

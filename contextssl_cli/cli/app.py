@@ -78,7 +78,8 @@ def run(arguments: list[str]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":  # the message is the help itself
             terminal.note(error.format_message())
         else:
-            terminal.error(f"{error.format_message()} (contextssl --help explains the commands)")
+            message = error.format_message().replace(": Value error, ", ": ")  # words of a library behind typer
+            terminal.error(f"{message} (contextssl --help explains the commands)")
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         terminal.error("interrupted")

@@ -78,7 +78,7 @@ def inspect(
     from contextssl_cli.training.run import Run
 
     pairs = Context.load(context)
-    found = FoundRun(Run(run), "named with --run") if run else find_run(pairs)
+    found = FoundRun(Run(run), "named with --run") if run else find_run(pairs, str(context))
     check_named_context(found.run, pairs, str(context))
     terminal.note(f"run: {found.run.folder} ({found.reason})")
     warn_of_another_run(pairs, found.run, str(context))

@@ -113,14 +113,15 @@ class Asked(TypedDict):
 def _start(
     task: Task, config: TrainConfig, store: Path | None, out: Path | None, device: str, *, force: bool, dry_run: bool
 ) -> None:
-    from contextssl_cli.data.prepare import prepared_store
+    from contextssl_cli.data.prepare import prepared_store, store_if_made
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.device import resolve_device
-    from contextssl_cli.training.pretrain import start_run, with_equivariant
+    from contextssl_cli.training.pretrain import check_start, start_run, with_equivariant
 
     resolve_device(device)  # before an older run is replaced
     config = with_equivariant(config, task)
     if dry_run:
+        check_start(task, store_if_made(task.dataset, store), config, out, force=force)
         terminal.json({"task": task.name, "out": str(out) if out else None, "config": config.model_dump(mode="json")})
         return
     data = prepared_store(task.dataset, store)

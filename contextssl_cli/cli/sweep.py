@@ -39,7 +39,7 @@ def sweep(
     """Train a run for each value of a setting, or each point of a grid, and compare them; goes on where it stopped."""
     from contextssl_cli.experiments.grid import parse_vary
     from contextssl_cli.experiments.printing import print_sweep, print_sweep_plan
-    from contextssl_cli.experiments.sweep import plan_sweep, run_sweep
+    from contextssl_cli.experiments.sweep import check_data, plan_sweep, run_sweep
     from contextssl_cli.training.settings import parse_setting
 
     asked = options.measures(metrics, probes, lengths, judge_on)
@@ -49,6 +49,7 @@ def sweep(
         out, plugin, parse_vary(vary), seeds=options.numbers("--seeds", seeds) or [], preset=preset, settings=flags
     )
     if dry_run:
+        check_data(planned, store)
         print_sweep_plan(planned, as_json=json)
         return
     found, paths = run_sweep(planned, store, device, **asked)

@@ -112,6 +112,16 @@ def prepared_store(dataset: Dataset, path: Path | None = None) -> Store:
     return prepare(dataset, out=found)
 
 
+def store_if_made(dataset: Dataset, path: Path | None = None) -> Store | None:
+    """As ``prepared_store``, for a plan: nothing is made, and the data set's own store may be made later.
+
+    Raises:
+        DataMissingError: if ``path`` is not there.
+        UsageError: if ``path`` is the store of another data set.
+    """
+    return prepared_store(dataset, path) if path or paths.store_path(dataset.name).exists() else None
+
+
 def _existing(dataset: Dataset, path: Path, source: Path | None, asked: Options | None) -> Store:
     try:
         store = Store(path)

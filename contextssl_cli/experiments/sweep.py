@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from contextssl_cli import files
-from contextssl_cli.data.prepare import prepared_store
+from contextssl_cli.data.prepare import prepared_store, store_if_made
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.config import place_of
 from contextssl_cli.evaluation.results import to_csv
@@ -150,6 +150,15 @@ def run_sweep(sweep: Sweep, store: Path | None, device: str, **flags: Any) -> tu
             "seeds for a table over them; what is done is not trained again"
         )
     return found, _write(sweep, found, probed)
+
+
+def check_data(sweep: Sweep, store: Path | None) -> None:
+    """Refuse, before anything is made, data that are named and cannot be used, or runs on others than theirs.
+
+    Raises:
+        UsageError, DataMissingError: as ``run_sweep``.
+    """
+    _check_runs(sweep, store_if_made(sweep.dataset, store))
 
 
 def planned_rows(points: Sequence[Point]) -> list[dict[str, Any]]:

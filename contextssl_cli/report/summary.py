@@ -104,7 +104,10 @@ def print_adaptation(adaptation: Adaptation, *, as_json: bool) -> None:
         guard = adaptation.embeddings.about["guard"]
         lines = [[r.metric, r.target, f"{r.before:.3f}", f"{r.after:.3f}", r.probe] for r in adaptation.guarded]
         removed, kept = guard["directions_removed"], guard["directions_kept"]
-        title = f"Guard against {guard['action']}: {removed} directions removed, {kept} kept"
+        title = (
+            f"Guard against {guard['action']}, by {guard['pairs']} pairs of views: {removed} of {removed + kept} "
+            "directions removed"
+        )
         terminal.table(title, ["figure", "of", "before", "after", "probe"], lines)
     terminal.result(f"{adaptation.out}: {count} embeddings of {dim} numbers")
 

@@ -38,8 +38,7 @@ def start_run(task: Task, store: Store, config: TrainConfig, out: Path | None = 
         UsageError: if ``out`` is taken, or the configuration or the action types do not fit the data.
     """
     config = with_equivariant(_with_options(config, task), task)
-    space = ActionSpace.of(task, store.schema)
-    check_fit(config, space, store)
+    space = _fitting_space(task, store, config)
     record = RunRecord(
         task=task.name,
         config=config,
@@ -51,6 +50,31 @@ def start_run(task: Task, store: Store, config: TrainConfig, out: Path | None = 
         versions=versions(),
     )
     return Run.create(out or new_run_folder(task.name, config.seed), record, force=force)
+
+
+def check_start(task: Task, store: Store | None, config: TrainConfig, out: Path | None, *, force: bool) -> None:
+    """Refuse what ``start_run`` would refuse, and make nothing.
+
+    Args:
+        task: data set and action types.
+        store: the prepared data; None if they are not there yet.
+        config: resolved.
+        out: the folder; None for a new one.
+        force: replace a run that stands there.
+
+    Raises:
+        UsageError: as ``start_run``.
+    """
+    if store is not None:
+        _fitting_space(task, store, config)
+    if out is not None:
+        Run.check_free(out, force=force)
+
+
+def _fitting_space(task: Task, store: Store, config: TrainConfig) -> ActionSpace:
+    space = ActionSpace.of(task, store.schema)
+    check_fit(config, space, store)
+    return space
 
 
 def _with_options(config: TrainConfig, task: Task) -> TrainConfig:

@@ -93,6 +93,23 @@ class Run:
         except ValidationError as error:
             raise CorruptFileError(f"{self.folder / RUN_FILE} is damaged: {invalid_value(error)}") from error
 
+    @staticmethod
+    def check_free(folder: Path, *, force: bool) -> None:
+        """Refuse a folder in which a new run cannot begin.
+
+        Raises:
+            UsageError: if it holds anything but a run, or a run and ``force`` is not given.
+        """
+        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+            return
+        if not (folder / RUN_FILE).is_file():
+            raise UsageError(f"{folder} exists and is not a run; choose another --out")
+        if not force:
+            raise UsageError(
+                f"{folder} holds a run already; add --resume to go on with it, --force to replace it, or choose "
+                "another --out"
+            )
+
     @classmethod
     def create(cls, folder: Path, record: RunRecord, *, force: bool = False) -> Self:
         """Start a run in a new folder and enter it in the index of runs.
@@ -102,15 +119,8 @@ class Run:
         """
         folder = Path(folder)
         paths.make_folder(paths.home())  # of the index; before anything is replaced
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            is_run = (folder / RUN_FILE).is_file()
-            if not is_run:
-                raise UsageError(f"{folder} exists and is not a run; choose another --out")
-            if not force:
-                raise UsageError(
-                    f"{folder} holds a run already; add --resume to go on with it, --force to replace it, or "
-                    "choose another --out"
-                )
+        cls.check_free(folder, force=force)
+        if (folder / RUN_FILE).is_file():
             _empty(folder)
         paths.make_folder(folder)
         files.write_json(folder / RUN_FILE, record.model_dump(mode="json"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import shutil
 import sys
 from dataclasses import replace
 from functools import partial
@@ -40,7 +41,7 @@ def few(made: Made) -> Path:
 def test_a_guard_is_recorded_with_its_profile(cli: Command, made: Made) -> None:
     outcome = cli("adapt", "--context", made.context, "--guard", "color")
     assert outcome.code == 0, outcome.err
-    assert "Guard against color" in outcome.out
+    assert "Guard against color, by 3 pairs of views: " in outcome.out
     with h5py.File("embeddings.h5") as file:
         about = json.loads(file.attrs["about"])
         lengths = np.linalg.norm(file["embeddings"][:], axis=1)
@@ -58,6 +59,16 @@ def test_a_guard_that_leaves_nothing_says_so(cli: Command, made: Made, monkeypat
     outcome = cli(*command)
     assert outcome.code == 0
     assert "warning: the guard of color leaves no direction" in outcome.err
+
+
+def test_a_guard_that_has_nothing_to_go_by_says_so(cli: Command, made: Made) -> None:
+    shutil.copy(made.context, "still.h5")
+    with h5py.File("still.h5", "r+") as file:
+        views = file["changes/color"]
+        views[:, 1] = views[:, 0]
+    outcome = cli("adapt", "--context", "still.h5", "--guard", "color")
+    assert outcome.code == 0, outcome.err
+    assert "warning: the guard of color removes nothing" in outcome.err
 
 
 def test_a_context_of_another_run_is_read_with_a_warning(cli: Command, made: Made) -> None:

@@ -157,10 +157,10 @@ def test_a_context_that_does_not_fit(
         for name, array in arrays.items():
             file[name] = array
     fails(4, words, *adapt("mine.h5", made))
-    fails(4, words, "adapt", "--context", "mine.h5")
+    fails(4, (*words, "mine.h5"), "adapt", "--context", "mine.h5")
     np.savez("mine.npz", **arrays)
     in_npz = ("no array 'y'",) if "without" in change else words
-    fails(4, in_npz, "context", "create", "--run", made.run, "--from-pairs", "mine.npz")
+    fails(4, (*in_npz, "mine.npz"), "context", "create", "--run", made.run, "--from-pairs", "mine.npz")
 
 
 def pairs(
@@ -389,3 +389,5 @@ def test_runs_of_different_tasks(fails: Command, made: Made) -> None:
 
 def test_the_store_of_another_data_set(fails: Command, made: Made) -> None:
     fails(2, ("the store of digits", "not of adult"), "pretrain", "--plugin", "adult-gender", "--store", made.store)
+    plan = ["--plugin", "adult-gender", "--store", made.store, "--dry-run"]
+    fails(2, ("the store of digits", "not of adult"), "pretrain", *plan)

@@ -27,7 +27,7 @@ from tests.cli.conftest import TINY, Command, Made
         (("batch_size 100", "multiple of the 64 pairs"),
          ["pretrain", "--plugin", "digits-color", "--batch-size", "100"]),
         (("no preset 'papr'", "paper"), ["pretrain", "--plugin", "digits-color", "--preset", "papr"]),
-        (("--seeds a,b", "0,1,2"), ["demo", "--seeds", "a,b"]),
+        (("--seeds a,b", "whole numbers"), ["demo", "--seeds", "a,b"]),
         (("No such command",), ["adpat"]),
         (("--contxt",), ["adapt", "--contxt", "ctx.h5"]),
         (("--steps",), ["pretrain", "--plugin", "digits-color", "--steps", "many"]),
@@ -45,7 +45,8 @@ def test_modality_is_checked_before_the_data(fails: Command) -> None:
 def test_a_model_that_cannot_be_built_leaves_no_run(fails: Command, setting: str) -> None:
     batch = ["--batch-size", "2048"] if "block_size" in setting else []
     fails(2, "", "pretrain", "--plugin", "digits-color", *TINY, "--set", setting, *batch)
-    fails(2, "", "pretrain", "--plugin", "digits-color", *TINY, "--set", setting, *batch, "--out", "run")
+    for flags in (["--out", "run"], ["--dry-run"]):
+        fails(2, "", "pretrain", "--plugin", "digits-color", *TINY, "--set", setting, *batch, *flags)
 
 
 def test_a_model_that_cannot_be_built_keeps_the_old_run(fails: Command, own_run: Path) -> None:

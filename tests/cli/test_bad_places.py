@@ -79,7 +79,8 @@ def test_a_folder_of_something_else_is_never_replaced(fails: Command, command: l
 
 def test_a_run_is_replaced_only_with_force(fails: Command, cli: Command, own_run: Path) -> None:
     before = listing(own_run)
-    fails(2, ("holds a run already", "--resume", "--force"), *PRETRAIN, "--out", own_run)
+    for flags in ([], ["--dry-run"]):
+        fails(2, ("holds a run already", "--resume", "--force"), *PRETRAIN, "--out", own_run, *flags)
     assert listing(own_run) == before
     assert cli(*PRETRAIN, "--out", own_run, "--force").code == 0
     assert cli("info", own_run, "--json").json["task"] == "digits-color"

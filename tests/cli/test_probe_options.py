@@ -91,6 +91,11 @@ def test_a_figure_of_an_earlier_probe_does_not_stand_beside_other_results(cli: C
     assert sorted(path.name for path in Path("found").iterdir()) == ["results.csv", "results.json"]
 
 
+def test_a_place_to_judge_on_that_is_none(fails: Command, made: Made) -> None:
+    outcome = fails(2, ("'heldout' is not one of", "held-out"), "probe", "--run", made.run, "--judge-on", "heldout")
+    assert "Value error" not in outcome.err
+
+
 def test_probes_may_be_judged_on_what_the_run_held_out(cli: Command, made: Made) -> None:
     few = ["--metrics", "knn", "--lengths", "2"]
     held = cli("probe", "--run", made.run, *few, "--judge-on", "held-out")

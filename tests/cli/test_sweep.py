@@ -257,7 +257,8 @@ def test_what_cannot_be_swept_is_refused_before_anything_is_trained(
 
 
 def test_missing_data_and_foreign_folders_are_told(fails: Command, workplace: Path) -> None:
-    fails(3, "is not prepared", *SWEEP, *MASKS, "--store", "none.h5")
+    for flags in ([], ["--dry-run"]):
+        fails(3, "is not prepared", *SWEEP, *MASKS, "--store", "none.h5", *flags)
     fails(3, "adult is not prepared", "sweep", "--plugin", "adult-gender", *MASKS)
     (workplace / "letters").mkdir()
     (workplace / "letters" / "a.txt").touch()

@@ -47,6 +47,11 @@ def test_adapting_changes_no_parameter(encoder: ContextEncoder, rotation: Contex
     assert weights_hash(adapted.model_) == weights_hash(encoder.model_) == before
 
 
+def test_a_run_is_needed(images: np.ndarray) -> None:
+    with pytest.raises(UsageError, match="name the run"):
+        ContextEncoder().transform(images)
+
+
 def test_a_context_of_another_run_is_told(
     encoder: ContextEncoder, rotation: Context, images: np.ndarray, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
