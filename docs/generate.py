@@ -33,6 +33,7 @@ from typer.models import ArgumentInfo, OptionInfo
 
 if TYPE_CHECKING:
     from contextssl_cli.plugin.registry import PluginRow
+    from contextssl_cli.report.tables import TextTable
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py from the code; do not edit. -->"
@@ -546,6 +547,11 @@ def _again_page(path: Path, values: dict[str, Any]) -> str:
     parts = [(name, part, found) for name, one in values.items() for part, found in one.items()]
     counts = ["runs", "runs_on_page", "same_weights", "figures", "within_one", "within_two", "of_single_runs"]
     lines = [[name, part, *(str(found[key]) for key in counts)] for name, part, found in parts]
+    single = [
+        [name, part, column, f"{size:.1f}" if "%" in column else f"{size:.3f}"]
+        for name, part, found in parts
+        for column, size in found["largest_of_single_runs"].items()
+    ]
     beyond = [
         [name, part, ", ".join(one["figure"]), *(f"{one[key]:.3f}" for key in ("page", "again")),
          "no spread" if one["units"] is None else f"{one['units']:.1f}"]
@@ -555,9 +561,28 @@ def _again_page(path: Path, values: dict[str, Any]) -> str:
     return path.with_suffix(".txt").read_text(encoding="utf-8").format(
         note=NOTE,
         counts=TextTable("", ["experiment", "part", *(key.replace("_", " ") for key in counts)], lines).markdown(),
+        tables="\n\n".join(
+            f"`{name}`, `{part}`:\n\n{_beside(found['first_table']).markdown()}"
+            for name, part, found in parts
+            if found["first_table"]
+        ),
+        single=TextTable("", ["experiment", "part", "of", "largest difference"], single).markdown(),
         beyond=TextTable("", ["experiment", "part", "figure", "on the page", "again", "spreads"], beyond).markdown(),
         versions="; ".join(dict.fromkeys(versions_text(found) for _, _, found in parts)),
     )  # fmt: skip
+
+
+def _beside(rows: dict[str, dict[str, list[float]]]) -> TextTable:
+    """Means of again, and in parentheses those of the page."""
+    from contextssl_cli.report.result_table import Cell
+    from contextssl_cli.report.tables import TextTable
+
+    columns = list(dict.fromkeys(column for line in rows.values() for column in line))
+    body = []
+    for row, line in rows.items():
+        pairs = [[Cell(mean).text(column) for mean in line.get(column, ())] for column in columns]
+        body.append([row, *(f"{pair[0]} ({pair[1]})" if pair else "" for pair in pairs)])
+    return TextTable("", ["again (on the page)", *columns], body)
 
 
 def _comparison(reports: dict[str, Any], probe: str) -> str:

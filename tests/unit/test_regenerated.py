@@ -53,6 +53,23 @@ def test_a_difference_without_a_spread_is_named() -> None:
     assert one["units"] is None
 
 
+def test_figures_of_single_runs_have_the_largest_difference_of_their_column() -> None:
+    part = page("figure3")
+    part["tables"] = part["tables"][:1]
+    for line in part["tables"][0]["rows"].values():
+        for cell in line.values():
+            cell |= {"runs": 1, "std": 0.0}
+    other = copy.deepcopy(part)
+    rows = other["tables"][0]["rows"]
+    rows["simclr"]["top-1 %"]["mean"] -= 0.5
+    rows["vicreg"]["top-1 %"]["mean"] += 0.25
+    found = SCRIPT["compared"](other, part)
+    assert found["figures"] == 0
+    assert {name: size for name, size in found["largest_of_single_runs"].items() if size} == {
+        "top-1 %": pytest.approx(0.5)
+    }
+
+
 def test_a_figure_beyond_its_spread_is_named() -> None:
     part = page("figure3")
     other = copy.deepcopy(part)
