@@ -33,7 +33,7 @@ def report(config: TrainConfig, task: str = TASK, **probes: Any) -> ProbeReport:
         ("default", {}, 6),
         ("default", {"seed": 3, "steps": 7, "lr": 1e-4, "batch_size": 512}, 14),
         ("default", {"epochs": 2, "grad_clip": None, "context_contrast": False}, 12),
-        ("default", {"model.width": 32, "model.encoder": "resnet18"}, 10),
+        ("default", {"model.width": 32, "model.encoder": "resnet18", "model.feature_dim": 512}, 12),
         ("paper", {}, 8),
         ("paper", {"steps": 12, "seed": 1}, 12),
         ("default", {"method": "simclr", "method_options.temperature": 0.3}, 10),
