@@ -25,12 +25,17 @@ def column(values: ArrayLike, of: str) -> NDArray[Any]:
         raise UsageError(f"{of}: expected one value for each input")
     listed = [value.item() if isinstance(value, np.generic) else value for value in plain]
     for number, value in enumerate(listed):
-        if value is None or value != value:  # NaN differs from itself
+        if value is None or _is_nan(value):
             raise UsageError(f"{of} {number} is {'None' if value is None else 'NaN'}; leave out inputs without one")
     kinds = sorted({type(value).__name__ for value in listed})
     if len(kinds) > 1 and not {"int", "float", "bool"}.issuperset(kinds):
         raise UsageError(f"{of}: values of several kinds ({', '.join(kinds)}); give names alone, or numbers alone")
     return np.asarray(listed)
+
+
+def _is_nan(value: Any) -> bool:
+    """NaN, which differs from itself, or the NA of pandas, which refuses to be compared."""
+    return type(value).__name__ == "NAType" or bool(value != value)
 
 
 def class_codes(labels: NDArray[Any], most: int) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -205,6 +206,7 @@ def test_a_bound_on_equalized_odds() -> None:
         ([0, 0, 1, None, 1, 0], "label 3 is None"),
         (np.array(["a", "b", 1, 1, "a", "b"], dtype=object), "several kinds .int, str."),
         (["a", "b", "a", float("nan"), "a", "b"], "label 3 is NaN"),
+        (["a", "b", "a", pd.NA, "a", "b"], "label 3 is NaN"),
         (["a", "b", 1, 1, "a", "b"], "several kinds .int, str."),
         ([["a"], ["b"]] * 3, "one value for each input"),
         (np.zeros((6, 1)), "one value for each input"),
