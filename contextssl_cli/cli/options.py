@@ -74,18 +74,12 @@ def words(option: str, text: str | None, known: Sequence[str]) -> list[str] | No
     return [word for word in found if word != "none"]
 
 
-def numbers(option: str, text: str | None) -> list[int] | None:
-    """The whole numbers of a list that is separated by commas.
-
-    Raises:
-        UsageError: if a part is none.
-    """
-    if text is None:
-        return None
+def _numbers(option: str, text: str, example: str) -> list[int]:
+    """The whole numbers of a list that is separated by commas."""
     try:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
-        raise UsageError(f"{option} {text}: expected whole numbers, separated by commas") from error
+        raise UsageError(f"{option} {text}: expected whole numbers, separated by commas, as {example}") from error
 
 
 def seeds(text: str) -> list[int]:
@@ -94,9 +88,10 @@ def seeds(text: str) -> list[int]:
     Raises:
         UsageError: if a part is no whole number from 0 on, or stands there twice.
     """
-    found = numbers("--seeds", text) or []
-    if min(found) < 0 or len(set(found)) < len(found):
-        raise UsageError(f"--seeds {text}: expected different numbers from 0 on")
+    from contextssl_cli.training.settings import check_seeds
+
+    found = _numbers("--seeds", text, "0,1,2")
+    check_seeds(found)
     return found
 
 
@@ -111,7 +106,7 @@ def measures(metrics: str | None, probes: str | None, lengths: str | None, judge
     asked = {
         "metrics": words("--metrics", metrics, (*METRICS, "all")),
         "readers": words("--probes", probes, (*get_args(Reader), "none")),
-        "context_lengths": numbers("--lengths", lengths),
+        "context_lengths": None if lengths is None else _numbers("--lengths", lengths, "0,2,14"),
         "judged_on": judge_on,
     }
     return {name: value for name, value in asked.items() if value is not None}

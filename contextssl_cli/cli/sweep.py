@@ -45,9 +45,7 @@ def sweep(
     asked = options.measures(metrics, probes, lengths, judge_on)
     flags: dict[str, Any] = {"steps": steps} if steps else {}
     flags |= dict(parse_setting(text) for text in settings or [])
-    planned = plan_sweep(
-        out, plugin, parse_vary(vary), seeds=options.numbers("--seeds", seeds) or [], preset=preset, settings=flags
-    )
+    planned = plan_sweep(out, plugin, parse_vary(vary), seeds=options.seeds(seeds), preset=preset, settings=flags)
     if dry_run:
         check_data(planned, store)
         print_sweep_plan(planned, as_json=json)

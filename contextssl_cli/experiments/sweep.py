@@ -26,6 +26,7 @@ from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.run import RUN_FILE, Run, versions
+from contextssl_cli.training.settings import check_seeds
 
 STEM = Path(SWEEP).stem
 _LOST = ("method_options", "equivariant")  # settings of a method, which change with it
@@ -76,8 +77,7 @@ def plan_sweep(
     """
     if not grid:
         raise UsageError("name what to vary: --vary KEY=V1,V2,...; docs/configuration lists the keys")
-    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise UsageError(f"--seeds {','.join(map(str, seeds))}: expected different numbers from 0 on")
+    check_seeds(seeds)
     for key in (*grid, "seed"):
         if key in settings:
             raise UsageError(f"{key} is {'set' if key in grid else 'a setting'}: it belongs to --vary or --seeds alone")

@@ -59,11 +59,12 @@ def commands(report: ProbeReport, task: Task, folders: Sequence[str], out: str =
         out: a name for the folder of the results.
     """
     configs = [stored_config(run["config"]) for run in report.protocol["runs"]]
-    store = _own_store(report, task)
+    runs = [run for run in map(run_of, report.protocol["runs"]) if run]
+    store = _store_name(Path(runs[0].record.store), task) if runs else ""
     trained = [_pretrain(task, one, store, folder) for one, folder in zip(configs, folders, strict=True) if one]
     if len(trained) < len(configs):
         return []
-    return [_prepare(report, task, store), *trained, probe_command(report, folders, out)]
+    return [_prepare(task, _provenance(report, runs), store), *trained, probe_command(report, folders, out)]
 
 
 def unknown_settings(report: ProbeReport, task: Task) -> list[str]:
@@ -97,20 +98,14 @@ def run_of(about: Mapping[str, Any]) -> Run | None:
         return None
 
 
-def _own_store(report: ProbeReport, task: Task) -> str:
-    """A name for the runs' store, which is made where the commands are typed; none for the data set's own place."""
-    stores = [Path(run.record.store) for run in map(run_of, report.protocol["runs"]) if run]
-    return _store_name(stores[0], task) if stores else ""
-
-
 def _store_name(store: Path, task: Task) -> str:
+    """A name for a store, which is made where the commands are typed; none for the data set's own place."""
     own = paths.store_path(task.dataset.name)
     return "" if store.parts[-2:] == own.parts[-2:] else store.name  # another home's own place is one too
 
 
-def _prepare(report: ProbeReport, task: Task, store: str) -> str:
+def _prepare(task: Task, provenance: Mapping[str, Any], store: str) -> str:
     words = ["contextssl", "prepare", task.dataset.name]
-    provenance = _provenance(report)
     if provenance.get("source") or task.dataset.needs_source:
         words += ["--source", str(provenance.get("source") or "DIR")]
     for name, value in provenance.get("options", {}).items():
@@ -123,15 +118,14 @@ def _prepare(report: ProbeReport, task: Task, store: str) -> str:
     return shlex.join([*words, *(["--out", store] if store else [])])
 
 
-def _provenance(report: ProbeReport) -> dict[str, Any]:
-    """How the store was made, if it still stands."""
-    for about in report.protocol["runs"]:
-        run = run_of(about)
+def _provenance(report: ProbeReport, runs: Sequence[Run]) -> dict[str, Any]:
+    """How the store of the runs was made, if it still stands."""
+    for run in runs:
         try:
-            store = Store(Path(run.record.store)) if run else None
+            store = Store(Path(run.record.store))
         except (ContextSSLError, OSError):
             continue
-        if store and store.content_hash == report.protocol["store_hash"]:
+        if store.content_hash == report.protocol["store_hash"]:
             return store.provenance
     return {}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +135,16 @@ def parse_setting(text: str) -> tuple[str, Any]:
     if not equals:
         raise UsageError(f"--set {text}: expected key=value")
     return key.strip(), _parse_value(value.strip())
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Refuse seeds that are none, or that would make one run twice.
+
+    Raises:
+        UsageError: naming them.
+    """
+    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise UsageError(f"--seeds {','.join(map(str, seeds))}: expected different numbers from 0 on")
 
 
 def _validated(values: Mapping[str, Any]) -> TrainConfig:
