@@ -110,13 +110,15 @@ def select_context(
 
     Raises:
         UsageError: if there is nothing to choose from, a context was made for another run, a class has fewer than two
-            labels, a label or a group is missing, a bound cannot be judged, no candidate meets the bounds, or one has
-            nothing to guard with.
+            labels, a label or a group is missing, a bound cannot be judged, no candidate meets the bounds, one has
+            nothing to guard with, or the seed is negative.
     """
     if not isinstance(contexts, Mapping):
         raise UsageError(
             "contexts are candidates by name: give a mapping, as {'rotation': 'rotation.h5', 'none': None}"
         )
+    if seed < 0:
+        raise UsageError(f"seed {seed}: expected a whole number from 0 on")
     bounds = dict(at_most or {})
     known = {name: column(values, f"{name} of input") for name, values in (groups or {}).items()}
     codes = check_choice(len(contexts), len(X), column(y, "label"), bounds, known)

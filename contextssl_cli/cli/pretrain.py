@@ -154,8 +154,11 @@ def _train(run: Run, task: Task, data: Store, device: str, *, resume: bool) -> N
     terminal.note(f"configuration: {run.record.config.model_dump_json()}", verbosity=1)
     with training_progress(task.name) as report:
         trainer = train(run, task, data, report, device, resume=resume)
-    gap = (
-        "" if trainer.gap is None else f", adaptation gap on held-out training samples (ridge probe) {trainer.gap:.2f}"
-    )
+    gap = "" if trainer.gap is None else f", {_gap_sentence(trainer.gap, len(task.actions))}"
     terminal.result(f"{run.folder}: {trainer.step} steps{gap}")
     terminal.note(f"next: {shlex.join(['contextssl', 'probe', '--run', str(run.folder)])}")
+
+
+def _gap_sentence(gap: float, ceiling: int) -> str:
+    above = "; above it, since a negative R2 counts" if gap > ceiling else ""
+    return f"adaptation gap on held-out training samples {gap:.2f} (ridge probe, ceiling {ceiling}{above})"

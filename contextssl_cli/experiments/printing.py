@@ -19,7 +19,7 @@ def print_sweep_plan(sweep: Sweep, *, as_json: bool) -> None:
     if as_json:
         terminal.json({"out": str(sweep.out), "runs": rows})
         return
-    print_rows(f"{len(rows)} runs in {sweep.out}", rows, ("point", "seed", "state", "step", "steps"))
+    print_rows(f"Runs in {sweep.out}", rows, ("point", "seed", "state", "step", "steps"))
 
 
 def print_sweep(found: Mapping[str, Any], paths: Sequence[Path], *, as_json: bool) -> None:

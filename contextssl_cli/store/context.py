@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contextssl_cli.errors import CorruptFileError
+from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.store import arrays as array_files
 from contextssl_cli.store import hdf5
 
@@ -36,6 +36,7 @@ class Context:
 
     Raises:
         CorruptFileError: on zero pairs, unequal lengths or shapes, NaN or infinite values.
+        UsageError: if one of them is not a NumPy array.
     """
 
     x: Array
@@ -46,6 +47,11 @@ class Context:
     changes: Mapping[str, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        changes = {f"changes/{name}": views for name, views in self.changes.items()}
+        arrays = {"x": self.x, "y": self.y, **self.actions, **changes}
+        for name, array in arrays.items():
+            if not isinstance(array, np.ndarray):
+                raise UsageError(f"{name!r} of the context is a {type(array).__name__}, expected a NumPy array")
         if self.x.ndim < 2 or len(self.x) == 0:
             raise CorruptFileError(
                 "a context needs at least one pair, and x of shape (pairs, *input shape); "
@@ -64,8 +70,7 @@ class Context:
                 raise CorruptFileError(
                     f"changes/{name} has the shape {views.shape}, expected (pairs, 2, {str(self.x.shape[1:])[1:-1]})"
                 )
-        arrays = {f"changes/{name}": views for name, views in self.changes.items()}
-        for name, array in {"x": self.x, "y": self.y, **self.actions, **arrays}.items():
+        for name, array in arrays.items():
             if array.dtype.kind not in "uif":
                 raise CorruptFileError(f"{name!r} of the context has the type {array.dtype}, expected numbers")
             if not np.isfinite(array).all():

@@ -66,7 +66,7 @@ def resolve_config(
     defaults = {key: value for key, value in dataset.training.items() if key != "actions"}
     config = _validated(_merge(defaults, asked))
     named = flat_settings(asked_settings(dataset, file=file, flags=flags, environ=environ))  # all but the preset
-    for key in without_effect(config.method).intersection(named):
+    for key in sorted(without_effect(config.method).intersection(named)):
         own = ", ".join(f"method_options.{name}" for name in config.method_options)
         raise UsageError(f"{key} has no effect with the method {config.method}, whose own settings are {own}")
     return config

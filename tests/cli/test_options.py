@@ -71,7 +71,8 @@ def test_a_dry_run_writes_nothing(
 def test_quiet_says_nothing_but_the_result(cli: Command, made: Made) -> None:
     outcome = cli(*PRETRAIN, "--out", "run", "-q")
     assert outcome.err == ""
-    assert outcome.out.startswith("run: 3 steps")
+    assert outcome.out.startswith("run: 3 steps, adaptation gap")
+    assert "(ridge probe, ceiling 2" in outcome.out
     failed = cli("prepare", "digts", "-q")
     assert failed.err.startswith("error: ")
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from contextssl_cli.errors import CorruptFileError
+from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.store.context import KIND, VERSION, Context
 
 X = np.linspace(0, 1, 15, dtype=np.float32).reshape(3, 5)
@@ -106,6 +106,13 @@ def test_invalid_pairs_are_refused_in_memory_and_from_a_file(fault: str, tmp_pat
     np.savez(path, x=x, y=y, **{f"actions/{name}": block for name, block in actions.items()})
     with pytest.raises(CorruptFileError, match=rf"pairs\.npz.*{message}"):
         Context.from_pairs(path)
+
+
+def test_what_is_no_array_is_refused() -> None:
+    with pytest.raises(UsageError, match="'x' of the context is a list"):
+        Context(X.tolist(), Y)
+    with pytest.raises(UsageError, match="'turn' of the context is a tuple"):
+        Context(X, Y, {"turn": tuple(TURN)})
 
 
 @pytest.mark.parametrize(

@@ -225,6 +225,8 @@ def test_bounds_and_candidates_that_cannot_be_used() -> None:
         chosen(X, y, {"a": "a"})
     with pytest.raises(UsageError, match="give a mapping"):
         chosen(X, y, ["a", "b"])
+    with pytest.raises(UsageError, match="seed -1: expected"):
+        chosen(X, y, seed=-1)
     with pytest.raises(UsageError, match="known are equalized-odds, equal-opportunity, and no attribute"):
         chosen(X, y, at_most={"sex": 0.5})
     with pytest.raises(UsageError, match="needs two classes"):
