@@ -27,7 +27,7 @@ from tests.cli.conftest import TINY, Command, Made
         (("batch_size 100", "multiple of the 64 pairs"),
          ["pretrain", "--plugin", "digits-color", "--batch-size", "100"]),
         (("no preset 'papr'", "paper"), ["pretrain", "--plugin", "digits-color", "--preset", "papr"]),
-        (("--seeds a,b", "0,1,2"), ["demo", "--seeds", "a,b"]),
+        (("--seeds a,b", "whole numbers", "0,1,2"), ["demo", "--seeds", "a,b"]),
         (("No such command",), ["adpat"]),
         (("--contxt",), ["adapt", "--contxt", "ctx.h5"]),
         (("--steps",), ["pretrain", "--plugin", "digits-color", "--steps", "many"]),
