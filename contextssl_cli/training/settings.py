@@ -138,12 +138,12 @@ def parse_setting(text: str) -> tuple[str, Any]:
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
-    """Refuse seeds that are none, or that would make one run twice.
+    """Refuse what are no seeds, and seeds that would make one run twice.
 
     Raises:
         UsageError: naming them.
     """
-    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise UsageError(f"--seeds {','.join(map(str, seeds))}: expected different numbers from 0 on")
 
 

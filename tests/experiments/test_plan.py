@@ -130,6 +130,7 @@ def test_points_are_grid_and_seeds(digits_task: Task, tmp_path: Path) -> None:
         ({"context_mask": [0, 1]}, [0], {}, "context_mask: Input should be less than 1"),
         ({"lr": [1e-3]}, [0, 0], {}, "--seeds 0,0"),
         ({"lr": [1e-3]}, [-1], {}, "--seeds -1"),
+        ({"lr": [1e-3]}, [], {}, "--seeds : expected"),
         ({"lr": [1e-3]}, [0], {"lr": 1e-2}, "lr is set"),
         ({"lr": [1e-3]}, [0], {"seed": 1}, "seed is a setting"),
         ({"temperature": [0.1]}, [0], {"method": "simclr"}, "temperature has no effect with the method simclr"),
