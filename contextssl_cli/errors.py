@@ -49,6 +49,14 @@ class Interrupted(ContextSSLError):  # noqa: N818 - an interruption is not an er
     exit_code = 130
 
 
+_EXPECTED = {
+    "tuple_type": """expected a list, as ["a", "b"]""",
+    "list_type": """expected a list, as ["a", "b"]""",
+    "dict_type": "expected a table, as {a = 1}",
+}
+"""In place of pydantic's words, which are Python's, for what a user writes as TOML."""
+
+
 def invalid_value(error: pydantic.ValidationError, owner: str = "") -> str:
     """The first thing that is wrong, as ``OWNER KEY: what was expected``; what is empty is left out.
 
@@ -57,7 +65,7 @@ def invalid_value(error: pydantic.ValidationError, owner: str = "") -> str:
     found = error.errors()
     first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
     where = " ".join(filter(None, [owner, ".".join(map(str, first["loc"]))]))
-    message = first["msg"].removeprefix("Value error, ")
+    message = _EXPECTED.get(first["type"]) or first["msg"].removeprefix("Value error, ")
     return f"{where}: {message}" if where else message
 
 

@@ -86,7 +86,9 @@ def check_bounds(bounds: Mapping[str, float], groups: Groups, classes: NDArray[A
     Raises:
         UsageError: naming the bound or the attribute.
     """
-    for name in bounds:
+    for name, bound in bounds.items():
+        if not isinstance(bound, int | float | np.number) or not 0 <= bound <= 1:
+            raise UsageError(f"the bound on {name} is {bound}: expected a number from 0 to 1")
         if name in DIFFERENCES:
             if len(groups) != 1 or len(classes) != 2:
                 raise UsageError(

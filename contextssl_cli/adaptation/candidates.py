@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from contextssl_cli.adaptation.find_run import (
     warn_of_another_run,
 )
 from contextssl_cli.adaptation.guard import guard_pairs
-from contextssl_cli.adaptation.select import Selection, check_choice, select_context
+from contextssl_cli.adaptation.select import Selection, check_choice, check_distinct, select_context
 from contextssl_cli.errors import UsageError
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.store.context import Context
@@ -58,7 +57,7 @@ def read_candidates(
     contexts: Candidates = {str(path): Context.load(path) for path in paths}
     if len(contexts) < len(paths):
         raise UsageError("a context is named twice")
-    _check_distinct(contexts)
+    check_distinct(contexts)
     name, first = next(iter(contexts.items()), ("", None))
     if run is not None:
         found = FoundRun(Run(run), "named with --run")
@@ -89,13 +88,6 @@ def _check_guard(run: Run, context: Context, guard: str, name: str) -> None:
         guard_pairs(run, context, guard)
     except UsageError as error:
         raise UsageError(f"{name}: {error}") from error
-
-
-def _check_distinct(contexts: Candidates) -> None:
-    """Refuse equal candidates, between which nothing could ever be told."""
-    for (one, mine), (other, theirs) in combinations(contexts.items(), 2):
-        if mine and theirs and mine.same_pairs(theirs):
-            raise UsageError(f"{one} and {other} hold the same context; name one of them")
 
 
 def _drawn(run: Run, seed: int, named: Candidates, guard: str | None) -> Candidates:

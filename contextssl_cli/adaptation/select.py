@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -111,27 +112,41 @@ def select_context(
     Raises:
         UsageError: if there is nothing to choose from, a context was made for another run, a class has fewer than two
             labels, a label or a group is missing, a bound cannot be judged, no candidate meets the bounds, one has
-            nothing to guard with, or the seed is negative.
+            nothing to guard with, two hold the same pairs, or the seed is no whole number from 0 on.
+        DataMissingError: if a context file is missing.
+        CorruptFileError: if a file or the inputs cannot be read, hold what is not finite, or do not fit the run.
     """
     if not isinstance(contexts, Mapping):
         raise UsageError(
             "contexts are candidates by name: give a mapping, as {'rotation': 'rotation.h5', 'none': None}"
         )
-    if seed < 0:
+    if not isinstance(seed, int | np.integer) or seed < 0:
         raise UsageError(f"seed {seed}: expected a whole number from 0 on")
+    if not isinstance(at_most, Mapping | None):
+        raise UsageError("at_most are bounds by name: give a mapping, as {'equalized-odds': 0.1}")
     bounds = dict(at_most or {})
     known = {name: column(values, f"{name} of input") for name, values in (groups or {}).items()}
     codes = check_choice(len(contexts), len(X), column(y, "label"), bounds, known)
-    embeddings = {name: _embedded(encoder, name, context, guard, X) for name, context in contexts.items()}
+    encoders = {name: encoder.with_context(context, guard) for name, context in contexts.items()}
+    check_distinct({name: under.context_ for name, under in encoders.items()})
+    embeddings = {name: _embedded(under, name, X) for name, under in encoders.items()}
     within = {name: measured(values, codes, bounds, known, seed) for name, values in embeddings.items()}
     readers = {name: Reader(values) for name, values in embeddings.items()}
     return _selection(readers, codes, bounds, within, seed)
 
 
-def _embedded(
-    encoder: ContextEncoder, name: str, context: Context | str | Path | None, guard: str | None, X: NDArray[Any]
-) -> NDArray[np.float32]:
-    under = encoder.with_context(context, guard)
+def check_distinct(contexts: Mapping[str, Context | None]) -> None:
+    """Refuse equal candidates, between which nothing could ever be told.
+
+    Raises:
+        UsageError: naming two.
+    """
+    for (one, mine), (other, theirs) in combinations(contexts.items(), 2):
+        if mine and theirs and mine.same_pairs(theirs):
+            raise UsageError(f"{one} and {other} hold the same context; name one of them")
+
+
+def _embedded(under: ContextEncoder, name: str, X: NDArray[Any]) -> NDArray[np.float32]:
     if under.context_ is not None:
         refuse_another_run(under.context_, under.run_, name)
     return under.transform(X)
@@ -153,7 +168,7 @@ def check_choice(
         UsageError: as ``select_context``.
     """
     if candidates < 2:
-        raise UsageError(f"there is nothing to choose from: {candidates} candidate; name two contexts or more")
+        raise UsageError(f"there is nothing to choose from: name two contexts or more, not {candidates}")
     if len(labels) != inputs:
         raise UsageError(f"there are {inputs} inputs and {len(labels)} labels; give one label for each input")
     codes = class_codes(labels, _MOST)

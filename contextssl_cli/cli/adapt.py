@@ -44,7 +44,10 @@ def adapt(
     seed: options.Seed = 0,
     device: options.Device = "auto",
     json: options.Json = False,
-    force: options.Force = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace a file of another kind; embeddings are replaced without it."),
+    ] = False,
     dry_run: options.DryRun = False,
 ) -> None:
     """Embed data under a context, and say what the embedding is now equivariant and invariant to.
@@ -61,6 +64,8 @@ def adapt(
     if labels is None and (candidates or at_most or len(context or []) != 1):
         raise UsageError("name one --context, or several (or --candidates all) with --labels to choose by")
     check_output(out, force=force)
+    if out.exists() and not dry_run:
+        terminal.note(f"{out} is there and will be replaced")
     found, contexts = read_candidates(context or [], candidates, run, seed, guard=guard)
     if guard and candidates:
         terminal.note(f"candidates are the contexts that zero {guard}: the guard is fitted to their pairs")

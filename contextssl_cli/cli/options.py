@@ -79,7 +79,9 @@ def _numbers(option: str, text: str, example: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
-        raise UsageError(f"{option} {text}: expected whole numbers, separated by commas, as {example}") from error
+        raise UsageError(
+            f"{option} {text or '(empty)'}: expected whole numbers, separated by commas, as {example}"
+        ) from error
 
 
 def seeds(text: str) -> list[int]:

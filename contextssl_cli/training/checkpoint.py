@@ -161,8 +161,8 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise CorruptFileError(
-            f"{path} is not a safetensors file ({error}); pickled checkpoints are refused, authors' "
-            "checkpoints go through contextssl import-official"
+            f"{path} is damaged or not a safetensors file ({error}); put a copy back or train again with --force; "
+            "pickled checkpoints are refused, authors' checkpoints go through contextssl import-official"
         ) from error
 
 

@@ -144,7 +144,7 @@ def check_seeds(seeds: Sequence[int]) -> None:
         UsageError: naming them.
     """
     if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise UsageError(f"--seeds {','.join(map(str, seeds))}: expected different numbers from 0 on")
+        raise UsageError(f"--seeds {','.join(map(str, seeds)) or '(empty)'}: expected different numbers from 0 on")
 
 
 def _validated(values: Mapping[str, Any]) -> TrainConfig:

@@ -212,7 +212,7 @@ def test_misuse(
 
 def test_what_a_guard_cannot_be_fitted_to_is_no_candidate(cli: Command, fails: Command, made: Made, few: Path) -> None:
     arguments = ["adapt", "--candidates", "all", "--run", made.run, "--labels", few, "--guard", "color", "--dry-run"]
-    fails(2, "nothing to choose from: 1 candidate", *arguments)
+    fails(2, "nothing to choose from: name two contexts or more, not 1", *arguments)
     other = ["--run", made.run, "--action", "rotation", "--seed", "1", "--out", "other.h5"]
     assert cli("context", "create", *other).code == 0
     outcome = cli(*arguments, "--context", "other.h5")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -128,9 +129,11 @@ def test_points_are_grid_and_seeds(digits_task: Task, tmp_path: Path) -> None:
         ({"context_mask": [0, 0.0]}, [0], {}, "context_mask 0 and context_mask 0.0 are the same"),
         ({"contxt_mask": [0]}, [0], {}, "did you mean 'context_mask'"),
         ({"context_mask": [0, 1]}, [0], {}, "context_mask: Input should be less than 1"),
+        ({"equivariant": ["rotation"]}, [0], {"method": "sie"}, """equivariant: expected a list, as ["a", "b"]"""),
+        ({"method_options": [3]}, [0], {"method": "sie"}, "method_options: expected a table, as {a = 1}"),
         ({"lr": [1e-3]}, [0, 0], {}, "--seeds 0,0"),
         ({"lr": [1e-3]}, [-1], {}, "--seeds -1"),
-        ({"lr": [1e-3]}, [], {}, "--seeds : expected"),
+        ({"lr": [1e-3]}, [], {}, "--seeds (empty): expected"),
         ({"lr": [1e-3]}, [0], {"lr": 1e-2}, "lr is set"),
         ({"lr": [1e-3]}, [0], {"seed": 1}, "seed is a setting"),
         ({"temperature": [0.1]}, [0], {"method": "simclr"}, "temperature has no effect with the method simclr"),
@@ -139,7 +142,7 @@ def test_points_are_grid_and_seeds(digits_task: Task, tmp_path: Path) -> None:
 def test_a_sweep_that_cannot_be_is_refused(
     digits_task: Task, tmp_path: Path, grid: dict[str, Any], seeds: list[int], settings: dict[str, Any], words: str
 ) -> None:
-    with pytest.raises(UsageError, match=words.replace("(", r"\(")):
+    with pytest.raises(UsageError, match=re.escape(words)):
         plan_sweep(tmp_path, TASK, grid, seeds=seeds, settings=settings)
 
 

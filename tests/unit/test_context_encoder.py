@@ -66,6 +66,15 @@ def test_a_context_of_another_run_is_told(
         select_context(encoder, candidates, images, [0, 1] * (len(images) // 2))
 
 
+def test_equal_candidates_are_refused(
+    encoder: ContextEncoder, rotation: Context, images: np.ndarray, tmp_path: Path
+) -> None:
+    rotation.save(tmp_path / "rotation.h5")
+    candidates = {"one": rotation, "other": tmp_path / "rotation.h5"}
+    with pytest.raises(UsageError, match="one and other hold the same context"):
+        select_context(encoder, candidates, images, [0, 1] * (len(images) // 2))
+
+
 def test_the_hash_of_the_weights_sees_a_single_change(digits_run: Run) -> None:
     model = digits_run.load_model()
     before = weights_hash(model)

@@ -227,6 +227,13 @@ def test_bounds_and_candidates_that_cannot_be_used() -> None:
         chosen(X, y, ["a", "b"])
     with pytest.raises(UsageError, match="seed -1: expected"):
         chosen(X, y, seed=-1)
+    with pytest.raises(UsageError, match=r"seed 1\.5: expected"):
+        chosen(X, y, seed=1.5)
+    with pytest.raises(UsageError, match="at_most are bounds by name: give a mapping"):
+        chosen(X, y, at_most=["sex"])
+    for bound in (-0.1, 1.5, float("nan"), "x", None):
+        with pytest.raises(UsageError, match=f"the bound on sex is {bound}: expected a number from 0 to 1"):
+            chosen(X, y, at_most={"sex": bound}, groups={"sex": y})
     with pytest.raises(UsageError, match="known are equalized-odds, equal-opportunity, and no attribute"):
         chosen(X, y, at_most={"sex": 0.5})
     with pytest.raises(UsageError, match="needs two classes"):
