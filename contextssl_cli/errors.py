@@ -1,4 +1,4 @@
-"""The errors a user can meet, each with the exit code that the command line returns for it."""
+"""The errors that a user can meet, each with its exit code and a stable code (``docs/errors.md`` lists them)."""
 
 from __future__ import annotations
 
@@ -17,36 +17,61 @@ class ContextSSLError(Exception):
     """
 
     exit_code = 1
+    code = "E100"
+    """Printed before the message. It stays the same when the wording changes."""
+
+
+class UnexpectedError(ContextSSLError):
+    """A fault of contextssl itself; the log file named in the message has the traceback."""
+
+    code = "E101"
 
 
 class UsageError(ContextSSLError):
     """A name, option or value is wrong."""
 
     exit_code = 2
+    code = "E200"
 
 
 class DataMissingError(ContextSSLError):
-    """Data that a command needs is not there, or may not be read."""
+    """Data that a command needs does not exist, or access to it is denied."""
 
     exit_code = 3
+    code = "E300"
+
+
+class FileInUseError(DataMissingError):
+    """Another process has locked the file, or its file system has no locks."""
+
+    code = "E301"
 
 
 class CorruptFileError(ContextSSLError):
     """A file is damaged, foreign, too new, or does not fit the other files it is used with."""
 
     exit_code = 4
+    code = "E400"
+
+
+class UnsafeFileError(CorruptFileError):
+    """A file refers to data outside itself, declares more than this machine can hold, or is no regular file."""
+
+    code = "E401"
 
 
 class PluginError(ContextSSLError):
     """A plugin could not be loaded or broke its contract."""
 
     exit_code = 5
+    code = "E500"
 
 
 class Interrupted(ContextSSLError):  # noqa: N818 - an interruption is not an error of anyone's
     """The user stopped a run; its state has been saved."""
 
     exit_code = 130
+    code = "E130"
 
 
 _EXPECTED = {

@@ -1,4 +1,4 @@
-"""Writing files so that a crash leaves the old file or none."""
+"""Reading regular files alone, and writing them so that a crash leaves the old file or none."""
 
 from __future__ import annotations
 
@@ -9,15 +9,101 @@ import json
 import os
 import platform
 import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError
+from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UnsafeFileError, UsageError
+from contextssl_cli.text import printable
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFLNK: "a symbolic link",
+}
+
+
+def check_input(path: Path, expected: str = "a file") -> Path:
+    """Refuse a path that is no regular file, before it is opened: a FIFO would block, a device might never end.
+
+    Args:
+        path: of a file that is about to be read. A symbolic link to a regular file is one.
+        expected: what the error asks for.
+
+    Raises:
+        DataMissingError: if the path does not exist or cannot be reached.
+        UnsafeFileError: if it is a folder, a FIFO, a socket or a device.
+    """
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise read_error(path, error) from error
+    if not stat.S_ISREG(mode):
+        raise UnsafeFileError(f"{printable(path)} is {_KINDS[stat.S_IFMT(mode)]}, expected {expected}")
+    return path
+
+
+def check_output(path: Path) -> Path:
+    """Refuse to replace anything but a regular file; a path that does not exist yet is accepted.
+
+    Raises:
+        UsageError: if the path is a folder, a symbolic link, a FIFO, a socket or a device.
+        DataMissingError: if it cannot be reached.
+    """
+    path = Path(path)
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return path
+    except OSError as error:
+        raise write_error(path, error) from error
+    if not stat.S_ISREG(mode):
+        raise UsageError(
+            f"{printable(path)} is {_KINDS[stat.S_IFMT(mode)]} and is not replaced; choose another output file"
+        )
+    return path
+
+
+def read_bytes(path: Path) -> bytes:
+    """The contents of a regular file.
+
+    Raises:
+        DataMissingError: if it does not exist or cannot be read.
+        UnsafeFileError: if it is no regular file.
+    """
+    try:
+        return check_input(path).read_bytes()
+    except OSError as error:
+        raise read_error(path, error) from error
+
+
+def read_text(path: Path) -> str:
+    """The contents of a UTF-8 text file, without a byte-order mark.
+
+    Raises:
+        DataMissingError: if it does not exist or cannot be read.
+        UnsafeFileError: if it is no regular file.
+        CorruptFileError: if it is not UTF-8.
+    """
+    try:
+        return read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CorruptFileError(f"{printable(path)} is not UTF-8 text ({error}); save it as UTF-8") from error
+
+
+def read_error(path: Path, error: OSError) -> DataMissingError:
+    """The message for a failed read of ``path``."""
+    if isinstance(error, FileNotFoundError):
+        return DataMissingError(f"{printable(path)} does not exist")
+    return DataMissingError(f"cannot read {printable(path)}: {error.strerror or error}")
 
 
 @contextmanager
@@ -27,8 +113,9 @@ def atomic(path: Path) -> Iterator[Path]:
     Raises:
         ContextSSLError: if the disk is full. Nothing is left behind.
         DataMissingError: if the folder is missing or may not be written to.
+        UsageError: if ``path`` exists and is no regular file.
     """
-    path = Path(path)
+    path = check_output(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_stale(path)
@@ -56,11 +143,13 @@ def write_error(path: Path, error: OSError) -> ContextSSLError:
     # HDF5 and safetensors report the cause in the text only.
     if error.errno in _NO_SPACE or any(os.strerror(code) in str(error) for code in _NO_SPACE):
         return ContextSSLError(
-            f"no space left while writing {path}; nothing was kept: free some space or choose "
+            f"no space left while writing {printable(path)}; nothing was kept: free some space or choose "
             "another place with --out or CONTEXTSSL_HOME"
         )
     reason = error.strerror or str(error)
-    return DataMissingError(f"cannot write {path}: {reason}; choose another place with --out or CONTEXTSSL_HOME")
+    return DataMissingError(
+        f"cannot write {printable(path)}: {reason}; choose another place with --out or CONTEXTSSL_HOME"
+    )
 
 
 def write_text(path: Path, text: str) -> None:
@@ -78,17 +167,18 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        DataMissingError: if there is no such file.
+        DataMissingError: if it does not exist or cannot be read.
         CorruptFileError: if it is not a JSON object.
     """
+    text = read_text(path)
     try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataMissingError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise CorruptFileError(f"{path} is not valid JSON ({error}); it may have been cut off or edited") from error
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CorruptFileError(
+            f"{printable(path)} is not valid JSON ({error}); it may have been cut off or edited"
+        ) from error
     if not isinstance(value, dict):
-        raise CorruptFileError(f"{path} holds a {type(value).__name__}, expected a JSON object")
+        raise CorruptFileError(f"{printable(path)} holds a {type(value).__name__}, expected a JSON object")
     return value
 
 

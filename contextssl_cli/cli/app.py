@@ -12,7 +12,7 @@ from contextssl_cli.cli import adapt, context, demo, files, plugins, pretrain, p
 from contextssl_cli.cli import prepare as prepare_command
 from contextssl_cli.cli.memory import keep_freed_memory
 from contextssl_cli.cli.options import with_verbosity
-from contextssl_cli.errors import ContextSSLError, Interrupted
+from contextssl_cli.errors import ContextSSLError, Interrupted, UnexpectedError, UsageError
 
 _HELP = """Contextual self-supervised learning: representations that adapt their symmetries to the task.
 
@@ -79,10 +79,10 @@ def run(arguments: list[str]) -> int:
             terminal.note(error.format_message())
         else:
             message = error.format_message().replace(": Value error, ", ": ")  # words of a library behind typer
-            terminal.error(f"{message} (contextssl --help explains the commands)")
+            terminal.error(UsageError.code, f"{message} (contextssl --help explains the commands)")
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        terminal.error("interrupted")
+        terminal.error(Interrupted.code, "interrupted")
         return INTERRUPTED
     except ContextSSLError as error:
         _explain(error)
@@ -91,19 +91,20 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        _explain(error, str(error))
+        _explain(ContextSSLError(str(error)), error)
         return 1
     except Exception as error:  # a message of one line is owed to the user even for a mistake of ours
-        _explain(error, f"{type(error).__name__}: {error} (a mistake in contextssl or a plugin; -vv shows where)")
+        found = f"{type(error).__name__}: {error} (a mistake in contextssl or a plugin; -vv shows where)"
+        _explain(UnexpectedError(found), error)
         return 1
     if code == INTERRUPTED:  # typer answers Ctrl-C by itself, and says nothing
-        terminal.error("interrupted")
+        terminal.error(Interrupted.code, "interrupted")
     return code if isinstance(code, int) else 0
 
 
-def _explain(error: Exception, text: str | None = None) -> None:
+def _explain(error: ContextSSLError, cause: Exception | None = None) -> None:
     from contextssl_cli.report.terminal import terminal
 
-    terminal.error(text or str(error))
+    terminal.error(error.code, str(error))
     if terminal.verbosity >= 2:
-        terminal.traceback(error)
+        terminal.traceback(cause or error)

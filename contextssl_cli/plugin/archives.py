@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from contextssl_cli.errors import CorruptFileError
-from contextssl_cli.plugin.sources import printable
+from contextssl_cli.text import printable
 
 LARGEST_MEMBER = 64 << 20
 """Bytes of a file in an archive that is read into memory."""

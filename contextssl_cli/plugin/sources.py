@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 from pathlib import Path
 
 from contextssl_cli import paths
@@ -99,9 +98,3 @@ def _resumed(url: str, target: str, _: object, *, part: Path) -> None:
                 for chunk in answer.iter_content(_CHUNK):
                     file.write(chunk)
     part.replace(target)
-
-
-def printable(path: str | Path) -> str:
-    """A path for a message: what is no text or cannot be shown is escaped."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

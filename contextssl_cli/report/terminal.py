@@ -45,9 +45,9 @@ class Terminal:
         if self.verbosity >= verbosity:
             self.err.print(text, markup=False)
 
-    def error(self, text: str) -> None:
-        """An error message."""
-        self.err.print(f"error: {text}", markup=False, style="red")
+    def error(self, code: str, text: str) -> None:
+        """An error message, with its stable code (``docs/errors.md``)."""
+        self.err.print(f"error[{code}]: {text}", markup=False, style="red")
 
     def traceback(self, error: Exception) -> None:
         """Where an error came from."""

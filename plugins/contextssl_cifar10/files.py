@@ -12,8 +12,8 @@ from contextssl_cifar10.batches import BATCHES
 from contextssl_cifar10.tree import Place, place
 from contextssl_cli.errors import CorruptFileError, DataMissingError
 from contextssl_cli.plugin.archives import Reader, archive_files
-from contextssl_cli.plugin.sources import printable
 from contextssl_cli.store.dataset import SPLITS
+from contextssl_cli.text import printable
 
 _FOLDERS = (*SPLITS, "cifar-10-batches-py")
 

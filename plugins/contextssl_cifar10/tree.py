@@ -14,8 +14,8 @@ from contextssl_cifar10.classes import CLASSES, EXPECTED, SIZE
 from contextssl_cli.errors import CorruptFileError, DataMissingError, suggestion
 from contextssl_cli.plugin import Samples
 from contextssl_cli.plugin.archives import Reader
-from contextssl_cli.plugin.sources import printable
 from contextssl_cli.store.dataset import SPLITS
+from contextssl_cli.text import printable
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 BATCH = 4096  # images in memory at a time

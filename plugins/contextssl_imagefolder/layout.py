@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, suggestion
-from contextssl_cli.plugin.sources import printable
+from contextssl_cli.text import printable
 from contextssl_imagefolder.walking import SUFFIXES, Tree, walk
 
 TRAIN, TESTS = "train", ("test", "val")

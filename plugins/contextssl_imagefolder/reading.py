@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from contextssl_cli.errors import CorruptFileError
 from contextssl_cli.plugin import Samples
-from contextssl_cli.plugin.sources import printable
 from contextssl_cli.store.images import decode
+from contextssl_cli.text import printable
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 _ORIENTATION = 0x0112  # EXIF

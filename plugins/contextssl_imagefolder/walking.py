@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from contextssl_cli.errors import DataMissingError
-from contextssl_cli.plugin.sources import printable
+from contextssl_cli.text import printable
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -37,8 +38,14 @@ class Outcome:
 
     @property
     def message(self) -> str:
-        """The error message, which is the last thing on stderr."""
-        return self.err[self.err.index("error: ") :].rstrip("\n")
+        """The error message without its code; it is the last thing on stderr."""
+        return re.split(r"error\[E\d+\]: ", self.err, maxsplit=1)[1].rstrip("\n")
+
+    @property
+    def error_code(self) -> str:
+        """The stable code of the error, such as E200."""
+        (found,) = re.findall(r"^error\[(E\d+)\]: ", self.err, flags=re.MULTILINE)
+        return str(found)
 
 
 Command = Callable[..., Outcome]

@@ -118,7 +118,7 @@ def test_a_full_disk_to_the_end_of_the_process(workplace: Path) -> None:
     command = [sys.executable, "-c", program, "prepare", "digits", "--out", "digits.h5"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "error: no space left while writing digits.h5" in done.stderr
+    assert "error[E100]: no space left while writing digits.h5" in done.stderr
     assert len(done.stderr.splitlines()) <= 2
     assert listing(workplace) == {}
 

@@ -74,7 +74,7 @@ def test_quiet_says_nothing_but_the_result(cli: Command, made: Made) -> None:
     assert outcome.out.startswith("run: 3 steps, adaptation gap")
     assert "(ridge probe, ceiling 2" in outcome.out
     failed = cli("prepare", "digts", "-q")
-    assert failed.err.startswith("error: ")
+    assert failed.err.startswith("error[E200]: ")
 
 
 def test_progress_tells_step_loss_speed_time_and_gap(cli: Command) -> None:
@@ -94,7 +94,7 @@ def test_a_mistake_of_ours_is_one_line(cli: Command, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("contextssl_cli.data.prepare.prepare", lambda *_, **__: 1 / 0)
     outcome = cli("prepare", "digits", "--out", "new.h5")
     assert outcome.code == 1
-    assert outcome.message.startswith("error: ZeroDivisionError")
+    assert outcome.error_code == "E101"
     assert len(outcome.err.splitlines()) == 1
 
 
@@ -105,7 +105,7 @@ def test_an_interruption_is_130(cli: Command, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("contextssl_cli.data.prepare.prepare", stopped)
     outcome = cli("prepare", "digits", "--out", "new.h5")
     assert outcome.code == 130
-    assert outcome.message == "error: interrupted"
+    assert outcome.error_code == "E130"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -84,8 +84,7 @@ def test_what_predicts_no_view_is_told(store: Path, cli: Command) -> None:
     outcome = cli("probe", "--run", "run", "--metrics", "mrr")
     assert outcome.code == 2
     assert outcome.message == (
-        "error: simclr predicts no view after an action that mrr could rank: ask for other metrics (--metrics) of such "
-        "a run"
+        "simclr predicts no view after an action that mrr could rank: ask for other metrics (--metrics) of such a run"
     )
     assert "mrr" not in cli("probe", "--run", "run", "--metrics", "all").out
 

@@ -64,7 +64,7 @@ def check(
     assert len(lines) == len(findings)
     for (subject, rule), text in failed.items():
         assert f"failed   {subject}: {rule}: {text}" in lines
-    assert ("error: " in told.err) is bool(failed)
+    assert ("error[E" in told.err) is bool(failed)
     return failed, findings
 
 

@@ -194,4 +194,4 @@ def test_an_installed_stranger_end_to_end(install: Install, tmp_path: Path) -> N
     assert command("prepare", "digits", "--dry-run").returncode == 0
     failed = command("prepare", "foo")
     assert failed.returncode == 5
-    assert failed.stderr.startswith("error: the plugin foo of foo failed: ModuleNotFoundError")
+    assert failed.stderr.startswith("error[E500]: the plugin foo of foo failed: ModuleNotFoundError")

@@ -102,7 +102,7 @@ def test_a_server_that_does_not_answer(
     monkeypatch.setattr(adult, "URLS", {"http://127.0.0.1:9/adult.data": "md5:0"})
     assert run(["prepare", "adult"]) == 3
     message = capsys.readouterr().err.splitlines()[-1]
-    assert message.startswith("error: cannot download http://127.0.0.1:9/adult.data")
+    assert message.startswith("error[E300]: cannot download http://127.0.0.1:9/adult.data")
     assert "https://archive.ics.uci.edu" in message
     assert "--source DIR" in message
     assert files_below(home) == []

@@ -21,7 +21,7 @@ def failed(folder: Path, capsys: pytest.CaptureFixture[str], code: int) -> str:
     assert run(["prepare", "mimic3", "--source", str(folder), "--out", str(folder.parent / "store.h5")]) == code
     assert not (folder.parent / "store.h5").exists()
     message = capsys.readouterr().err.splitlines()[-1]
-    assert message.startswith("error: ")
+    assert message.startswith("error[E")
     return message
 
 

@@ -1,0 +1,36 @@
+"""Text that came from outside, made safe to print."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def printable(text: str | Path) -> str:
+    """Text that cannot act on a terminal: control characters, bidirectional overrides and lone surrogates are escaped.
+
+    Args:
+        text: a file name, a column name, or any other text that the program did not write itself. Line breaks are
+            escaped too, so that a name cannot forge a line of output.
+
+    Returns:
+        The text, with each character that a terminal would act on or could not show as its Python escape.
+    """
+    return "".join(c if _is_harmless(c) else _escaped(c) for c in os.fspath(text))
+
+
+def printable_lines(text: str) -> str:
+    """As ``printable``, for text of several lines: line breaks and tabs stay."""
+    return "".join(c if c in "\n\t" or _is_harmless(c) else _escaped(c) for c in text)
+
+
+def _is_harmless(character: str) -> bool:
+    return character.isprintable() and character not in _BIDIRECTIONAL
+
+
+def _escaped(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # a byte of a file name that is not UTF-8 (PEP 383)
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
