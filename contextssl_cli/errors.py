@@ -34,6 +34,15 @@ class UsageError(ContextSSLError):
     code = "E200"
 
 
+class InvalidInputError(UsageError, ValueError):
+    """An array that a caller passes in Python cannot be used; the same values in a file are a ``CorruptFileError``.
+
+    It is a ``ValueError`` too, which scikit-learn's tools expect of an estimator.
+    """
+
+    code = "E201"
+
+
 class DataMissingError(ContextSSLError):
     """Data that a command needs does not exist, or access to it is denied."""
 

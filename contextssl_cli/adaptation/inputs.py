@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from contextssl_cli.data.tensors import check_samples
 from contextssl_cli.errors import CorruptFileError, DataMissingError
 from contextssl_cli.store import hdf5
 from contextssl_cli.store.arrays import read_arrays
@@ -16,6 +17,7 @@ from contextssl_cli.store.dataset import KIND as STORE_KIND
 from contextssl_cli.store.dataset import Split, Store
 from contextssl_cli.store.images import decode
 from contextssl_cli.store.schema import Schema
+from contextssl_cli.text import printable
 
 IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
@@ -46,7 +48,7 @@ def read_inputs(path: Path, schema: Schema) -> Inputs:
 
     Raises:
         DataMissingError: if there is nothing at ``path``, or no image in the folder.
-        CorruptFileError: if it cannot be read.
+        CorruptFileError: if it cannot be read, or its samples do not fit the model.
     """
     if path.is_dir():
         return _read_folder(path, schema)
@@ -59,7 +61,7 @@ def read_inputs(path: Path, schema: Schema) -> Inputs:
     if "x" not in arrays and len(arrays) != 1:
         raise CorruptFileError(f"{path} holds the arrays {sorted(arrays)}; expected one named x")
     samples = arrays.get("x", next(iter(arrays.values())))
-    return Inputs(samples, origin=str(path))
+    return Inputs(check_samples(samples, schema, printable(path)), origin=str(path))
 
 
 def from_split(split: Split) -> Inputs:

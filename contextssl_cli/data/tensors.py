@@ -13,6 +13,10 @@ from torch import Tensor
 from contextssl_cli.errors import CorruptFileError
 from contextssl_cli.store.schema import Schema
 
+_IMAGE = 0, 1, "images are uint8 0..255 or float 0..1"
+_LARGEST = float(np.finfo(np.float32).max)
+_FLOAT32 = -_LARGEST, _LARGEST, "the model computes with float32, which does not hold them"
+
 
 def to_tensor(array: NDArray[Any], schema: Schema, what: str = "the input") -> Tensor:
     """Model input from stored or user-supplied samples.
@@ -29,6 +33,22 @@ def to_tensor(array: NDArray[Any], schema: Schema, what: str = "the input") -> T
     Raises:
         CorruptFileError: if the shape differs, or values are not finite or out of range.
     """
+    array = check_samples(array, schema, what)
+    tensor = torch.from_numpy(np.array(array, dtype=np.float32))  # a copy: the caller's array may be read-only
+    if schema.modality != "image":
+        return tensor
+    return (tensor.div_(255) if array.dtype == np.uint8 else tensor).permute(0, 3, 1, 2).contiguous()
+
+
+def check_samples(array: NDArray[Any], schema: Schema, what: str) -> NDArray[Any]:
+    """Compare samples with what a model takes; arguments as for ``to_tensor``.
+
+    Returns:
+        The same values, (N, *schema.shape).
+
+    Raises:
+        CorruptFileError: if they are not numbers, the shape differs, or values are not finite or out of range.
+    """
     array = np.asarray(array)
     if array.dtype.kind not in "uif":
         raise CorruptFileError(f"{what} has the type {array.dtype}, expected numbers")
@@ -38,9 +58,12 @@ def to_tensor(array: NDArray[Any], schema: Schema, what: str = "the input") -> T
         raise CorruptFileError(f"{what} has samples of the shape {array.shape[1:]}, this model takes {schema.shape}")
     if not np.isfinite(array).all():
         raise CorruptFileError(f"{what} holds NaN or infinite values")
-    if schema.modality != "image":
-        return torch.from_numpy(np.array(array, dtype=np.float32))
-    return torch.from_numpy(_unit_range(array, what)).permute(0, 3, 1, 2).contiguous()
+    if array.size and array.dtype != np.uint8:
+        lowest, highest, expected = _IMAGE if schema.modality == "image" else _FLOAT32
+        low, high = float(array.min()), float(array.max())
+        if low < lowest or high > highest:
+            raise CorruptFileError(f"{what} has values from {low:g} to {high:g}; {expected}")
+    return array
 
 
 def to_array(inputs: Tensor, schema: Schema) -> NDArray[np.float32]:
@@ -48,13 +71,3 @@ def to_array(inputs: Tensor, schema: Schema) -> NDArray[np.float32]:
     if schema.modality == "image":
         inputs = inputs.permute(0, 2, 3, 1)
     return inputs.cpu().contiguous().numpy()
-
-
-def _unit_range(array: NDArray[Any], what: str) -> NDArray[np.float32]:
-    if array.dtype == np.uint8:
-        return np.asarray(array, dtype=np.float32) / np.float32(255)
-    if array.size and (array.min() < 0 or array.max() > 1):
-        raise CorruptFileError(
-            f"{what} has values from {array.min():g} to {array.max():g}; images are uint8 0..255 or float 0..1"
-        )
-    return np.array(array, dtype=np.float32)
