@@ -101,8 +101,8 @@ class Context:
     def save(self, path: Path) -> None:
         """Write the context file atomically."""
         with hdf5.create(Path(path), KIND, VERSION) as file:
-            file.attrs["fingerprint"] = self.fingerprint
-            file.attrs["run"] = self.run
+            hdf5.set_text(file, "fingerprint", self.fingerprint)
+            hdf5.set_text(file, "run", self.run)
             file.create_dataset("x", data=self.x)
             file.create_dataset("y", data=self.y)
             hdf5.write_group(file, "actions", self.actions)
@@ -120,7 +120,7 @@ class Context:
         with hdf5.open_kind(path, KIND, VERSION) as file, hdf5.reading(path):
             parts = hdf5.read(file, "x", path), hdf5.read(file, "y", path), hdf5.read_group(file, "actions", path)
             changes = hdf5.read_group(file, "changes", path)
-            origin = str(file.attrs.get("fingerprint", "")), str(file.attrs.get("run", ""))
+            origin = hdf5.text(path, file, "fingerprint", ""), hdf5.text(path, file, "run", "")
         return _named(path, *parts, *origin, changes)
 
     @classmethod
