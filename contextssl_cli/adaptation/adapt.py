@@ -108,7 +108,9 @@ def check_output(out: Path, *, force: bool) -> None:
 
     Raises:
         UsageError: if another file stands at ``out`` and ``force`` is not given.
+        FileInUseError: if another process has it open for writing.
     """
+    hdf5.check_not_in_use(out)
     if out.exists() and not force and not (hdf5.is_hdf5(out) and hdf5.kind_of(out) == KIND):
         raise UsageError(f"{out} exists and is not an embeddings file; choose another --out or add --force")
 

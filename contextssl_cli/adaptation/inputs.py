@@ -54,10 +54,11 @@ def read_inputs(path: Path, schema: Schema) -> Inputs:
         return _read_folder(path, schema)
     if path.suffix in (".h5", ".hdf5") and path.is_file() and hdf5.kind_of(path) == STORE_KIND:
         store = Store(path)
+        store.check()
         if store.schema.columns != schema.columns:
             raise CorruptFileError(f"{path} has other columns than the data that this run was trained on")
         return from_split(store.test)
-    arrays = read_arrays(path)
+    arrays = read_arrays(path, prefer="x")
     if "x" not in arrays and len(arrays) != 1:
         raise CorruptFileError(f"{path} holds the arrays {sorted(arrays)}; expected one named x")
     samples = arrays.get("x", next(iter(arrays.values())))

@@ -13,7 +13,7 @@ from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissing
 from contextssl_cli.plugin.kinds import Dataset
 from contextssl_cli.plugin.options import Options, validated
 from contextssl_cli.store.dataset import Samples, Store, StoreWriter, create_store
-from contextssl_cli.store.hdf5 import may_be_ours
+from contextssl_cli.store.hdf5 import check_not_in_use, may_be_ours
 
 Result = TypeVar("Result")
 
@@ -123,6 +123,7 @@ def store_if_made(dataset: Dataset, path: Path | None = None) -> Store | None:
 
 
 def _existing(dataset: Dataset, path: Path, source: Path | None, asked: Options | None) -> Store:
+    check_not_in_use(path)
     try:
         store = Store(path)
     except (CorruptFileError, DataMissingError) as error:

@@ -14,10 +14,14 @@ from contextssl_cli.store import hdf5
 SUFFIXES = (".npy", ".npz", ".h5", ".hdf5")
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path, prefer: str | None = None) -> dict[str, NDArray[Any]]:
     """Read every array of a file by name; datasets of an HDF5 group are named ``group/name``.
 
     A ``.npy`` file has one array, named ``x``.
+
+    Args:
+        path: of the file; its suffix says what it is.
+        prefer: of an HDF5 file that has an array of this name, no other is read.
 
     Raises:
         DataMissingError: if there is no such file.
@@ -27,7 +31,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     if not path.is_file():
         raise DataMissingError(f"there is no file {path}")
     if path.suffix in (".h5", ".hdf5"):
-        return _read_hdf5(path)
+        return _read_hdf5(path, prefer)
     if path.suffix not in SUFFIXES:
         raise CorruptFileError(f"{path} has the suffix {path.suffix!r}, expected one of {', '.join(SUFFIXES)}")
     try:
@@ -43,9 +47,11 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         ) from error
 
 
-def _read_hdf5(path: Path) -> dict[str, NDArray[Any]]:
+def _read_hdf5(path: Path, prefer: str | None) -> dict[str, NDArray[Any]]:
     found: dict[str, NDArray[Any]] = {}
     with hdf5.open_plain(path) as file, hdf5.reading(path):
+        if prefer is not None and prefer in file:
+            return {prefer: hdf5.read(file, prefer, path)}
         for name, item in file.items():
             if isinstance(item, hdf5.Group):
                 found |= {f"{name}/{key}": array for key, array in hdf5.read_group(file, name, path).items()}

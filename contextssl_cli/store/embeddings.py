@@ -45,7 +45,7 @@ class Embeddings:
                 file.create_dataset(
                     "names", data=np.array([name.encode("utf-8", "surrogateescape") for name in self.names], np.bytes_)
                 )
-            file.attrs["about"] = json.dumps(dict(self.about))
+            hdf5.set_text(file, "about", json.dumps(dict(self.about)))
 
     @classmethod
     def load(cls, path: Path) -> Embeddings:
@@ -58,6 +58,8 @@ class Embeddings:
         path = Path(path)
         with hdf5.open_kind(path, KIND, VERSION) as file, hdf5.reading(path):
             names = hdf5.read(file, "names", path) if "names" in file else np.array([], np.bytes_)
+            if names.dtype.kind != "S":
+                raise TypeError(f"names are {names.dtype}, expected text")
             found = cls(
                 values=hdf5.read(file, "embeddings", path),
                 labels=hdf5.read_group(file, "labels", path),
@@ -71,7 +73,7 @@ class Embeddings:
     def _check(self) -> None:
         if self.values.ndim != 2 or self.values.dtype.kind not in "uif":
             raise ValueError(f"embeddings are {self.values.dtype}{list(self.values.shape)}, expected rows of numbers")
-        for name, block in {**self.labels, **self.attributes}.items():
+        for name, block in [*self.labels.items(), *self.attributes.items()]:
             if block.shape != (len(self.values),):
                 raise ValueError(f"{name} has the shape {block.shape} for {len(self.values)} embeddings")
         if len(self.names) not in (0, len(self.values)):

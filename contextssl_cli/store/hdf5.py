@@ -270,6 +270,28 @@ def key(group: str, name: str) -> str:
     return f"{group}/{escaped(name)}"
 
 
+def dataset(parent: h5py.Group, name: str, path: Path) -> h5py.Dataset:
+    """A dataset, unread.
+
+    Raises:
+        CorruptFileError: if it is missing or a group.
+    """
+    with reading(path):
+        item = parent.get(name)
+        if not isinstance(item, h5py.Dataset):
+            where = printable(f"{parent.name.rstrip('/')}/{name}")
+            raise CorruptFileError(f"{printable(path)} has no dataset {where}; see docs/formats.md")
+        return item
+
+
+def datasets(path: Path, file: h5py.File) -> list[str]:
+    """The paths of all datasets of a file, as ``train/inputs``."""
+    with reading(path):
+        found: list[str] = []
+        file.visit(found.append)
+        return [name for name in found if isinstance(file[name], h5py.Dataset)]
+
+
 def read(parent: h5py.Group, name: str, path: Path, rows: slice = slice(None)) -> NDArray[Any]:
     """Read a dataset, or some of its rows, in this machine's byte order.
 
@@ -284,10 +306,7 @@ def read(parent: h5py.Group, name: str, path: Path, rows: slice = slice(None)) -
         UnsafeFileError: if it holds anything but numbers and text of a fixed length, or more than the memory.
     """
     with reading(path):
-        item = parent.get(name)
-        if not isinstance(item, h5py.Dataset):
-            where = printable(f"{parent.name.rstrip('/')}/{name}")
-            raise CorruptFileError(f"{printable(path)} has no dataset {where}; see docs/formats.md")
+        item = dataset(parent, name, path)
         check_plain(path, item, len(range(*rows.indices(item.shape[0]))) if item.shape else 1)
         array = np.asarray(item[rows] if item.shape else item[()])
         return array.astype(array.dtype.newbyteorder("="), copy=False)

@@ -23,8 +23,8 @@ def write_part(path: Path, schema: Schema, samples: Samples) -> None:
         ContextSSLError: if the disk is full.
     """
     with hdf5.create(path, _KIND, _VERSION) as file:
-        file.attrs["split"] = samples.split
-        file.attrs["skipped"] = json.dumps(list(samples.skipped))
+        hdf5.set_text(file, "split", samples.split)
+        hdf5.set_text(file, "skipped", json.dumps(list(samples.skipped)))
         if schema.storage == "encoded":
             file["inputs"] = np.frombuffer(b"".join(samples.inputs), np.uint8)
             file["ends"] = np.cumsum([len(data) for data in samples.inputs])
@@ -50,11 +50,11 @@ def read_part(path: Path, schema: Schema) -> Samples:
             ends = [0, *hdf5.read(file, "ends", path).tolist()]
             files = [inputs[begin:end].tobytes() for begin, end in pairwise(ends)]
         return Samples(
-            str(file.attrs["split"]),
+            hdf5.text(path, file, "split"),
             inputs if files is None else files,
             labels=hdf5.read_group(file, "labels", path),
             attributes=hdf5.read_group(file, "attributes", path),
             latents=hdf5.read_group(file, "latents", path),
             objects=hdf5.read(file, "objects", path) if "objects" in file else None,
-            skipped=json.loads(file.attrs["skipped"]),
+            skipped=json.loads(hdf5.text(path, file, "skipped")),
         )

@@ -7,11 +7,14 @@ kilobyte. A file is checked when it is opened, before any of its data is read.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import h5py
+import numpy as np
 from h5py import h5d, h5g, h5l, h5o, h5z
 
 from contextssl_cli.errors import CorruptFileError, UnsafeFileError
@@ -55,8 +58,8 @@ def check_contents(path: Path, file: h5py.File) -> None:
             needed += _least_size(path, where, item)
             if needed > size + SPARSE:
                 raise UnsafeFileError(
-                    f"{printable(path)} has {size:,} bytes, and {where} of the shape {item.shape} declares more data than "
-                    "they can hold; write the file again"
+                    f"{printable(path)} has {size:,} bytes, and {where} of the shape {item.shape} declares more data "
+                    "than they can hold; write the file again"
                 )
         elif not isinstance(item, h5g.GroupID):
             raise _unsafe(path, where, "is a named type")
@@ -83,20 +86,19 @@ def check_plain(path: Path, data: h5py.Dataset, rows: int) -> None:
         UnsafeFileError: on references, variable lengths, records and other types, on data without a shape, and on more
             bytes than this machine has memory.
     """
-    where = printable(data.name)
-    if data.shape is None:
-        raise UnsafeFileError(f"{printable(path)}: {where} is empty: it has no shape; write an array")
-    if data.dtype.kind not in "biufS":
-        raise UnsafeFileError(
-            f"{printable(path)}: {where} holds {_type_of(data)}; only integers, floats, booleans and text of fixed length "
-            "are read"
-        )
-    needed = math.prod((rows, *data.shape[1:])) * data.dtype.itemsize
+    shape, dtype = data.shape, data.dtype
+    if shape is None:
+        raise _refused(path, data, "is empty: it has no shape; write an array")
+    if dtype.kind not in "biufS":
+        what = _type_of(dtype)
+        raise _refused(path, data, f"holds {what}; only integers, floats, booleans and text of fixed length are read")
+    needed = math.prod((rows, *shape[1:])) * dtype.itemsize
     if needed > _memory():
-        raise UnsafeFileError(
-            f"{printable(path)}: {where} takes {needed / 1e9:.1f} GB, more than the {_memory() / 1e9:.1f} GB of memory "
-            "that this machine has"
-        )
+        raise _refused(path, data, f"takes {needed / 1e9:.1f} GB, the memory has {_memory() / 1e9:.1f} GB")
+
+
+def _refused(path: Path, data: h5py.Dataset, what: str) -> UnsafeFileError:
+    return UnsafeFileError(f"{printable(path)}: {printable(data.name)} {what}")
 
 
 def _least_size(path: Path, where: str, data: h5d.DatasetID) -> float:
@@ -115,17 +117,19 @@ def _least_size(path: Path, where: str, data: h5d.DatasetID) -> float:
     if compressors and compressors not in _COMPRESSORS:
         codes = ", ".join(map(str, compressors))
         raise _unsafe(path, where, f"is compressed with the filters {codes}; compress once with gzip or LZF, or not")
-    return math.prod(shape) * data.get_type().get_size() / (DEFLATE_RATIO if compressors else 1)
+    stored: float = math.prod(shape) * data.get_type().get_size() / (DEFLATE_RATIO if compressors else 1)
+    return stored
 
 
-def _type_of(data: h5py.Dataset) -> str:
-    if h5py.check_string_dtype(data.dtype):
+def _type_of(dtype: np.dtype[Any]) -> str:
+    if h5py.check_string_dtype(dtype):
         return "text of variable length"
-    if h5py.check_ref_dtype(data.dtype):
+    if h5py.check_ref_dtype(dtype):
         return "references"
-    return "records" if data.dtype.names else f"the type {printable(str(data.dtype))}"
+    return "records" if dtype.names else f"the type {printable(str(dtype))}"
 
 
+@functools.cache
 def _memory() -> int:
     """Bytes of this machine, or of its container."""
     found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")] if hasattr(os, "sysconf") else [1 << 63]
