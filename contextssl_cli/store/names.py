@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, unquote
 
-_NOT_LITERAL = re.compile(r"[%/\x00-\x1f\x7f\ud800-\udfff]|^\.(?=\.?$)")
+_NOT_LITERAL = re.compile(r"[%/\x00-\x1f\x7f\ud800-\udfff]+|^\.(?=\.?$)")
 
 
 def escaped(name: str) -> str:

@@ -44,7 +44,7 @@ def check_contents(path: Path, file: h5py.File) -> None:
     needed = 0.0
     for name, link in _links(path, file):
         try:
-            where = printable(name.decode())
+            where = name.decode()
         except UnicodeDecodeError as error:
             raise CorruptFileError(f"{printable(path)} has the name {name!r}, which is not UTF-8") from error
         if link != h5l.TYPE_HARD:
@@ -58,7 +58,7 @@ def check_contents(path: Path, file: h5py.File) -> None:
             needed += _least_size(path, where, item)
             if needed > size + SPARSE:
                 raise UnsafeFileError(
-                    f"{printable(path)} has {size:,} bytes, and {where} of the shape {item.shape} declares more data "
+                    f"{printable(path)} has {size:,} bytes, and {printable(where)} of the shape {item.shape} declares more data "
                     "than they can hold; write the file again"
                 )
         elif not isinstance(item, h5g.GroupID):
@@ -139,4 +139,4 @@ def _memory() -> int:
 
 
 def _unsafe(path: Path, where: str, what: str) -> UnsafeFileError:
-    return UnsafeFileError(f"{printable(path)}: {where} {what}; docs/formats.md has what a file may hold")
+    return UnsafeFileError(f"{printable(path)}: {printable(where)} {what}; docs/formats.md has what a file may hold")
