@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from contextssl_cli import files, paths
+from contextssl_cli.cpus import cpu_count
 from contextssl_cli.errors import ContextSSLError, PluginError
 from contextssl_cli.store.dataset import Samples
 from contextssl_cli.store.part import read_part, write_part
@@ -99,7 +100,7 @@ def _part_path(folder: Path, number: int) -> Path:
 
 def _pool(tasks: int) -> ProcessPoolExecutor:
     # Spawned, not forked: a fork would copy locks that threads of this process hold.
-    workers = max(1, min(tasks, os.cpu_count() or 1))
+    workers = max(1, min(tasks, cpu_count()))
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_end_with_parent)
 
 

@@ -22,6 +22,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from contextssl_cli.cpus import cpu_count
 from contextssl_cli.text import printable
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
@@ -62,7 +63,7 @@ _DEEP = ("I", "I;16", "I;16B", "I;16L")
 _WHITE = (255, 255, 255, 255)
 _PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _MAX_TEXT = 2**20  # bytes of all texts of a PNG together; Pillow refuses a file with a longer one
-_WORKERS = 8
+_MAX_THREADS = 8  # Pillow lets go of the interpreter's lock while it decodes
 _BLOCK = 64  # images a thread takes at a time
 
 
@@ -230,6 +231,6 @@ def decode_all(files: Sequence[bytes], height: int, width: int) -> NDArray[np.ui
         for start in blocks:
             fill(start)
         return images
-    with ThreadPoolExecutor(_WORKERS) as pool:
+    with ThreadPoolExecutor(min(_MAX_THREADS, cpu_count())) as pool:
         list(pool.map(fill, blocks))
     return images
