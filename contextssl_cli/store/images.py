@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,9 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from contextssl_cli import files
 from contextssl_cli.cpus import cpu_count
+from contextssl_cli.errors import CorruptFileError
 from contextssl_cli.text import printable
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
@@ -31,6 +35,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """The formats that are read. Pillow knows others; some of them start other programs, as EPS does Ghostscript."""
 MAX_PIXELS = 2**27
 """Of one image, in width times height: 134 million. Decoded it takes half a gibibyte, at Pillow's 4 bytes a pixel."""
+MAX_BYTES = 2**30
+"""Of one file: as much as ``MAX_PIXELS`` take where nothing is compressed, at 8 bytes a pixel."""
 _SIGNATURES: dict[str, tuple[bytes, ...]] = {
     "JPEG": (b"\xff\xd8\xff",),
     "PNG": (b"\x89PNG\r\n\x1a\n",),
@@ -103,6 +109,30 @@ def open_image(data: bytes, *, formats: Sequence[str] = FORMATS, enough: tuple[i
         reason = printable(str(error) or type(error).__name__)
         raise ValueError(f"it is damaged or cut off: {reason}") from error
     return image
+
+
+def read_file(path: str | Path) -> bytes:
+    """The bytes of an image file.
+
+    Raises:
+        DataMissingError: if it does not exist or cannot be read.
+        UnsafeFileError: if it is a folder, a FIFO, a socket or a device.
+        ValueError: if it has more than ``MAX_BYTES``.
+    """
+    path = Path(path)
+    size = files.check_input(path, "an image").stat().st_size
+    if size > MAX_BYTES:
+        raise ValueError(f"it has {size:,} bytes, more than {MAX_BYTES:,}")
+    return files.read_bytes(path)
+
+
+@contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Around reading an image file: a ``ValueError`` becomes a CorruptFileError that names it."""
+    try:
+        yield
+    except ValueError as error:
+        raise CorruptFileError(f"{printable(path)} cannot be read as an image ({error})") from error
 
 
 class _RefusedError(ValueError):
@@ -211,22 +241,22 @@ def decode(data: bytes, height: int, width: int) -> NDArray[np.uint8]:
     return fit(open_image(data, enough=(side, side)), height, width)
 
 
-def decode_all(files: Sequence[bytes], height: int, width: int) -> NDArray[np.uint8]:
+def decode_all(encoded: Sequence[bytes], height: int, width: int) -> NDArray[np.uint8]:
     """Many image files as (N, height, width, 3), decoded by several threads; the order is kept.
 
     Raises:
         ValueError: if one of them is no image; its number is named.
     """
-    images = np.empty((len(files), height, width, 3), np.uint8)
+    images = np.empty((len(encoded), height, width, 3), np.uint8)
 
     def fill(start: int) -> None:
-        for row in range(start, min(start + _BLOCK, len(files))):
+        for row in range(start, min(start + _BLOCK, len(encoded))):
             try:
-                images[row] = decode(files[row], height, width)
+                images[row] = decode(encoded[row], height, width)
             except ValueError as error:
                 raise ValueError(f"image {row}: {error}") from error
 
-    blocks = range(0, len(files), _BLOCK)
+    blocks = range(0, len(encoded), _BLOCK)
     if len(blocks) < 2:
         for start in blocks:
             fill(start)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contextssl_cli.errors import CorruptFileError
+from contextssl_cli.errors import ContextSSLError, CorruptFileError
 from contextssl_cli.plugin import Samples
-from contextssl_cli.store.images import fit, is_upright, open_image
-from contextssl_cli.text import printable
+from contextssl_cli.store.images import fit, is_upright, open_image, read_file, reading
 
 _PLAIN = ("1", "L", "P", "RGB", "CMYK", "YCbCr")  # modes that every decoder turns into the same RGB
 
@@ -32,22 +30,22 @@ def read_block(
         skip_corrupt: leave out what cannot be read, and say so in the samples.
 
     Raises:
-        CorruptFileError: naming the first image that cannot be read; or if none can.
+        DataMissingError: if a file cannot be read; it is named.
+        UnsafeFileError: if it is a FIFO or a device.
+        CorruptFileError: if it is no image, or none of the files can be read.
     """
     kept: list[Any] = []
     codes: list[int] = []
     skipped: list[str] = []
     for path, code in images:
         try:
-            data = Path(path).read_bytes()
-            picture, as_it_is = read_image(data, size)
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
+            with reading(path):
+                data = read_file(path)
+                picture, as_it_is = read_image(data, size)
+        except ContextSSLError as error:
             if not skip_corrupt:
-                raise CorruptFileError(
-                    f"{printable(path)} cannot be read ({reason}); mend it, or leave it out with --skip-corrupt"
-                ) from error
-            skipped.append(f"{printable(path)}: {reason}")
+                raise type(error)(f"{error}; replace it, or leave it out with --skip-corrupt") from error
+            skipped.append(str(error))
             continue
         kept.append((data if as_it_is else as_png(picture)) if encoded else picture)
         codes.append(code)
