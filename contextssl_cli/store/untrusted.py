@@ -58,8 +58,8 @@ def check_contents(path: Path, file: h5py.File) -> None:
             needed += _least_size(path, where, item)
             if needed > size + SPARSE:
                 raise UnsafeFileError(
-                    f"{printable(path)} has {size:,} bytes, and {printable(where)} of the shape {item.shape} declares more data "
-                    "than they can hold; write the file again"
+                    f"{printable(path)} has {size:,} bytes, and {printable(where)} of the shape {item.shape} declares "
+                    "more data than they can hold; write the file again"
                 )
         elif not isinstance(item, h5g.GroupID):
             raise _unsafe(path, where, "is a named type")
@@ -116,7 +116,9 @@ def _least_size(path: Path, where: str, data: h5d.DatasetID) -> float:
     compressors = [code for code in filters if code not in _HARMLESS]
     if compressors and compressors not in _COMPRESSORS:
         codes = ", ".join(map(str, compressors))
-        raise _unsafe(path, where, f"is compressed with the filters {codes}; compress once with gzip or LZF, or not")
+        raise UnsafeFileError(
+            f"{printable(path)}: {printable(where)} is compressed by the filters {codes}; use gzip or LZF, or none"
+        )
     stored: float = math.prod(shape) * data.get_type().get_size() / (DEFLATE_RATIO if compressors else 1)
     return stored
 
@@ -139,4 +141,4 @@ def _memory() -> int:
 
 
 def _unsafe(path: Path, where: str, what: str) -> UnsafeFileError:
-    return UnsafeFileError(f"{printable(path)}: {printable(where)} {what}; docs/formats.md has what a file may hold")
+    return UnsafeFileError(f"{printable(path)}: {printable(where)} {what}; write the arrays themselves into the file")
