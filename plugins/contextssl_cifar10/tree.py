@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contextssl_cifar10.classes import CLASSES, EXPECTED, SIZE
-from contextssl_cli.errors import CorruptFileError, DataMissingError, suggestion
+from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, suggestion
 from contextssl_cli.plugin import Samples
 from contextssl_cli.plugin.archives import Reader
 from contextssl_cli.store.dataset import SPLITS
@@ -97,7 +97,7 @@ def _batch(places: list[Place], files: Mapping[Place, Reader], source: Path, ski
     for at in places:
         try:
             images[len(labels)] = decode_exact(files[at]())
-        except (ValueError, OSError) as error:
+        except (ValueError, ContextSSLError) as error:
             name = printable(f"{at.split}/{at.label}/{at.file}")
             if not skip_corrupt:
                 raise CorruptFileError(
