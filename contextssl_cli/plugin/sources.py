@@ -33,6 +33,14 @@ class Published(NamedTuple):
     size: int
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder; False where that cannot be told."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def source_folder(source: Path, expected: str) -> Path:
     """The folder that ``--source`` names.
 
@@ -44,7 +52,7 @@ def source_folder(source: Path, expected: str) -> Path:
         DataMissingError: if it does not exist, cannot be reached, or is a file.
         UnsafeFileError: if it is a FIFO, a socket or a device.
     """
-    if source.is_dir():
+    if is_folder(source):
         return source
     try:
         check_input(source, expected)
@@ -60,10 +68,7 @@ def source_file(source: Path, name: str) -> Path:
         DataMissingError: if the folder or the file does not exist.
         UnsafeFileError: if one of them is a FIFO, a socket or a device, or the file is a folder.
     """
-    path = source_folder(source, f"the folder that holds {name}") / name
-    if not path.exists():
-        raise DataMissingError(f"{printable(source)} has no file {name}; it is needed to prepare this data set")
-    return check_input(path)
+    return check_input(source_folder(source, f"the folder that holds {name}") / name)
 
 
 def read_source(path: Path) -> bytes:

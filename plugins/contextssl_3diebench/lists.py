@@ -8,10 +8,14 @@ The ``val_`` lists are the test split.
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from contextssl_3diebench.npy import read_array
 from contextssl_cli.errors import CorruptFileError, DataMissingError
@@ -24,6 +28,8 @@ CLASSES = 10_000
 """More are no classes, but a number of another meaning, such as a WordNet offset."""
 LARGEST_LIST = 1 << 30
 """Bytes of a list's array; one that names all 2.6 million views as texts has 0.8 GB."""
+LONGEST_NAME = 255
+"""Characters of a file or a folder; no file system has longer ones."""
 _VIEW = re.compile(r"image_([0-9]{1,9})\.jpg\Z")
 _ADVICE = "fetch it again"
 
@@ -96,10 +102,20 @@ def _read_places(path: Path) -> list[str]:
     if array.dtype.kind not in "US" or array.ndim != 1 or not array.size:
         raise CorruptFileError(f"{printable(path)} holds {array.dtype}{list(array.shape)}, expected a list of texts")
     try:
-        entries: list[str] = (array.astype(str) if array.dtype.kind == "S" else array).tolist()
-    except ValueError as error:  # bytes that are not ASCII, numbers that are no characters
+        return [_place(entry, path) for entry in _texts(array)]
+    except ValueError as error:
         raise CorruptFileError(f"{printable(path)} holds texts that cannot be read ({error}); {_ADVICE}") from error
-    return [_place(entry, path) for entry in entries]
+
+
+def _texts(array: NDArray[Any]) -> list[str]:
+    """Raises ValueError for bytes that are not ASCII, and numbers that are no characters."""
+    if array.dtype.kind == "S":
+        array = array.astype(str)
+    points = np.frombuffer(array.tobytes(), np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+    if points.max() > sys.maxunicode:
+        raise ValueError(f"{points.max()} is no character")
+    texts: list[str] = array.tolist()
+    return texts
 
 
 def _read_labels(path: Path) -> list[int]:
@@ -117,7 +133,8 @@ def _read_labels(path: Path) -> list[int]:
 
 def _place(entry: str, path: Path) -> str:
     parts = entry.strip("/").split("/")
-    if len(parts) < 2 or not all(parts) or {".", ".."} & set(parts) or not entry.isprintable():
+    named = all(0 < len(part) <= LONGEST_NAME for part in parts)
+    if len(parts) < 2 or not named or {".", ".."} & set(parts) or not entry.isprintable():
         raise CorruptFileError(f"{printable(path)} has the entry {entry[:200]!r}, expected /<class>/<object>")
     return "/".join(parts)
 

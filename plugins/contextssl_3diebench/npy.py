@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -36,7 +37,8 @@ def read_array(path: Path, largest: int, advice: str) -> NDArray[Any]:
     """
     size = check_input(path).stat().st_size
     try:
-        with path.open("rb") as stream:
+        with path.open("rb") as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of a file that Python 2 wrote
             version = npy.read_magic(stream)
             if version not in _HEADERS:
                 raise ValueError(f"it has version {version} of the format")
@@ -52,6 +54,8 @@ def read_array(path: Path, largest: int, advice: str) -> NDArray[Any]:
             return np.asarray(npy.read_array(stream, allow_pickle=False))
     except OSError as error:
         raise read_error(path, error) from error
-    except (ValueError, RecursionError, MemoryError) as error:
+    except UnsafeFileError:
+        raise
+    except Exception as error:  # what a damaged header raises is not limited to anything
         reason = printable(str(error)[:200])
         raise CorruptFileError(f"{printable(path)} is no readable .npy file ({reason}); {advice}") from error

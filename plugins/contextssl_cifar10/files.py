@@ -12,7 +12,7 @@ from contextssl_cifar10.batches import BATCHES
 from contextssl_cifar10.tree import Place, place
 from contextssl_cli.errors import CorruptFileError
 from contextssl_cli.plugin.archives import Reader, archive_files
-from contextssl_cli.plugin.sources import read_source
+from contextssl_cli.plugin.sources import is_folder, read_source
 from contextssl_cli.store.dataset import SPLITS
 from contextssl_cli.text import printable
 
@@ -40,7 +40,7 @@ def find_files(source: Path) -> Found:
         CorruptFileError: if the archive is damaged or unsafe, or an image has no place in the tree.
         UnsafeFileError: if the source is a FIFO, a socket or a device.
     """
-    in_archive = not source.is_dir()
+    in_archive = not is_folder(source)
     found = Found()
     for name, read in archive_files(source) if in_archive else _folder_files(source):
         base, at = name.rpartition("/")[2], place(name, source)

@@ -100,6 +100,8 @@ def _batch(places: list[Place], files: Mapping[Place, Reader], source: Path, ski
         except (ValueError, ContextSSLError) as error:
             name = printable(f"{at.split}/{at.label}/{at.file}")
             if not skip_corrupt:
+                if isinstance(error, ContextSSLError):  # it names the file
+                    raise
                 raise CorruptFileError(
                     f"{source}: {name} cannot be read ({error}); mend it, or leave it out with --skip-corrupt"
                 ) from error
