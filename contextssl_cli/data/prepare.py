@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from contextssl_cli import paths
 from contextssl_cli.data.parts import Report, make_parts, remove_parts
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, PluginError, UsageError
+from contextssl_cli.locks import locked
 from contextssl_cli.plugin.kinds import Dataset
 from contextssl_cli.plugin.options import Options, validated
 from contextssl_cli.store.dataset import Samples, Store, StoreWriter, create_store
@@ -29,6 +30,8 @@ def prepare(
 ) -> Store:
     """Write the store of a data set, or keep the one that is there.
 
+    One process at a time prepares a store. Another one waits, and then keeps the store if it is what was asked for.
+
     Args:
         dataset: the plugin.
         source: its source files; with None it makes or downloads them.
@@ -41,12 +44,22 @@ def prepare(
         UsageError: if another file stands at ``out``, it was prepared from another source or with other options, the
             source has changed since, or an option is not one.
         DataMissingError, CorruptFileError: from the source.
+        FileInUseError: if another program has the store open for writing.
     """
     path = out or paths.store_path(dataset.name)
     chosen = validated(dataset.options, options or {}, f"the data set {dataset.name!r}")
-    if path.exists() and not force:
-        return _existing(dataset, path, source, chosen if options else None)
-    _check_place(path, source)
+    if force or not path.exists():
+        _check_place(path, source)
+        paths.make_folder(path.parent)
+        with locked(path.parent / f".{path.name}.lock", path, wait=True):
+            if force or not path.exists():  # else another process has prepared it meanwhile
+                _check_place(path, source)
+                _write(dataset, path, source, chosen, report)
+                return Store(path)
+    return _existing(dataset, path, source, chosen if options else None)
+
+
+def _write(dataset: Dataset, path: Path, source: Path | None, chosen: Options, report: Report) -> None:
     prepared = _guarded(dataset, lambda: dataset.prepare(source, chosen))
     provenance = {
         "sources": dict(prepared.sources),
@@ -65,7 +78,6 @@ def prepare(
         provenance["notes"] = dict(prepared.notes)
     if prepared.parts:
         remove_parts(path)
-    return Store(path)
 
 
 def _check_place(path: Path, source: Path | None) -> None:
@@ -74,6 +86,7 @@ def _check_place(path: Path, source: Path | None) -> None:
         return
     if source and path.resolve().is_relative_to(source.resolve()):
         raise UsageError(f"{path} is the source, or stands in it; name another file with --out")
+    check_not_in_use(path)
     if path.is_file() and path.stat().st_size and not may_be_ours(path):
         raise UsageError(f"{path} exists and is not a store; name another file with --out, or remove it yourself")
 
