@@ -24,7 +24,7 @@ from contextssl_cli.store.context import Context
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.pretrain import start_run, train
-from contextssl_cli.training.run import RUN_FILE, Run
+from contextssl_cli.training.run import Run
 from contextssl_cli.training.settings import resolve_config
 
 TASK = "digits-rotation-color"
@@ -68,7 +68,7 @@ def run_demo(
 def _check_folder(out: Path, *, force: bool) -> None:
     if not out.exists():
         return
-    if not out.is_dir() or (any(out.iterdir()) and not list(out.glob(f"run-seed*/{RUN_FILE}"))):
+    if not out.is_dir() or (any(out.iterdir()) and not list(out.glob("run-seed*"))):
         raise UsageError(f"{out} exists and is not a demo; choose another --out")
     if any(out.iterdir()) and not force:
         raise UsageError(f"{out} holds a demo already; add --force to replace it, or choose another --out")

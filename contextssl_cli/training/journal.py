@@ -28,7 +28,7 @@ class Journal:
             return []
         found = []
         for text in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 found.append(json.loads(text))
         return [line for line in found if isinstance(line, dict) and isinstance(line.get("step"), int)]
 
