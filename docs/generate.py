@@ -368,6 +368,7 @@ def _show(value: Any) -> str:
 
 # --- the modules --------------------------------------------------------------------------------------------------
 
+
 def modules() -> list[str]:
     """Every module of the package that does not begin with an underscore."""
     import contextssl_cli
