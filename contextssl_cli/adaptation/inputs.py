@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from contextssl_cli import files
 from contextssl_cli.errors import CorruptFileError, DataMissingError
 from contextssl_cli.store import hdf5
 from contextssl_cli.store.arrays import read_arrays
@@ -85,7 +86,7 @@ def _read_folder(folder: Path, schema: Schema) -> Inputs:
     images = np.empty((len(found), height, width, channels), np.uint8)
     for number, path in enumerate(found):
         try:
-            image = decode(path.read_bytes(), height, width)
+            image = decode(files.read_bytes(path), height, width)
         except (OSError, ValueError) as error:
             raise CorruptFileError(f"{path} cannot be read as an image ({error}); remove it or replace it") from error
         images[number] = (

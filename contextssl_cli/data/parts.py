@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from contextssl_cli import files, paths
-from contextssl_cli.errors import ContextSSLError, PluginError
+from contextssl_cli.errors import ContextSSLError
+from contextssl_cli.plugin.guard import blamed
 from contextssl_cli.store.dataset import Samples
 from contextssl_cli.store.part import read_part, write_part
 from contextssl_cli.store.schema import Schema
@@ -116,10 +117,6 @@ def _wait_for_end(sentinel: int) -> None:
 
 
 def _make(part: Part, schema: Schema, path: Path) -> None:
-    try:
+    with blamed("a part of the data"):  # only what can be pickled comes back from another process
         samples = part()
-    except (ContextSSLError, KeyboardInterrupt):
-        raise
-    except Exception as error:  # only what can be pickled comes back from another process
-        raise PluginError(f"a part of the data could not be prepared: {type(error).__name__}: {error}") from error
     write_part(path, schema, samples)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contextssl_cli.errors import CorruptFileError, DataMissingError
+from contextssl_cli import files
+from contextssl_cli.errors import CorruptFileError
 from contextssl_cli.store import hdf5
 
 SUFFIXES = (".npy", ".npz", ".h5", ".hdf5")
@@ -23,9 +24,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         DataMissingError: if there is no such file.
         CorruptFileError: if it has another suffix, is damaged, or holds pickled objects.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise DataMissingError(f"there is no file {path}")
+    path = files.check_input(Path(path), "an array file")
     if path.suffix in (".h5", ".hdf5"):
         return _read_hdf5(path)
     if path.suffix not in SUFFIXES:

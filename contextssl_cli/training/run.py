@@ -41,6 +41,7 @@ _log = logging.getLogger(__name__)
 VERSION = 1
 RUN_FILE = "run.json"
 METRICS_FILE = "metrics.jsonl"
+_RUN_KEYS = ("version", "task", "config")
 _MADE = re.compile(r"checkpoint|cache|(probe(-\d+-runs)?|comparison)(-held-out)?")
 """The folders that training and probes make in a run's."""
 
@@ -70,11 +71,12 @@ class Run:
 
     Raises:
         DataMissingError: if there is no such run.
+        UsageError: if the folder's name is not UTF-8.
         CorruptFileError: if ``run.json`` is damaged or newer than this version.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = Path(folder)
+        self.folder = files.check_name(Path(folder))
         if self.folder.is_file():
             raise CorruptFileError(
                 f"{folder} is a file, expected the folder of a run; authors' checkpoints go through "
@@ -102,7 +104,7 @@ class Run:
         """
         if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
             return
-        if not (folder / RUN_FILE).is_file():
+        if not (folder / RUN_FILE).is_file() or not files.is_own_json(folder / RUN_FILE, *_RUN_KEYS):
             raise UsageError(f"{folder} exists and is not a run; choose another --out")
         if not force:
             raise UsageError(
@@ -266,7 +268,7 @@ def exclusive(folder: Path) -> Iterator[None]:
     Raises:
         UsageError: if another process holds it.
     """
-    lock = FileLock(folder / ".lock", blocking=False)
+    lock = FileLock(files.check_output(folder / ".lock"), blocking=False)
     try:
         lock.acquire()
     except Timeout as error:
@@ -290,9 +292,7 @@ def new_run_folder(task: str, seed: int) -> Path:
 
 def add_to_index(folder: Path) -> None:
     """Remember where a run stands, so that ``adapt`` finds it whatever its ``--out`` was."""
-    index = paths.make_folder(paths.home()) / "runs.txt"
-    with index.open("a", encoding="utf-8") as stream:
-        stream.write(f"{folder.resolve()}\n")
+    files.append_text(paths.make_folder(paths.home()) / "runs.txt", f"{folder.resolve()}\n")
 
 
 def known_runs() -> list[Run]:
@@ -300,7 +300,8 @@ def known_runs() -> list[Run]:
     index = paths.home() / "runs.txt"
     if not index.is_file():
         return []
-    folders = dict.fromkeys(reversed(index.read_text(encoding="utf-8").split("\n")))
+    text = files.read_bytes(index).decode("utf-8", "surrogateescape")  # a line of another program ends no command
+    folders = dict.fromkeys(reversed(text.split("\n")))
     runs = []
     for folder in folders:
         if folder and (Path(folder) / RUN_FILE).is_file():
