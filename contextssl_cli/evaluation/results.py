@@ -140,8 +140,9 @@ def to_csv(rows: Iterable[tuple[Mapping[str, str], Row]], settings: Sequence[str
         settings: the names of the settings, which are the first columns.
     """
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, [*settings, *Row.__dataclass_fields__], lineterminator="\n")
-    writer.writeheader()
+    names = [*settings, *Row.__dataclass_fields__]
+    writer = csv.DictWriter(stream, names, lineterminator="\n")
+    writer.writerow({name: cell(name) for name in names})
     for chosen, row in rows:
         several = {"seeds": " ".join(map(str, row.seeds)), "values": " ".join(map(str, row.values))}
         values = {

@@ -59,7 +59,9 @@ PRINTERS: dict[str, Callable[[str], object]] = {
     "written": lambda text: terminal.written(Path(text)),
     "facts": lambda text: print_facts({text: {text: text}}, as_json=False),
     "facts as JSON": lambda text: print_facts({text: {text: text}}, as_json=True),
-    "findings": lambda text: print_findings([dict.fromkeys(("result", "subject", "rule", "text"), text)], as_json=False),
+    "findings": lambda text: print_findings(
+        [dict.fromkeys(("result", "subject", "rule", "text"), text)], as_json=False
+    ),
     "progress": progress,
     "warning": warned,
     "log": logged,
