@@ -27,6 +27,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from contextssl_cli.cpus import cpu_count
 from contextssl_cli.data.inputs import Stored
 from contextssl_cli.data.prepare import prepare
 from contextssl_cli.plugin.registry import registry
@@ -76,7 +77,7 @@ def measure(tree: Path, out: Path, prepared_s: float) -> dict[str, Any]:
     return {
         "images": images,
         "bytes_per_image": round(float(np.mean(sizes))),
-        "cores": os.cpu_count(),
+        "cores": cpu_count(),
         "load_before": os.getloadavg()[0],
         "prepare_images_per_s": images / prepared_s,
         "plain_loop_images_per_s": len(files) / times["plain_loop"],

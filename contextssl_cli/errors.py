@@ -34,6 +34,15 @@ class UsageError(ContextSSLError):
     code = "E200"
 
 
+class InvalidInputError(UsageError, ValueError):
+    """An array that a caller passes in Python cannot be used; the same values in a file are a ``CorruptFileError``.
+
+    It is a ``ValueError`` too, which scikit-learn's tools expect of an estimator.
+    """
+
+    code = "E201"
+
+
 class DataMissingError(ContextSSLError):
     """Data that a command needs does not exist, or access to it is denied."""
 
@@ -95,9 +104,10 @@ def invalid_value(error: pydantic.ValidationError, owner: str = "") -> str:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """A hint for a misspelt ``name``: the closest known name, or the list of all of them."""
+    """A hint for a misspelt ``name``: the closest known name, or the first twenty of them."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
     if close:
         return f"did you mean {close[0]!r}?"
-    return f"known: {', '.join(names)}" if names else "none are known"
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return f"known: {', '.join(names[:20])}{more}" if names else "none are known"

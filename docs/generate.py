@@ -368,7 +368,7 @@ def _show(value: Any) -> str:
 
 # --- the modules --------------------------------------------------------------------------------------------------
 
-ROOT_MODULES = ["contextssl_cli", "contextssl_cli.errors", "contextssl_cli.files", "contextssl_cli.paths"]
+ROOT_MODULES = ["contextssl_cli", *(f"contextssl_cli.{name}" for name in ("cpus", "errors", "files", "paths", "text"))]
 
 
 def modules() -> list[str]:

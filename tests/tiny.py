@@ -14,9 +14,10 @@ from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.store.schema import Column, Schema
+from contextssl_cli.training.checkpoint import save_checkpoint
 from contextssl_cli.training.config import TrainConfig
 from contextssl_cli.training.pretrain import start_run, train
-from contextssl_cli.training.run import Run
+from contextssl_cli.training.run import Run, RunRecord, now
 from contextssl_cli.training.settings import resolve_config
 
 MODEL = {
@@ -72,6 +73,18 @@ def trained(task: Task, store: Store, out: Path, **flags: Any) -> Run:
     """A run trained for a few steps."""
     run = start_run(task, store, config(task, **({"steps": 20} | flags)), out)
     train(run, task, store, lambda progress: None, "cpu")
+    return run
+
+
+def untrained(schema: Schema, out: Path, seed: int = 0) -> Run:
+    """A run with arbitrary weights, as if it had ended, made in milliseconds."""
+    made = model(schema, seed=seed)
+    config = TrainConfig(steps=1, batch_size=16, model=made.config)
+    record = RunRecord(
+        task="", config=config, space=SPACE, schema_=schema, store="", store_hash="", created=now(), versions={}
+    )  # fmt: skip
+    run = Run.create(out, record, force=True)
+    save_checkpoint(run.checkpoint_folder, made, torch.optim.AdamW(made.parameters()), 1, 1)
     return run
 
 

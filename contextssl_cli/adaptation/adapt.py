@@ -28,6 +28,7 @@ from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run
 
 NO_CONTEXT = "no context"
+_NAMED = 100  # images left out that the embeddings file names; more are counted
 _log = logging.getLogger(__name__)
 
 
@@ -44,7 +45,7 @@ class Adaptation:
 
 def adapt(
     found: FoundRun, context: Context | None, out: Path, *, source: Path | None = None, guard: str | None = None,
-    device: str = "auto", seed: int = 0, about: Mapping[str, Any] | None = None,
+    device: str = "auto", seed: int = 0, about: Mapping[str, Any] | None = None, skip_corrupt: bool = False,
 ) -> Adaptation:  # fmt: skip
     """Embed inputs under a context and write them to ``out``.
 
@@ -57,10 +58,12 @@ def adapt(
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         seed: of the profile's probes and views.
         about: more for the embeddings file to record.
+        skip_corrupt: leave out the images of a folder that cannot be read; the file counts and names them.
 
     Raises:
-        UsageError: if the context has nothing to guard with, or ``out`` is the input or another kind of file.
-        CorruptFileError: if context or input do not fit the run.
+        UsageError: if the context has nothing to guard with, ``out`` is the input or another kind of file, or
+            ``skip_corrupt`` is given without a folder.
+        CorruptFileError: if context or input do not fit the run, or an image cannot be read.
         DataMissingError: if the run has no store and no input is named.
     """
     check_replaceable(out, KIND, source)  # before minutes of work that could not be written
@@ -68,7 +71,8 @@ def adapt(
     run = found.run
     context = None if context is None else fit_length(context, run.record.config.model.max_context)
     encoder = ContextEncoder.load(run.folder, device).with_context(context, guard)
-    inputs = read_or_test(run, source)
+    inputs = read_or_test(run, source, skip_corrupt=skip_corrupt)
+    _report_left_out(inputs)
     values = encoder.transform(inputs.samples)
     evaluator = None if context is None else _evaluator(run, device, seed, needed=source is None)
     profile = symmetry_profile(evaluator, context) if evaluator and context else []
@@ -85,10 +89,21 @@ def adapt(
     if encoder.guard_ is not None:
         _warn_of_guard(encoder.guard_, str(guard))
         facts["guard"] = {"action": guard, **encoder.guard_.about(), "profile": [asdict(row) for row in guarded]}
+    if inputs.skipped:
+        facts |= {"skipped": len(inputs.skipped), "skipped_sources": list(inputs.skipped[:_NAMED])}
     facts |= about or {}
     embeddings = Embeddings(values, inputs.labels, inputs.attributes, inputs.names, facts)
     embeddings.save(out)
     return Adaptation(found, out, embeddings, profile, guarded)
+
+
+def _report_left_out(inputs: Inputs) -> None:
+    for what, count in inputs.notes.items():
+        _log.info("%s: %s", what, count)
+    if inputs.skipped:
+        _log.warning(
+            "warning: %d images cannot be read and are left out (first: %s)", len(inputs.skipped), inputs.skipped[0]
+        )
 
 
 def _warn_of_guard(guard: Guard, action: str) -> None:
@@ -104,14 +119,16 @@ def _warn_of_guard(guard: Guard, action: str) -> None:
         )
 
 
-def read_or_test(run: Run, source: Path | None) -> Inputs:
+def read_or_test(run: Run, source: Path | None, *, skip_corrupt: bool = False) -> Inputs:
     """The samples that a user names, or the run's test split.
 
     Raises:
-        UsageError: if none are named and the run has no data set; else as ``read_inputs``.
+        UsageError: if none are named and the run has no data set or ``skip_corrupt`` is given; else as ``read_inputs``.
     """
     if source is not None:
-        return read_inputs(source, run.record.schema_)
+        return read_inputs(source, run.record.schema_, skip_corrupt=skip_corrupt)
+    if skip_corrupt:
+        raise UsageError("--skip-corrupt needs a folder of images: name it with --input")
     if not run.record.task:
         raise UsageError(f"{run.folder} was imported and has no data set; name the inputs with --input")
     return from_split(run_store(run).test)

@@ -119,7 +119,10 @@ class Choice:
     groups: dict[str, NDArray[Any]]
 
 
-def read_choice(run: Run, contexts: Candidates, labels: Path, source: Path | None, at_most: Sequence[str]) -> Choice:
+def read_choice(
+    run: Run, contexts: Candidates, labels: Path, source: Path | None, at_most: Sequence[str], *,
+    skip_corrupt: bool = False,
+) -> Choice:  # fmt: skip
     """Read a CSV file of labels and the inputs it names, and look at all that can be wrong before anything is embedded.
 
     Args:
@@ -128,12 +131,13 @@ def read_choice(run: Run, contexts: Candidates, labels: Path, source: Path | Non
         labels: the CSV file.
         source: the inputs that its rows count; None is the run's test split.
         at_most: bounds as the user writes them, ``NAME=NUMBER``.
+        skip_corrupt: leave out the images of a folder that cannot be read; rows count those that are left.
 
     Raises:
         UsageError, DataMissingError, CorruptFileError: as ``read_labels`` and ``select_context``.
     """
     bounds = _bounds(at_most)
-    inputs = read_or_test(run, source)
+    inputs = read_or_test(run, source, skip_corrupt=skip_corrupt)
     few = read_labels(labels, inputs)
     groups = {name: values[few.rows] for name, values in inputs.attributes.items()}
     if few.groups is not None:

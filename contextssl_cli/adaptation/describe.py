@@ -11,16 +11,30 @@ import numpy as np
 from contextssl_cli.errors import CorruptFileError
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.store import context, dataset, embeddings, hdf5
+from contextssl_cli.text import printable
+from contextssl_cli.training.pretrain import run_store
 from contextssl_cli.training.run import Run
 
+RUN = "run"
 
-def describe(path: Path) -> dict[str, Any]:
+
+def describe(path: Path, *, verify: bool = False) -> dict[str, Any]:
     """Facts about a store, a context, an embeddings file, or a run's folder.
 
+    Args:
+        path: of the file or folder.
+        verify: read all of it. A store is compared with its content hash; a run's weights are loaded into its model,
+            and its store is compared with the hash that the run was trained on. Contexts and embeddings have no hash.
+
     Raises:
-        DataMissingError: if there is nothing at ``path``.
-        CorruptFileError: if it is damaged, or none of these.
+        DataMissingError: if there is nothing at ``path``; with ``verify`` also if a run's store is gone.
+        CorruptFileError: if it is damaged, or none of these; with ``verify`` also if it differs from its hash.
     """
+    facts = _facts(path)
+    return facts | ({"verified": _verified(path, facts["format"])} if verify else {})
+
+
+def _facts(path: Path) -> dict[str, Any]:
     if path.is_dir():
         return _run(Run(path))
     readers: dict[str, Callable[[Path], dict[str, Any]]] = {
@@ -28,15 +42,31 @@ def describe(path: Path) -> dict[str, Any]:
     }  # fmt: skip
     kind = hdf5.kind_of(path)
     if kind not in readers:
-        raise CorruptFileError(f"{path} has the format {kind or 'unknown'!r}; contextssl writes {', '.join(readers)}")
+        raise CorruptFileError(
+            f"{printable(path)} has the format {printable(kind or 'unknown')!r}; contextssl writes {', '.join(readers)}"
+        )
     return {"format": kind} | readers[kind](path)
+
+
+def _verified(path: Path, kind: str) -> str:
+    if kind == dataset.KIND:
+        dataset.Store(path).verify()
+        return "the content has the hash that was written with it"
+    if kind != RUN:
+        return "all arrays were read; a file of this kind has no content hash"
+    run = Run(path)
+    run.load_encoder()
+    if not run.record.task:
+        return "the weights fit the model; an imported run has no store"
+    run_store(run, verify=True)
+    return "the weights fit the model, and the store's content has the hash that the run was trained on"
 
 
 def _run(run: Run) -> dict[str, Any]:
     record = run.record
     step, steps = run.reached()
     return {
-        "format": "run",
+        "format": RUN,
         "task": record.task or "imported",
         "method": record.config.method,
         **({"told to be equivariant to": ", ".join(told)} if (told := record.config.equivariant) else {}),

@@ -114,7 +114,8 @@ def select_context(
             labels, a label or a group is missing, a bound cannot be judged, no candidate meets the bounds, one has
             nothing to guard with, two hold the same pairs, or the seed is no whole number from 0 on.
         DataMissingError: if a context file is missing.
-        CorruptFileError: if a file or the inputs cannot be read, hold what is not finite, or do not fit the run.
+        InvalidInputError: if the inputs do not fit the run, or hold what is not finite.
+        CorruptFileError: if a context file cannot be read, or does not fit the run.
     """
     if not isinstance(contexts, Mapping):
         raise UsageError(

@@ -40,6 +40,10 @@ def adapt(
             "groups: equalized-odds=NUMBER or equal-opportunity=NUMBER.",
         ),
     ] = None,
+    skip_corrupt: Annotated[
+        bool,
+        typer.Option("--skip-corrupt", help="Leave out images of a folder that cannot be read, and name them."),
+    ] = False,
     out: Annotated[Path, typer.Option("--out", help="The embeddings file; an older one is replaced.")] = Path(
         "embeddings.h5"
     ),
@@ -69,7 +73,9 @@ def adapt(
     if guard and candidates:
         terminal.note(f"candidates are the contexts that zero {guard}: the guard is fitted to their pairs")
     terminal.note(f"run: {found.run.folder} ({found.reason})")
-    choice = read_choice(found.run, contexts, labels, source, at_most or []) if labels is not None else None
+    choice = None
+    if labels is not None:
+        choice = read_choice(found.run, contexts, labels, source, at_most or [], skip_corrupt=skip_corrupt)
     if dry_run:
         terminal.result(f"would embed {source or 'the test split of the run'} under {' or '.join(contexts)} into {out}")
         return
@@ -79,5 +85,8 @@ def adapt(
         if not json:
             print_selection(selection)
         chosen, about = selection.chosen, {"selection": selection.as_dict()}
-    adapted = embed(found, contexts[chosen], out, source=source, guard=guard, device=device, seed=seed, about=about)
+    adapted = embed(
+        found, contexts[chosen], out, source=source, guard=guard, device=device, seed=seed, about=about,
+        skip_corrupt=skip_corrupt,
+    )  # fmt: skip
     print_adaptation(adapted, as_json=json)

@@ -13,13 +13,16 @@ from contextssl_cli.cli import options
 
 def info(
     file: Annotated[Path, typer.Argument(help="A store, context, embeddings file, or the folder of a run.")],
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read all of it; compare a store, or a run's store, with its content hash.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Say what a file or a run holds."""
     from contextssl_cli.adaptation.describe import describe
     from contextssl_cli.report.summary import print_facts
 
-    print_facts(describe(file), as_json=json)
+    print_facts(describe(file, verify=verify), as_json=json)
 
 
 def import_official(

@@ -18,11 +18,12 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
-from contextssl_cli import files, paths
-from contextssl_cli.errors import ContextSSLError
+from contextssl_cli import paths
+from contextssl_cli.cpus import cpu_count
+from contextssl_cli.errors import ContextSSLError, CorruptFileError
 from contextssl_cli.plugin.guard import blamed
 from contextssl_cli.store.dataset import Samples
-from contextssl_cli.store.part import read_part, write_part
+from contextssl_cli.store.part import PartKey, holds_part, read_part, write_part
 from contextssl_cli.store.schema import Schema
 
 Part = Callable[[], Samples]
@@ -44,18 +45,21 @@ def make_parts(
         path: of the store.
         schema: of the samples.
         parts: makers of the samples.
-        identity: what the samples depend on; parts of another identity are dropped.
+        identity: what the samples depend on; parts of another identity are made again.
         report: of the progress.
 
     Raises:
         ContextSSLError: whatever a part raises. The finished parts are kept.
+        CorruptFileError: if a finished part is damaged or was exchanged for another. That part is removed.
     """
-    folder = _folder(path, schema, len(parts), identity)
-    missing = [number for number in range(len(parts)) if not _part_path(folder, number).exists()]
+    folder = paths.make_folder(parts_folder(path))
+    plan = _plan(schema, len(parts), identity)
+    keys = [PartKey(plan, number) for number in range(len(parts))]
+    missing = [key for key in keys if not holds_part(_part_path(folder, key), key)]
     done = len(parts) - len(missing)
     report(done, len(parts))
     with _pool(len(missing)) as pool:
-        running = [pool.submit(_make, parts[number], schema, _part_path(folder, number)) for number in missing]
+        running = [pool.submit(_make, parts[key.number], schema, _part_path(folder, key), key) for key in missing]
         try:
             for finished in as_completed(running):
                 finished.result()
@@ -68,8 +72,8 @@ def make_parts(
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-    for number in range(len(parts)):
-        yield read_part(_part_path(folder, number), schema)
+    for key in keys:
+        yield _read(_part_path(folder, key), schema, key)
 
 
 def remove_parts(path: Path) -> None:
@@ -77,30 +81,27 @@ def remove_parts(path: Path) -> None:
     shutil.rmtree(parts_folder(path), ignore_errors=True)
 
 
-def _folder(path: Path, schema: Schema, count: int, identity: Mapping[str, Any]) -> Path:
-    """The folder of the parts; emptied if they belong to other data."""
-    folder = paths.make_folder(parts_folder(path))
+def _plan(schema: Schema, count: int, identity: Mapping[str, Any]) -> str:
+    """The hash of everything that the samples depend on. Every part carries it."""
     text = json.dumps([schema.model_dump(mode="json"), count, dict(identity)], sort_keys=True)
-    wanted = {"identity": hashlib.sha256(text.encode()).hexdigest()}
-    plan = folder / "plan.json"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _part_path(folder: Path, key: PartKey) -> Path:
+    return folder / f"{key.number:06}.h5"
+
+
+def _read(path: Path, schema: Schema, key: PartKey) -> Samples:
     try:
-        found = files.read_json(plan)
-    except ContextSSLError:
-        found = {}
-    if found != wanted:
-        remove_parts(path)
-        paths.make_folder(folder)
-        files.write_json(plan, wanted)
-    return folder
-
-
-def _part_path(folder: Path, number: int) -> Path:
-    return folder / f"{number:06}.h5"
+        return read_part(path, schema, key)
+    except CorruptFileError as error:
+        path.unlink(missing_ok=True)
+        raise CorruptFileError(f"{error}; it has been removed: run the same command again") from error
 
 
 def _pool(tasks: int) -> ProcessPoolExecutor:
     # Spawned, not forked: a fork would copy locks that threads of this process hold.
-    workers = max(1, min(tasks, os.cpu_count() or 1))
+    workers = max(1, min(tasks, cpu_count()))
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_end_with_parent)
 
 
@@ -116,7 +117,7 @@ def _wait_for_end(sentinel: int) -> None:
     os._exit(1)
 
 
-def _make(part: Part, schema: Schema, path: Path) -> None:
+def _make(part: Part, schema: Schema, path: Path, key: PartKey) -> None:
     with blamed("a part of the data"):  # only what can be pickled comes back from another process
         samples = part()
-    write_part(path, schema, samples)
+    write_part(path, schema, samples, key)

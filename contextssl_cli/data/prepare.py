@@ -10,10 +10,12 @@ from typing import Any
 from contextssl_cli import files, paths
 from contextssl_cli.data.parts import Report, make_parts, remove_parts
 from contextssl_cli.errors import CorruptFileError, DataMissingError, PluginError, UsageError
+from contextssl_cli.locks import locked
 from contextssl_cli.plugin.guard import blamed, title
 from contextssl_cli.plugin.kinds import Dataset, Prepared
 from contextssl_cli.plugin.options import Options, validated
 from contextssl_cli.store.dataset import KIND, Store, create_store
+from contextssl_cli.store.hdf5 import check_not_in_use
 from contextssl_cli.store.replace import check_replaceable, is_replaceable
 
 
@@ -28,6 +30,8 @@ def prepare(
 ) -> Store:
     """Write the store of a data set, or keep the one that is there.
 
+    One process at a time prepares a store. Another one waits, and then keeps the store if it is what was asked for.
+
     Args:
         dataset: the plugin.
         source: its source files; with None it makes or downloads them.
@@ -40,14 +44,24 @@ def prepare(
         UsageError: if another file stands at ``out``, it was prepared from another source or with other options, the
             source has changed since, or an option is not one.
         DataMissingError, CorruptFileError: from the source.
+        FileInUseError: if another program has the store open for writing.
     """
     path = files.check_output(out or paths.store_path(dataset.name), source)
     if source and source.exists():  # its own store may outlive it
         files.check_source(source)
     chosen = validated(dataset.options, options or {}, title(dataset))
-    if path.exists() and not force:
-        return _existing(dataset, path, source, chosen if options else None)
-    _check_place(path, source)
+    if force or not path.exists():
+        _check_place(path, source)
+        paths.make_folder(path.parent)
+        with locked(path.parent / f".{path.name}.lock", path, wait=True):
+            if force or not path.exists():  # else another process has prepared it meanwhile
+                _check_place(path, source)
+                _write(dataset, path, source, chosen, report)
+                return Store(path)
+    return _existing(dataset, path, source, chosen if options else None)
+
+
+def _write(dataset: Dataset, path: Path, source: Path | None, chosen: Options, report: Report) -> None:
     prepared = dataset.prepare(source, chosen)
     if not isinstance(prepared, Prepared):
         raise PluginError(f"{title(dataset)} failed: prepare gave {type(prepared).__name__}, expected Prepared")
@@ -69,7 +83,6 @@ def prepare(
         provenance["notes"] = dict(prepared.notes)
     if prepared.parts:
         remove_parts(path)
-    return Store(path)
 
 
 def _check_place(path: Path, source: Path | None) -> None:
@@ -110,6 +123,7 @@ def store_if_made(dataset: Dataset, path: Path | None = None) -> Store | None:
 
 
 def _existing(dataset: Dataset, path: Path, source: Path | None, asked: Options | None) -> Store:
+    check_not_in_use(path)
     try:
         store = Store(path)
     except (CorruptFileError, DataMissingError) as error:

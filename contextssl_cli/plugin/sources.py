@@ -1,100 +1,186 @@
-"""Help for ``Dataset.prepare``: finding, checking and downloading source files."""
+"""Help for ``Dataset.prepare``: finding, reading and downloading source files."""
 
 from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from contextssl_cli import paths
-from contextssl_cli.errors import CorruptFileError, DataMissingError
-from contextssl_cli.files import file_hash
+from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UnsafeFileError
+from contextssl_cli.files import check_input, check_output, read_error, write_error
+from contextssl_cli.text import printable
 
+LARGEST_FILE = 64 << 20
+"""Bytes of a source file that is read into memory as a whole; a batch of CIFAR-10 has 31 MB."""
 _TIMEOUT = 30  # seconds without a byte
 _CHUNK = 1 << 16  # bytes; of an answer that breaks off, less than this is lost
 _log = logging.getLogger(__name__)
+
+
+class Published(NamedTuple):
+    """What is known of a file before it is downloaded.
+
+    Attributes:
+        sha256: hexadecimal digest of its content.
+        size: bytes. An answer that has more is not read on.
+    """
+
+    sha256: str
+    size: int
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder; False where that cannot be told."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def source_folder(source: Path, expected: str) -> Path:
+    """The folder that ``--source`` names.
+
+    Args:
+        source: as the user named it.
+        expected: what the error asks for.
+
+    Raises:
+        DataMissingError: if it does not exist, cannot be reached, or is a file.
+        UnsafeFileError: if it is a FIFO, a socket or a device.
+    """
+    if is_folder(source):
+        return source
+    try:
+        check_input(source, expected)
+    except ContextSSLError as error:
+        raise type(error)(f"--source {error}") from error
+    raise DataMissingError(f"--source {printable(source)} is a file, expected {expected}")
 
 
 def source_file(source: Path, name: str) -> Path:
     """The file ``name`` in the folder ``source``.
 
     Raises:
-        DataMissingError: if the folder or the file is not there.
+        DataMissingError: if the folder or the file does not exist.
+        UnsafeFileError: if one of them is a FIFO, a socket or a device, or the file is a folder.
     """
-    if not source.exists():
-        raise DataMissingError(f"--source {source} does not exist")
-    if not source.is_dir():
-        raise DataMissingError(f"--source {source} is a file, expected the folder that holds {name}")
-    path = source / name
-    if not path.is_file():
-        raise DataMissingError(f"{source} has no file {name}; it is needed to prepare this data set")
-    return path
+    return check_input(source_folder(source, f"the folder that holds {name}") / name)
 
 
-def check_digest(path: Path, algorithm: str, expected: str) -> None:
-    """Compare a file with its published digest.
+def read_source(path: Path) -> bytes:
+    """The contents of a small source file, such as an image.
 
     Raises:
-        CorruptFileError: if they differ.
+        DataMissingError: if it does not exist or cannot be read.
+        UnsafeFileError: if it is no regular file, or has more than ``LARGEST_FILE`` bytes.
     """
-    found = file_hash(path, algorithm)
-    if found != expected:
-        raise CorruptFileError(
-            f"{path} has the {algorithm} {found}, expected {expected}: it is cut off or was changed; fetch it again"
-        )
+    try:
+        size = check_input(path).stat().st_size
+        if size > LARGEST_FILE:
+            raise UnsafeFileError(f"{printable(path)} has {size:,} bytes, expected {LARGEST_FILE:,} at most")
+        return path.read_bytes()
+    except OSError as error:
+        raise read_error(path, error) from error
 
 
-def download(urls: dict[str, str], dataset: str, page: str, *, resume: bool = False) -> Path:
-    """Download files into the cache, each checked against its digest; return their folder.
+def download(files: Mapping[str, Published], dataset: str, page: str) -> Path:
+    """Download files into the cache, each checked against its SHA-256; return their folder.
+
+    A file that is there already is kept. Of a download that breaks off, the next one goes on from what came. Several
+    processes may ask for the same files: one downloads, the others wait for it.
 
     Args:
-        urls: ``algorithm:digest`` by URL.
+        files: what is published, by URL.
         dataset: name of the data set, for the cache folder and messages.
         page: where a user finds the files in a browser.
-        resume: of a download that breaks off, keep what came and go on from there the next time; for large files.
 
     Raises:
         DataMissingError: if a file cannot be fetched; the message names ``--source``.
-        CorruptFileError: if what came is not what was published.
+        CorruptFileError: if what came is not what was published. It is removed.
     """
     import pooch
     import requests
+    import urllib3
 
     pooch.get_logger().setLevel(logging.WARNING)  # it writes to stderr whatever the user asked for
     folder = paths.make_folder(paths.cache() / dataset)
-    for url, digest in urls.items():
-        name = url.rpartition("/")[2]
-        downloader = functools.partial(_resumed, part=folder / f"{name}.part") if resume else None
-        if not (folder / name).exists():
-            _log.info("downloading %s to %s", url, folder)
-        try:
-            pooch.retrieve(url, known_hash=digest, fname=name, path=folder, downloader=downloader)
-        except requests.RequestException as error:
-            again = "; what came is kept: run the same command again, or" if resume else ";"
-            raise DataMissingError(
-                f"cannot download {url} ({type(error).__name__}){again} fetch the files from {page} and name "
-                f"their folder: contextssl prepare {dataset} --source DIR"
-            ) from error
-        except ValueError as error:
-            raise CorruptFileError(
-                f"{url} sent a file with another digest than {digest}; fetch the files from {page} and "
-                f"name their folder: contextssl prepare {dataset} --source DIR"
-            ) from error
+    by_hand = f"fetch the files from {page} and name their folder: contextssl prepare {dataset} --source DIR"
+    with _alone(folder):
+        for url, published in files.items():
+            path = check_output(folder / url.rpartition("/")[2])
+            if not path.exists():
+                _log.info("downloading %s to %s", url, folder)
+            fetch = functools.partial(_fetch, part=Path(f"{path}.part"), size=published.size)
+            try:
+                pooch.retrieve(url, f"sha256:{published.sha256}", path.name, folder, downloader=fetch)
+            except _OtherFileError as error:
+                raise CorruptFileError(f"{url} sent another file than was published ({error}); {by_hand}") from error
+            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+                raise DataMissingError(
+                    f"cannot download {url} ({type(error).__name__}); what came is kept: run the same command again, "
+                    f"or {by_hand}"
+                ) from error
+            except OSError as error:
+                raise write_error(path, error) from error
+            except ValueError as error:  # pooch has compared the digests
+                raise CorruptFileError(
+                    f"{url} sent a file with another digest than sha256:{published.sha256}; {by_hand}"
+                ) from error
     return folder
 
 
-def _resumed(url: str, target: str, _: object, *, part: Path) -> None:
+class _OtherFileError(Exception):
+    pass
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process downloads into a folder. A process that is killed makes way."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock")
+    try:
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            _log.warning("another process downloads into %s; waiting for it", folder)
+            lock.acquire()
+    except (OSError, NotImplementedError) as error:
+        _log.info("%s has no locks (%s): do not download with several processes", folder, error)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _fetch(url: str, target: str, _: object, *, part: Path, size: int) -> None:
     """A downloader for pooch: go on where ``part`` ends, and move it to ``target`` when it is whole."""
     import requests
 
-    have = part.stat().st_size if part.exists() else 0
+    have = check_output(part).stat().st_size if part.exists() else 0
+    if have > size:  # of another version
+        have = 0
     # Unpacked on the way, the bytes that came would not tell where to go on.
+    whole = True
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
         if answer.status_code != requests.codes.requested_range_not_satisfiable:  # else it is whole already
             answer.raise_for_status()
             goes_on = answer.status_code == requests.codes.partial_content
             with part.open("ab" if goes_on else "wb") as file:
-                for chunk in answer.iter_content(_CHUNK):
+                while chunk := answer.raw.read(_CHUNK, decode_content=False):
                     file.write(chunk)
+                    if file.tell() > size:
+                        break
+            whole = "Content-Length" in answer.headers or "Transfer-Encoding" in answer.headers
+    have = part.stat().st_size
+    if have < size and not whole:  # else urllib3 has raised where less came than was announced
+        raise requests.ConnectionError(f"{have:,} of {size:,} bytes came")
+    if have != size:
+        part.unlink()
+        raise _OtherFileError(f"{'more' if have > size else 'fewer'} than its {size:,} bytes")
     part.replace(target)

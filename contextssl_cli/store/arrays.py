@@ -1,50 +1,112 @@
-"""A user's own arrays: ``.npy``, ``.npz``, or HDF5. Pickled objects are refused."""
+"""A user's own arrays: ``.npy``, ``.npz``, or HDF5. Pickled objects are never loaded."""
 
 from __future__ import annotations
 
+import math
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from contextssl_cli import files
-from contextssl_cli.errors import CorruptFileError
+from contextssl_cli.errors import ContextSSLError, CorruptFileError, UnsafeFileError
 from contextssl_cli.store import hdf5
+from contextssl_cli.text import printable
 
 SUFFIXES = (".npy", ".npz", ".h5", ".hdf5")
+MAX_UNPACKED, MAX_RATIO = 2**30, 100
+"""An ``.npz`` file may unpack to 1 GiB, or to a hundred times its size if that is more."""
+_REASON = 200  # characters of NumPy's own words, which may quote the file
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path, prefer: str | None = None) -> dict[str, NDArray[Any]]:
     """Read every array of a file by name; datasets of an HDF5 group are named ``group/name``.
 
-    A ``.npy`` file has one array, named ``x``.
+    A ``.npy`` file has one array, named ``x``. The suffix may be in capitals.
+
+    Args:
+        path: of the file; its suffix says what it is.
+        prefer: of an HDF5 file that has an array of this name, no other is read.
 
     Raises:
         DataMissingError: if there is no such file.
-        CorruptFileError: if it has another suffix, is damaged, or holds pickled objects.
+        CorruptFileError: if it has another suffix, is damaged or cut off, declares more than it holds, or holds pickled
+            objects, named fields, or two arrays of one name.
+        UnsafeFileError: if an ``.npz`` file would unpack to more than ``MAX_UNPACKED`` and ``MAX_RATIO`` times its
+            size; or if ``path`` is a folder, a FIFO, a socket or a device.
     """
     path = files.check_input(Path(path), "an array file")
-    if path.suffix in (".h5", ".hdf5"):
-        return _read_hdf5(path)
-    if path.suffix not in SUFFIXES:
-        raise CorruptFileError(f"{path} has the suffix {path.suffix!r}, expected one of {', '.join(SUFFIXES)}")
+    suffix = path.suffix.lower()
+    if suffix in (".h5", ".hdf5"):
+        return _read_hdf5(path, prefer)
+    if suffix not in SUFFIXES:
+        raise CorruptFileError(f"{printable(path)} does not end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
     try:
-        with path.open("rb") as stream:  # NumPy leaves it open where it finds a broken archive
-            loaded = np.load(stream, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return {"x": loaded}
-            with loaded:
-                return {name: loaded[name] for name in loaded.files}
+        size = path.stat().st_size
+        if zipfile.is_zipfile(path):
+            return _read_npz(path, size)
+        with path.open("rb") as stream:
+            return {"x": _read_npy(stream, size)}
+    except OSError as error:
+        raise files.read_error(path, error) from error
+    except ContextSSLError:
+        raise
     except Exception as error:  # NumPy parses a damaged header as Python, and may raise anything
-        raise CorruptFileError(
-            f"{path} cannot be read as NumPy arrays ({error}); pickled objects are refused"
-        ) from error
+        reason = printable(str(error) or type(error).__name__)[:_REASON]
+        raise CorruptFileError(f"{printable(path)} cannot be read as NumPy arrays: {reason}; save it again") from error
 
 
-def _read_hdf5(path: Path) -> dict[str, NDArray[Any]]:
+def _read_npz(path: Path, size: int) -> dict[str, NDArray[Any]]:
+    found: dict[str, NDArray[Any]] = {}
+    with zipfile.ZipFile(path) as archive:
+        members = [m for m in archive.infolist() if not (m.is_dir() or m.filename.startswith("__MACOSX/"))]
+        unpacked = sum(member.file_size for member in members)
+        if unpacked > max(MAX_UNPACKED, MAX_RATIO * size):
+            raise UnsafeFileError(
+                f"{printable(path)} has {size:,} bytes and declares {unpacked:,} bytes of arrays; save it uncompressed"
+            )
+        for member in members:
+            name = member.filename.removesuffix(".npy")
+            if name in found:
+                raise ValueError(f"two arrays are named {name!r}")
+            try:
+                with archive.open(member) as stream:
+                    found[name] = _read_npy(stream, member.file_size)
+            except ValueError as error:
+                raise ValueError(f"{member.filename}: {error}") from error
+    return found
+
+
+def _read_npy(stream: IO[bytes], size: int) -> NDArray[Any]:
+    """The array of a stream of ``size`` bytes; its declared shape is compared with them before memory is taken.
+
+    Raises:
+        ValueError: if it declares more, or holds objects or fields; NumPy may raise any other exception.
+    """
+    version = npy.read_magic(stream)
+    if version not in _HEADERS:
+        raise ValueError(f"version {'.'.join(map(str, version))} of the format is not read, expected plain numbers")
+    shape, _, dtype = _HEADERS[version](stream)
+    if dtype.hasobject:
+        raise ValueError("pickled objects are refused, expected plain numbers")
+    if dtype.names:
+        raise ValueError("it has named fields, expected plain numbers")
+    needed = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or needed > size - stream.tell():
+        raise ValueError(f"an array of {needed:,} bytes is declared in {size:,}: it is cut off or damaged")
+    stream.seek(0)
+    return np.asarray(npy.read_array(stream, allow_pickle=False))
+
+
+def _read_hdf5(path: Path, prefer: str | None) -> dict[str, NDArray[Any]]:
     found: dict[str, NDArray[Any]] = {}
     with hdf5.open_plain(path) as file, hdf5.reading(path):
+        if prefer is not None and prefer in file:
+            return {prefer: hdf5.read(file, prefer, path)}
         for name, item in file.items():
             if isinstance(item, hdf5.Group):
                 found |= {f"{name}/{key}": array for key, array in hdf5.read_group(file, name, path).items()}

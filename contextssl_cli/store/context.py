@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contextssl_cli.errors import CorruptFileError, UsageError
+from contextssl_cli.errors import CorruptFileError, InvalidInputError
 from contextssl_cli.store import arrays as array_files
 from contextssl_cli.store import hdf5
 
@@ -20,7 +20,7 @@ VERSION = 1
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)  # arrays have no single truth value
 class Context:
     """P example pairs from one environment.
 
@@ -35,8 +35,8 @@ class Context:
         run: the folder of that run, or empty.
 
     Raises:
-        CorruptFileError: on zero pairs, unequal lengths or shapes, NaN or infinite values.
-        UsageError: if one of them is not a NumPy array.
+        InvalidInputError: on zero pairs, unequal lengths or shapes, NaN or infinite values, or if one of them is not
+            a NumPy array.
     """
 
     x: Array
@@ -51,33 +51,37 @@ class Context:
         arrays = {"x": self.x, "y": self.y, **self.actions, **changes}
         for name, array in arrays.items():
             if not isinstance(array, np.ndarray):
-                raise UsageError(f"{name!r} of the context is a {type(array).__name__}, expected a NumPy array")
+                raise InvalidInputError(f"{name!r} of the context is a {type(array).__name__}, expected a NumPy array")
         if self.x.ndim < 2 or len(self.x) == 0:
-            raise CorruptFileError(
+            raise InvalidInputError(
                 "a context needs at least one pair, and x of shape (pairs, *input shape); "
                 f"x has the shape {self.x.shape}"
             )
         if self.x.shape != self.y.shape:
-            raise CorruptFileError(f"x has the shape {self.x.shape} and y {self.y.shape}; they must be equal")
+            raise InvalidInputError(f"x has the shape {self.x.shape} and y {self.y.shape}; they must be equal")
         for name, block in self.actions.items():
             if block.ndim != 2 or len(block) != len(self.x):
-                raise CorruptFileError(
+                raise InvalidInputError(
                     f"the action block {name!r} has the shape {block.shape}, expected "
                     f"({len(self.x)}, width): one row per pair"
                 )
         for name, views in self.changes.items():
             if views.ndim < 3 or len(views) == 0 or views.shape[1:] != (2, *self.x.shape[1:]):
-                raise CorruptFileError(
+                raise InvalidInputError(
                     f"changes/{name} has the shape {views.shape}, expected (pairs, 2, {str(self.x.shape[1:])[1:-1]})"
                 )
         for name, array in arrays.items():
             if array.dtype.kind not in "uif":
-                raise CorruptFileError(f"{name!r} of the context has the type {array.dtype}, expected numbers")
+                raise InvalidInputError(f"{name!r} of the context has the type {array.dtype}, expected numbers")
             if not np.isfinite(array).all():
-                raise CorruptFileError(f"{name!r} of the context holds NaN or infinite values")
+                raise InvalidInputError(f"{name!r} of the context holds NaN or infinite values")
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def __repr__(self) -> str:
+        types = ", ".join(self.environment) or "none"
+        return f"<Context of {len(self)} pairs of the shape {self.x.shape[1:]}, actions: {types}>"
 
     @property
     def environment(self) -> tuple[str, ...]:
@@ -97,8 +101,8 @@ class Context:
     def save(self, path: Path) -> None:
         """Write the context file atomically."""
         with hdf5.create(Path(path), KIND, VERSION) as file:
-            file.attrs["fingerprint"] = self.fingerprint
-            file.attrs["run"] = self.run
+            hdf5.set_text(file, "fingerprint", self.fingerprint)
+            hdf5.set_text(file, "run", self.run)
             file.create_dataset("x", data=self.x)
             file.create_dataset("y", data=self.y)
             hdf5.write_group(file, "actions", self.actions)
@@ -116,7 +120,7 @@ class Context:
         with hdf5.open_kind(path, KIND, VERSION) as file, hdf5.reading(path):
             parts = hdf5.read(file, "x", path), hdf5.read(file, "y", path), hdf5.read_group(file, "actions", path)
             changes = hdf5.read_group(file, "changes", path)
-            origin = str(file.attrs.get("fingerprint", "")), str(file.attrs.get("run", ""))
+            origin = hdf5.text(path, file, "fingerprint", ""), hdf5.text(path, file, "run", "")
         return _named(path, *parts, *origin, changes)
 
     @classmethod
@@ -157,5 +161,5 @@ def _named(
 ) -> Context:
     try:
         return Context(x, y, actions, fingerprint, run, changes)
-    except CorruptFileError as error:
+    except InvalidInputError as error:
         raise CorruptFileError(f"{path}: {error}") from error

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
+import logging
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,17 +16,24 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from contextssl_cli.errors import CorruptFileError, PluginError, invalid_value, suggestion
-from contextssl_cli.store import hdf5
+from contextssl_cli.store import content, hdf5
+from contextssl_cli.store.content import PROVENANCE, SCHEMA, ContentHash
 from contextssl_cli.store.images import decode_all
 from contextssl_cli.store.schema import Schema
+from contextssl_cli.text import printable
 
 KIND = "contextssl-store"
 VERSION = 2
 """2 has encoded images and links between columns; 1 is read as before."""
 SPLITS = ("train", "test")
+CONTENT_HASH = "content_hash"
+DIGESTS = "digests"
 _NAMED = 100  # skipped sources that the provenance names; more are counted
+_LARGE = 1 << 30  # bytes of a store whose check takes long enough to be announced
+_log = logging.getLogger(__name__)
 
 Array = NDArray[Any]
 
@@ -65,13 +73,25 @@ def create_store(path: Path, schema: Schema, provenance: Mapping[str, Any]) -> I
     Raises:
         PluginError: if what is appended does not match ``schema``, or a split stays empty.
         ContextSSLError: if the disk is full.
+        FileInUseError: if another process has the store open for writing.
     """
+    described = _schema_json(schema)
     with hdf5.create(path, KIND, VERSION) as file:
         writer = StoreWriter(file, schema)
         yield writer
-        file.attrs["schema"] = schema.model_dump_json()
-        file.attrs["provenance"] = json.dumps(dict(provenance) | writer.skipped())
-        file.attrs["content_hash"] = writer.content_hash()
+        made = json.dumps(dict(provenance) | writer.skipped())
+        found = writer.content()
+        hdf5.set_text(file, SCHEMA, described)
+        hdf5.set_text(file, PROVENANCE, made)
+        hdf5.set_text(file, DIGESTS, json.dumps(found.digests(described, made)))
+        hdf5.set_text(file, CONTENT_HASH, found.total(described))
+
+
+def _schema_json(schema: Schema) -> str:
+    try:
+        return schema.model_dump_json()
+    except PydanticSerializationError as error:  # of a lone surrogate, which a folder's name may hold
+        raise PluginError(f"the data set has a name that is not Unicode: {printable(str(error))}") from error
 
 
 class StoreWriter:
@@ -80,7 +100,7 @@ class StoreWriter:
     def __init__(self, file: hdf5.File, schema: Schema) -> None:
         self._file = file
         self._schema = schema
-        self._hashes: dict[str, Any] = {}
+        self._content = ContentHash()
         self._skipped: list[str] = []
         self._skipped_count = 0
 
@@ -108,15 +128,16 @@ class StoreWriter:
         """How many sources were left out, and the first of them, for the provenance."""
         return {"skipped": self._skipped_count, "skipped_sources": self._skipped} if self._skipped_count else {}
 
-    def content_hash(self) -> str:
-        """SHA-256 over all samples; independent of how they were divided into batches."""
-        missing = [split for split in SPLITS if f"{split}/inputs" not in self._hashes]
+    def content(self) -> ContentHash:
+        """Of all samples, once all are appended.
+
+        Raises:
+            PluginError: if a split has none.
+        """
+        missing = [split for split in SPLITS if f"{split}/inputs" not in self._content]
         if missing:
             raise PluginError(f"the data set wrote no samples to the split {missing[0]!r}")
-        total = hashlib.sha256(self._schema.model_dump_json().encode())
-        for name in sorted(self._hashes):
-            total.update(name.encode() + self._hashes[name].digest())
-        return total.hexdigest()
+        return self._content
 
     def _inputs(self, samples: Samples) -> dict[str, Array]:
         if self._schema.storage == "raw":
@@ -131,7 +152,7 @@ class StoreWriter:
     def _named(self, group: str, arrays: Mapping[str, Array], declared: set[str], dtype: type) -> dict[str, Array]:
         if set(arrays) != declared:
             raise PluginError(f"{group}: the schema declares {sorted(declared)}, the samples have {sorted(arrays)}")
-        return {f"{group}/{name}": np.asarray(array, dtype=dtype) for name, array in arrays.items()}
+        return {hdf5.key(group, name): np.asarray(array, dtype=dtype) for name, array in arrays.items()}
 
     def _check(self, columns: Mapping[str, Array]) -> None:
         inputs = columns["inputs"]
@@ -156,12 +177,11 @@ class StoreWriter:
                 (1, *row) if name.endswith("/inputs") and len(row) > 1 else (max(1, 65536 // _row_bytes(array)), *row)
             )
             self._file.create_dataset(name, shape=(0, *row), maxshape=(None, *row), dtype=array.dtype, chunks=chunk)
-            self._hashes[name] = hashlib.sha256()
         dataset = self._file[name]
         start = len(dataset)
         dataset.resize(start + len(array), axis=0)
         dataset[start:] = array
-        self._hashes[name].update(np.ascontiguousarray(array).tobytes())
+        self._content.update(name, array)
 
 
 class Split:
@@ -211,19 +231,63 @@ class Split:
     @functools.cached_property
     def _ends(self) -> Array:
         """Where each encoded image ends; a 0 before the first."""
-        return np.concatenate([[0], self._read("inputs")])
+        ends = np.concatenate([[0], self._read("inputs")])
+        if (np.diff(ends) < 0).any() or ends[-1] > len(self._group["bytes"]):
+            raise CorruptFileError(f"{printable(self.path)} is damaged: its images overlap; prepare it again")
+        return ends
 
     def labels(self, task: str) -> Array:
         """Class indices of a task, (N,), -1 where missing."""
-        return self._read(f"labels/{task}")
+        return self._codes("labels", task, self.schema.tasks)
 
     def attribute(self, name: str) -> Array:
         """Category indices of a sensitive attribute, (N,)."""
-        return self._read(f"attributes/{name}")
+        return self._codes("attributes", name, self.schema.attributes)
 
     def latents(self, action: str) -> Array:
         """Recorded latents of an action type, (N, width)."""
-        return self._read(f"latents/{action}")
+        return self._read(hdf5.key("latents", action))
+
+    def _codes(self, group: str, name: str, values: Mapping[str, Sequence[str]]) -> Array:
+        codes = self._read(hdf5.key(group, name))
+        count = len(values.get(name, ()))
+        if len(codes) and (codes.min() < -1 or codes.max() >= count):
+            raise CorruptFileError(
+                f"{printable(self.path)} is damaged: {group} of {printable(name)!r} go from {codes.min()} to "
+                f"{codes.max()}, and it has {count} values; prepare it again"
+            )
+        return codes
+
+    def check_shapes(self) -> None:
+        """Compare the arrays with the schema; nothing is read.
+
+        Raises:
+            CorruptFileError: naming the first array that is missing, or of another shape or type.
+        """
+        schema = self.schema
+        shape = hdf5.dataset(self._group, "inputs", self.path).shape
+        rows = shape[0] if shape else 0
+        if schema.storage == "raw":
+            self._check("inputs", (rows, *schema.shape), schema.dtype)
+        else:
+            self._check("inputs", (rows,), "int64")
+            self._check("bytes", None, "uint8")
+        for group, names in (("labels", schema.tasks), ("attributes", schema.attributes)):
+            for name in names:
+                self._check(hdf5.key(group, name), (rows,), "int64")
+        for name, width in schema.latents.items():
+            self._check(hdf5.key("latents", name), (rows, width), "float32")
+        if "objects" in self._group:
+            self._check("objects", (rows,), "int64")
+
+    def _check(self, name: str, shape: tuple[int, ...] | None, dtype: str) -> None:
+        with hdf5.reading(self.path):
+            found = hdf5.dataset(self._group, name, self.path)
+            if shape not in (None, found.shape) or found.dtype.newbyteorder("=") != dtype:
+                raise CorruptFileError(
+                    f"{printable(self.path)}: {printable(found.name)} is {found.dtype}{list(found.shape or ())}, the "
+                    f"schema says {dtype}{list(shape or ())}; prepare it again"
+                )
 
     def objects(self) -> Array:
         """Object ids, (N,): the sample's own number where the data set has one view per object."""
@@ -253,25 +317,69 @@ class Store:
         self.path = Path(path)
         self._handle: hdf5.File | None = None
         self._pid = -1
-        with hdf5.open_kind(self.path, KIND, VERSION) as file, hdf5.reading(self.path):
+        with hdf5.open_kind(self.path, KIND, VERSION) as file:
             try:
-                self.schema = Schema.model_validate_json(file.attrs["schema"])
-                self.provenance: dict[str, Any] = json.loads(file.attrs["provenance"])
-                self.content_hash = str(file.attrs["content_hash"])
-            except (KeyError, ValueError) as error:
+                self.schema = Schema.model_validate_json(hdf5.text(self.path, file, SCHEMA))
+                self.provenance = _facts(hdf5.text(self.path, file, PROVENANCE))
+            except (ValueError, RecursionError) as error:
                 detail = invalid_value(error) if isinstance(error, ValidationError) else str(error)
-                raise CorruptFileError(f"{self.path} has a damaged header ({detail}); prepare it again") from error
+                raise CorruptFileError(
+                    f"{printable(self.path)} has a damaged header ({printable(detail)}); prepare it again"
+                ) from error
+            self.content_hash = hdf5.text(self.path, file, CONTENT_HASH)
             missing = [split for split in SPLITS if split not in file]
             if missing:
-                raise CorruptFileError(f"{self.path} has no split {missing[0]!r}; prepare it again")
+                raise CorruptFileError(f"{printable(self.path)} has no split {missing[0]!r}; prepare it again")
+            self._handle, self._pid = file, os.getpid()
+            self.train.check_shapes()
+            self.test.check_shapes()
+            self._handle = None
 
     @property
     def file(self) -> hdf5.File:
-        """The open file of this process."""
+        """The open file of this process.
+
+        Raises:
+            CorruptFileError: if other data have taken its place since the store was opened.
+        """
         if self._handle is None or self._pid != os.getpid():
-            self._handle = hdf5.open_kind(self.path, KIND, VERSION)
-            self._pid = os.getpid()
+            handle = hdf5.open_kind(self.path, KIND, VERSION)
+            if hdf5.text(self.path, handle, CONTENT_HASH, "") != self.content_hash:
+                handle.close()
+                raise CorruptFileError(f"{printable(self.path)} was replaced while it was in use; start again")
+            self._handle, self._pid = handle, os.getpid()
         return self._handle
+
+    def check(self) -> None:
+        """Compare the content with its hash, unless this version of the file was compared before.
+
+        Raises:
+            CorruptFileError: as ``verify``.
+        """
+        if not content.is_checked(self.path, self.content_hash):
+            self.verify()
+
+    def verify(self) -> None:
+        """Read everything, in blocks, and compare it with the content hash.
+
+        Raises:
+            CorruptFileError: naming the first array that differs from what was written, where the store can tell.
+        """
+        started, before = time.time_ns(), content.identity(self.path)
+        if before[2] > _LARGE:
+            _log.info("checking the content of %s (%.1f GB)", printable(self.path), before[2] / 1e9)
+        schema, provenance = (hdf5.text(self.path, self.file, name) for name in (SCHEMA, PROVENANCE))
+        found = content.hash_file(self.path, self.file)
+        digests = found.digests(schema, provenance)
+        with hdf5.reading(self.path):
+            written = _facts(hdf5.text(self.path, self.file, DIGESTS, json.dumps(digests)))
+        changed = content.first_difference(digests, written)
+        if changed or found.total(schema) != self.content_hash:
+            raise CorruptFileError(
+                f"{printable(self.path)}: {printable(changed or 'the content')} differs from what was written; put a "
+                "copy back or prepare it again with --force"
+            )
+        content.remember(self.path, self.content_hash, before, started)
 
     @property
     def train(self) -> Split:
@@ -297,6 +405,13 @@ class Store:
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_handle": None, "_pid": -1}
+
+
+def _facts(text: str) -> dict[str, Any]:
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError(f"a {type(found).__name__} in place of a JSON object")
+    return found
 
 
 def _row_bytes(array: Array) -> int:

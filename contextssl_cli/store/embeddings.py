@@ -41,9 +41,11 @@ class Embeddings:
             file.create_dataset("embeddings", data=self.values)
             hdf5.write_group(file, "labels", self.labels)
             hdf5.write_group(file, "attributes", self.attributes)
-            if self.names:
-                file.create_dataset("names", data=[name.encode() for name in self.names])
-            file.attrs["about"] = json.dumps(dict(self.about))
+            if self.names:  # of fixed length, which can be read without following references
+                file.create_dataset(
+                    "names", data=np.array([name.encode("utf-8", "surrogateescape") for name in self.names], np.bytes_)
+                )
+            hdf5.set_text(file, "about", json.dumps(dict(self.about)))
 
     @classmethod
     def load(cls, path: Path) -> Embeddings:
@@ -51,15 +53,30 @@ class Embeddings:
 
         Raises:
             DataMissingError: if there is no such file.
-            CorruptFileError: if it is damaged, foreign or too new.
+            CorruptFileError: if it is damaged, foreign or too new, or its parts do not have one row for each input.
         """
         path = Path(path)
         with hdf5.open_kind(path, KIND, VERSION) as file, hdf5.reading(path):
-            names = tuple(name.decode() for name in hdf5.read(file, "names", path)) if "names" in file else ()
-            return cls(
+            names = hdf5.read(file, "names", path) if "names" in file else np.array([], np.bytes_)
+            if names.dtype.kind != "S":
+                raise TypeError(f"names are {names.dtype}, expected text")
+            found = cls(
                 values=hdf5.read(file, "embeddings", path),
                 labels=hdf5.read_group(file, "labels", path),
                 attributes=hdf5.read_group(file, "attributes", path),
-                names=names,
-                about=json.loads(file.attrs.get("about", "{}")),
+                names=tuple(name.decode("utf-8", "surrogateescape") for name in names.tolist()),
+                about=json.loads(hdf5.text(path, file, "about", "{}")),
             )
+            found._check()
+        return found
+
+    def _check(self) -> None:
+        if self.values.ndim != 2 or self.values.dtype.kind not in "uif":
+            raise ValueError(f"embeddings are {self.values.dtype}{list(self.values.shape)}, expected rows of numbers")
+        for name, block in [*self.labels.items(), *self.attributes.items()]:
+            if block.shape != (len(self.values),):
+                raise ValueError(f"{name} has the shape {block.shape} for {len(self.values)} embeddings")
+        if len(self.names) not in (0, len(self.values)):
+            raise ValueError(f"{len(self.names)} names for {len(self.values)} embeddings")
+        if not isinstance(self.about, dict):
+            raise TypeError(f"about is {self.about!r}, expected a JSON object")

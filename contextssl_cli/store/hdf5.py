@@ -1,7 +1,9 @@
-"""The only module that imports h5py: atomic creation, and opening with an answer to every way a file can be wrong."""
+"""Opening HDF5 files with an answer to every way they can be wrong, reading from them, and writing them atomically."""
 
 from __future__ import annotations
 
+import errno
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,10 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contextssl_cli import files
-from contextssl_cli.errors import CorruptFileError, DataMissingError
+from contextssl_cli.errors import CorruptFileError, FileInUseError, UnsafeFileError
+from contextssl_cli.store.names import escaped, unescaped
+from contextssl_cli.store.untrusted import check_contents, check_plain
+from contextssl_cli.text import printable
 
 File: TypeAlias = h5py.File
 Group: TypeAlias = h5py.Group
+
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+_OF_DAMAGE = {errno.EINVAL, errno.EOVERFLOW}
+"""What the system answers where a damaged file says to read at an impossible place."""
+_WITHOUT_LOCKS = "on a file system without locks (some NFS and Lustre) set HDF5_USE_FILE_LOCKING=FALSE"
 
 
 @contextmanager
@@ -25,7 +35,9 @@ def create(path: Path, kind: str, version: int) -> Iterator[h5py.File]:
 
     Raises:
         ContextSSLError: if the disk is full; DataMissingError: if the folder may not be written to.
+        FileInUseError: if another process has the file that would be replaced open for writing.
     """
+    check_not_in_use(path)
     with (
         files.atomic(path) as temporary,
         _Output(temporary) as output,
@@ -93,25 +105,66 @@ class _Output:
         """Nothing waits: ``files.atomic`` brings the file to the disk."""
 
 
+def check_not_in_use(path: Path) -> None:
+    """Refuse a file that another process has open for writing; any other file, or none, is accepted.
+
+    Raises:
+        FileInUseError: if it is locked, or marked as open for writing.
+    """
+    if not Path(path).is_file():
+        return
+    try:
+        h5py.File(path, "r").close()
+    except OSError as error:
+        _check_lock(path, error)
+
+
+def _check_lock(path: Path, error: OSError) -> None:
+    """Raise the error for a file in use, if ``error`` is HDF5's for one."""
+    name, reason = printable(path), str(error)
+    if "file is already open for" in reason:  # a mark in the file itself, which no lock clears
+        raise FileInUseError(
+            f"{name} is marked as open for writing: by another process, or by one that was killed; wait until it ends, "
+            f"or remove the mark with h5clear --status (of HDF5's tools)"
+        ) from error
+    if "unable to lock file" in reason:
+        if error.errno in _NO_LOCKS:
+            raise FileInUseError(f"{name} cannot be locked ({os.strerror(error.errno)}); {_WITHOUT_LOCKS}") from error
+        raise FileInUseError(
+            f"{name} is open for writing in another process; wait until that ends, or {_WITHOUT_LOCKS}"
+        ) from error
+
+
 def open_plain(path: Path) -> h5py.File:
-    """Open any HDF5 file for reading.
+    """Open any HDF5 file for reading, if it refers to nothing outside itself (see ``untrusted.check_contents``).
 
     Raises:
         DataMissingError: if there is no such file or it may not be read.
+        FileInUseError: if another process has it open for writing, or it cannot be locked.
+        UnsafeFileError: if it is no regular file, refers to other files, or declares more data than it can hold.
         CorruptFileError: if it is not HDF5, or cut off.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise CorruptFileError(f"{path} is a folder, expected an HDF5 file")
-    if not path.exists():
-        raise DataMissingError(f"there is no file {path}")
+    path = files.check_input(Path(path), "an HDF5 file")
     try:
-        return h5py.File(path, "r")
-    except (FileNotFoundError, PermissionError) as error:
-        raise DataMissingError(f"cannot read {path}: {error.strerror or 'permission denied'}") from error
+        file = h5py.File(path, "r")
     except OSError as error:
+        _check_lock(path, error)
+        _check_system(path, error)
         reason = "it is cut off" if "truncated" in str(error) else "it is damaged or another kind of file"
-        raise CorruptFileError(f"{path} cannot be opened as HDF5: {reason}; write it again") from error
+        raise CorruptFileError(f"{printable(path)} cannot be opened as HDF5: {reason}; write it again") from error
+    try:
+        with reading(path):
+            check_contents(path, file)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _check_system(path: Path, error: OSError) -> None:
+    """Raise the error for a failed read, if it is the system's and not the file's."""
+    if error.errno and error.errno not in _OF_DAMAGE:
+        raise files.read_error(path, OSError(error.errno, os.strerror(error.errno))) from error
 
 
 def open_kind(path: Path, kind: str, version: int) -> h5py.File:
@@ -133,8 +186,8 @@ def open_kind(path: Path, kind: str, version: int) -> h5py.File:
 
 def kind_of(path: Path) -> str:
     """The ``format`` attribute of an HDF5 file, or an empty string if it has none."""
-    with open_plain(path) as file, reading(path):
-        return str(file.attrs.get("format", ""))
+    with open_plain(path) as file:
+        return text(path, file, "format", "")
 
 
 @contextmanager
@@ -143,70 +196,142 @@ def reading(path: Path) -> Iterator[None]:
 
     Raises:
         CorruptFileError: in place of the many others.
+        DataMissingError: if the system could not read.
+        UnsafeFileError: if the memory does not suffice.
     """
     try:
         yield
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise CorruptFileError(f"{path} is damaged ({error}); write it again") from error
+    except MemoryError as error:
+        raise UnsafeFileError(f"{printable(path)} holds more than the free memory of this machine") from error
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
+        if isinstance(error, OSError):
+            _check_system(path, error)
+        raise CorruptFileError(f"{printable(path)} is damaged ({printable(str(error))}); write it again") from error
 
 
 def _check_header(path: Path, file: h5py.File, kind: str, version: int) -> None:
-    found = str(file.attrs.get("format", "unknown"))
+    found = text(path, file, "format", "unknown")
     if found != kind:
-        raise CorruptFileError(f"{path} has the format {found!r}, expected {kind!r}; see docs/formats.md")
-    written = file.attrs.get("version")
-    if not isinstance(written, int | np.integer):
-        raise CorruptFileError(f"{path} has no integer attribute 'version'; see docs/formats.md")
+        raise CorruptFileError(
+            f"{printable(path)} has the format {printable(found)!r}, expected {kind!r}; see docs/formats.md"
+        )
+    written = _attribute(path, file, "version")
+    if isinstance(written, float) and written.is_integer():  # the only numbers of some languages
+        written = int(written)
+    if type(written) is not int:
+        raise CorruptFileError(f"{printable(path)} has no integer attribute 'version'; see docs/formats.md")
     if written > version:
         raise CorruptFileError(
-            f"{path} has format version {written}, this contextssl reads up to {version}: upgrade contextssl"
+            f"{printable(path)} has format version {written}, this contextssl reads up to {version}: upgrade contextssl"
         )
     # A user's script may write a context without the flag: absent counts as complete.
-    if not file.attrs.get("complete", True):
-        raise CorruptFileError(f"{path} is incomplete; write it again")
+    complete = _attribute(path, file, "complete")
+    if complete is not None and (isinstance(complete, str) or not complete):
+        raise CorruptFileError(f"{printable(path)} is incomplete; write it again")
 
 
-def read(parent: h5py.Group, name: str, path: Path, rows: slice = slice(None)) -> NDArray[Any]:
-    """Read a dataset, or some of its rows.
+def text(path: Path, file: h5py.File, name: str, default: str | None = None) -> str:
+    """A text attribute of a file, in whichever of HDF5's types it was written.
+
+    Bytes that are not UTF-8 become lone surrogates, as in the names of files.
 
     Raises:
-        CorruptFileError: if it is missing, a group, or its chunks are damaged.
+        CorruptFileError: if it is missing and has no default, or is no text.
+    """
+    value = _attribute(path, file, name)
+    if value is None:
+        value = default
+    if not isinstance(value, str):
+        raise CorruptFileError(f"{printable(path)} has no text attribute {name!r}; see docs/formats.md")
+    return value
+
+
+def set_text(file: h5py.File, name: str, value: str) -> None:
+    """Write a text attribute that ``text`` reads."""
+    file.attrs[name] = value.encode("utf-8", "surrogateescape")
+
+
+def _attribute(path: Path, file: h5py.File, name: str) -> str | bool | int | float | None:
+    """The only value of an attribute; None if there is no such attribute."""
+    with reading(path):
+        if name not in file.attrs:
+            return None
+        found = file.attrs.get_id(name)
+        plain = found.dtype.kind in "biufS" or h5py.check_string_dtype(found.dtype) is not None
+        if not plain or found.shape is None or math.prod(found.shape) != 1:
+            raise CorruptFileError(f"{printable(path)}: the attribute {name!r} is neither one number nor one text")
+        value = np.asarray(file.attrs[name]).reshape(-1)[0]
+        value = value.item() if isinstance(value, np.generic) else value
+        return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
+
+
+def key(group: str, name: str) -> str:
+    """The path of a data set in a group, for a name that may be any text."""
+    return f"{group}/{escaped(name)}"
+
+
+def dataset(parent: h5py.Group, name: str, path: Path) -> h5py.Dataset:
+    """A dataset, unread.
+
+    Raises:
+        CorruptFileError: if it is missing or a group.
     """
     with reading(path):
         item = parent.get(name)
         if not isinstance(item, h5py.Dataset):
-            raise CorruptFileError(f"{path} has no dataset {parent.name.rstrip('/')}/{name}; see docs/formats.md")
-        return np.asarray(item[rows] if item.shape else item[()])
+            where = printable(f"{parent.name.rstrip('/')}/{name}")
+            raise CorruptFileError(f"{printable(path)} has no dataset {where}; see docs/formats.md")
+        return item
+
+
+def datasets(path: Path, file: h5py.File) -> list[str]:
+    """The paths of all datasets of a file, as ``train/inputs``."""
+    with reading(path):
+        found: list[str] = []
+        file.visit(found.append)
+        return [name for name in found if isinstance(file[name], h5py.Dataset)]
+
+
+def read(parent: h5py.Group, name: str, path: Path, rows: slice = slice(None)) -> NDArray[Any]:
+    """Read a dataset, or some of its rows, in this machine's byte order.
+
+    Args:
+        parent: the file or group.
+        name: its path in ``parent``, of ``key`` where it has a name from outside.
+        path: of the file, for messages.
+        rows: all by default.
+
+    Raises:
+        CorruptFileError: if it is missing, a group, or its chunks are damaged.
+        UnsafeFileError: if it holds anything but numbers and text of a fixed length, or more than the memory.
+    """
+    with reading(path):
+        item = dataset(parent, name, path)
+        check_plain(path, item, len(range(*rows.indices(item.shape[0]))) if item.shape else 1)
+        array = np.asarray(item[rows] if item.shape else item[()])
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def read_group(parent: h5py.Group, name: str, path: Path) -> dict[str, NDArray[Any]]:
-    """Read every dataset of a group, none if the group is missing."""
+    """Read every dataset of a group by the name that it stands for, none if the group is missing.
+
+    Raises:
+        CorruptFileError: as ``read``, and if two data sets stand for one name.
+    """
     with reading(path):
         group = parent.get(name)
         if group is None:
             return {}
         if not isinstance(group, h5py.Group):
-            raise CorruptFileError(f"{path}: {name!r} is a dataset, expected a group; see docs/formats.md")
-        return {key: read(group, key, path) for key in group}
+            raise CorruptFileError(f"{printable(path)}: {name!r} is a dataset, expected a group; see docs/formats.md")
+        found = {unescaped(item): read(group, item, path) for item in group}
+        if len(found) < len(group):
+            raise CorruptFileError(f"{printable(path)}: two datasets of {name!r} stand for one name")
+        return found
 
 
 def write_group(parent: h5py.Group, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write named arrays into a group."""
-    group = parent.create_group(name)
-    for key, array in arrays.items():
-        group.create_dataset(key, data=array)
-
-
-def may_be_ours(path: Path) -> bool:
-    """Whether a file is of contextssl, or too damaged to tell and named as HDF5 is."""
-    if not is_hdf5(path):
-        return path.suffix in (".h5", ".hdf5")
-    try:
-        return kind_of(path).startswith("contextssl-")
-    except CorruptFileError:
-        return True
-
-
-def is_hdf5(path: Path) -> bool:
-    """Whether a file begins as HDF5 does."""
-    return path.is_file() and bool(h5py.is_hdf5(path))
+    parent.create_group(name)
+    for item, array in arrays.items():
+        parent.create_dataset(key(name, item), data=array)

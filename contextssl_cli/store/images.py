@@ -1,64 +1,266 @@
-"""Images that a store keeps as the bytes of their files."""
+"""Image files: opening them safely, and fitting them to the frame of a model's input."""
 
 from __future__ import annotations
 
 import io
-import os
-from collections.abc import Sequence
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
-WORKERS = min(8, os.cpu_count() or 1)
-"""Threads that decode: Pillow lets go of the interpreter's lock while it does."""
+from contextssl_cli import files
+from contextssl_cli.cpus import cpu_count
+from contextssl_cli.errors import CorruptFileError
+from contextssl_cli.text import printable
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+"""Of the image files in a folder, in lower case."""
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+"""The formats that are read. Pillow knows others; some of them start other programs, as EPS does Ghostscript."""
+MAX_PIXELS = 2**27
+"""Of one image, in width times height: 134 million. Decoded it takes half a gibibyte, at Pillow's 4 bytes a pixel."""
+MAX_BYTES = 2**30
+"""Of one file: as much as ``MAX_PIXELS`` take where nothing is compressed, at 8 bytes a pixel."""
+_SIGNATURES: dict[str, tuple[bytes, ...]] = {
+    "JPEG": (b"\xff\xd8\xff",),
+    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "WEBP": (b"RIFF",),
+    "GIF": (b"GIF87a", b"GIF89a"),
+    "BMP": (b"BM",),
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+}
+_READERS: dict[str, type[ImageFile.ImageFile]] = {
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+}
+_TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF
+_MAX_COVERAGE = 8  # how many times the pieces of a file may cover its image: once for each of a TIFF's planes
+_ORIENTATION = 0x0112  # EXIF
+_TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_DEEP = ("I", "I;16", "I;16B", "I;16L")
+_WHITE = (255, 255, 255, 255)
+_PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_MAX_TEXT = 2**20  # bytes of all texts of a PNG together; Pillow refuses a file with a longer one
+_MAX_THREADS = 8  # Pillow lets go of the interpreter's lock while it decodes
 _BLOCK = 64  # images a thread takes at a time
 
 
-def decode(data: bytes, height: int, width: int) -> NDArray[np.uint8]:
-    """One image file as (height, width, 3) RGB.
+def open_image(data: bytes, *, formats: Sequence[str] = FORMATS, enough: tuple[int, int] | None = None) -> Image.Image:
+    """Decode an image file. Every image that this program reads comes through here.
 
-    The image is turned upright as its camera noted (EXIF), scaled until it covers the frame, and its centre is cut
-    out. A JPEG that is much larger is decoded at a half, a quarter or an eighth of its size, which costs a fraction of
-    the time.
+    The format is recognised by the content. Of an animation or a file of several pages the first is decoded.
+
+    Args:
+        data: the bytes of the file.
+        formats: which of ``FORMATS`` are expected.
+        enough: width and height in pixels that suffice. A JPEG that is much larger is decoded at a half, a quarter or
+            an eighth of its size, which costs a fraction of the time.
+
+    Returns:
+        The image with its pixels loaded, in the mode of the file.
 
     Raises:
-        ValueError: if the bytes are no image, or cut off.
+        ValueError: if the file is of no expected format, is damaged or cut off, or has more than ``MAX_PIXELS``. The
+            message says so in words that follow the name of the file.
     """
-    from PIL import Image, ImageOps
-
+    name = next((name for name in formats if _has_signature(name, data)), None)
+    if name is None:
+        raise ValueError(f"it is not a {' or '.join(filter(None, [', '.join(formats[:-1]), formats[-1]]))} file")
+    if name == "PNG":
+        data = _without_long_texts(data)
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            image.draft("RGB", (width, height))  # of a JPEG: the smallest scale that still covers the frame
-            fitted: Any = ImageOps.exif_transpose(image).convert("RGB")
-            if fitted.size != (width, height):
-                fitted = ImageOps.fit(fitted, (width, height), Image.Resampling.BILINEAR)
-            return np.asarray(fitted, dtype=np.uint8)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(str(error)) from error
+        # Not Image.open: its bound on pixels is a setting of the process, and from half of it on it warns.
+        image = _READERS[name](io.BytesIO(data))
+        _check_size(image)
+        if enough:
+            image.draft("RGB", enough)
+        image.load()
+    except _RefusedError:
+        raise
+    except Exception as error:  # what a damaged image raises is not limited to anything
+        reason = printable(str(error) or type(error).__name__)
+        raise ValueError(f"it is damaged or cut off: {reason}") from error
+    return image
 
 
-def decode_all(files: Sequence[bytes], height: int, width: int) -> NDArray[np.uint8]:
+def read_file(path: str | Path) -> bytes:
+    """The bytes of an image file.
+
+    Raises:
+        DataMissingError: if it does not exist or cannot be read.
+        UnsafeFileError: if it is a folder, a FIFO, a socket or a device.
+        ValueError: if it has more than ``MAX_BYTES``.
+    """
+    path = Path(path)
+    size = files.check_input(path, "an image").stat().st_size
+    if size > MAX_BYTES:
+        raise ValueError(f"it has {size:,} bytes, more than {MAX_BYTES:,}")
+    return files.read_bytes(path)
+
+
+@contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Around reading an image file: a ``ValueError`` becomes a CorruptFileError that names it."""
+    try:
+        yield
+    except ValueError as error:
+        raise CorruptFileError(f"{printable(path)} cannot be read as an image ({error})") from error
+
+
+class _RefusedError(ValueError):
+    pass
+
+
+def _has_signature(name: str, data: bytes) -> bool:
+    return data.startswith(_SIGNATURES[name]) and (name != "WEBP" or data[8:12] == b"WEBP")
+
+
+def _check_size(image: ImageFile.ImageFile) -> None:
+    """Refuse what would take too much memory or time, before it is decoded."""
+    sizes = [image.size]
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        sizes.append((image.tag_v2.get(_TILE_WIDTH, 1), image.tag_v2.get(_TILE_LENGTH, 1)))
+    for width, height in sizes:
+        if width * height > MAX_PIXELS:
+            raise _RefusedError(f"it has {width} x {height} pixels, more than {MAX_PIXELS:,}: scale it down")
+    areas = [tile[1] or (0, 0, 0, 0) for tile in image.tile]
+    covered = sum((right - left) * (bottom - top) for left, top, right, bottom in areas)
+    if covered > _MAX_COVERAGE * image.width * image.height:
+        raise _RefusedError("it is damaged: its parts overlap")
+
+
+def _without_long_texts(data: bytes) -> bytes:
+    """A PNG without colour profiles, and without the texts for which Pillow would refuse it. No pixel changes."""
+    kept, start, budget = [data[:8]], 8, _MAX_TEXT
+    while start + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, start)
+        end = start + 12 + length
+        if kind in _PNG_TEXTS:
+            budget -= _text_size(kind, data[start + 8 : end - 4])
+        if kind != b"iCCP" and (kind not in _PNG_TEXTS or budget >= 0):
+            kept.append(data[start:end])
+        start = end
+    return b"".join(kept)
+
+
+def _text_size(kind: bytes, chunk: bytes) -> int:
+    """Bytes of a text when it is unpacked; only as much is unpacked as shows that it is too long."""
+    if kind == b"tEXt":
+        return len(chunk)
+    _, _, rest = chunk.partition(b"\0")
+    if kind == b"iTXt":
+        if rest[:1] != b"\1":
+            return len(chunk)
+        rest = rest.split(b"\0", 3)[-1]  # compression method, language and translated keyword come first
+    try:
+        return len(zlib.decompressobj().decompress(rest[kind == b"zTXt" :], _MAX_TEXT + 1))
+    except zlib.error:
+        return _MAX_TEXT + 1
+
+
+def is_upright(image: Image.Image) -> bool:
+    """Whether the camera noted no turn (EXIF)."""
+    return _orientation(image) not in _TRANSPOSITIONS
+
+
+def _orientation(image: Image.Image) -> object:
+    try:
+        return image.getexif().get(_ORIENTATION)
+    except Exception:  # damaged EXIF changes no pixel
+        return None
+
+
+def fit(image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
+    """An image as (height, width, 3) RGB.
+
+    It is turned upright as its camera noted (EXIF), laid over white where it is transparent, scaled from 16 bits to 8,
+    and converted to RGB without colour profiles. Then it is scaled until it covers the frame, and its centre is cut
+    out.
+
+    Raises:
+        ValueError: if it has no 8 or 16 bits a channel.
+    """
+    method = _TRANSPOSITIONS.get(_orientation(image))  # type: ignore[call-overload]
+    upright = image if method is None else image.transpose(method)
+    rgb = _rgb(upright)
+    if rgb.size != (width, height):
+        rgb = ImageOps.fit(rgb, (width, height), Image.Resampling.BILINEAR)
+    return np.asarray(rgb, dtype=np.uint8)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """An image of any mode as RGB."""
+    if image.mode in _DEEP:
+        values = np.asarray(image).astype(np.int32)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError("its values do not fit into 16 bits")
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise ValueError("it has floating-point values, expected 8 or 16 bits")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, _WHITE), layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def decode(data: bytes, height: int, width: int) -> NDArray[np.uint8]:
+    """One image file as (height, width, 3) RGB: ``open_image``, then ``fit``.
+
+    Raises:
+        ValueError: if the bytes are no image, are cut off, or have too many pixels or bits.
+    """
+    side = max(height, width)  # of a camera's turned image, either may be the height
+    return fit(open_image(data, enough=(side, side)), height, width)
+
+
+def decode_all(encoded: Sequence[bytes], height: int, width: int) -> NDArray[np.uint8]:
     """Many image files as (N, height, width, 3), decoded by several threads; the order is kept.
 
     Raises:
         ValueError: if one of them is no image; its number is named.
     """
-    images = np.empty((len(files), height, width, 3), np.uint8)
+    images = np.empty((len(encoded), height, width, 3), np.uint8)
 
     def fill(start: int) -> None:
-        for row in range(start, min(start + _BLOCK, len(files))):
+        for row in range(start, min(start + _BLOCK, len(encoded))):
             try:
-                images[row] = decode(files[row], height, width)
+                images[row] = decode(encoded[row], height, width)
             except ValueError as error:
                 raise ValueError(f"image {row}: {error}") from error
 
-    blocks = range(0, len(files), _BLOCK)
+    blocks = range(0, len(encoded), _BLOCK)
     if len(blocks) < 2:
         for start in blocks:
             fill(start)
         return images
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(min(_MAX_THREADS, cpu_count())) as pool:
         list(pool.map(fill, blocks))
     return images

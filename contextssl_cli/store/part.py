@@ -3,28 +3,46 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from contextssl_cli.errors import ContextSSLError, CorruptFileError
 from contextssl_cli.store import hdf5
 from contextssl_cli.store.dataset import Samples
 from contextssl_cli.store.schema import Schema
+from contextssl_cli.text import printable
 
 _KIND = "contextssl-part"
 _VERSION = 1
 
 
-def write_part(path: Path, schema: Schema, samples: Samples) -> None:
+@dataclass(frozen=True)
+class PartKey:
+    """Which part of which preparation a file holds.
+
+    Attributes:
+        plan: the hash of everything that the samples depend on.
+        number: of the part, from 0.
+    """
+
+    plan: str
+    number: int
+
+
+def write_part(path: Path, schema: Schema, samples: Samples, key: PartKey) -> None:
     """Write a batch, atomically.
 
     Raises:
         ContextSSLError: if the disk is full.
     """
     with hdf5.create(path, _KIND, _VERSION) as file:
-        file.attrs["split"] = samples.split
-        file.attrs["skipped"] = json.dumps(list(samples.skipped))
+        hdf5.set_text(file, "plan", key.plan)
+        hdf5.set_text(file, "number", str(key.number))
+        hdf5.set_text(file, "split", samples.split)
+        hdf5.set_text(file, "skipped", json.dumps(list(samples.skipped)))
         if schema.storage == "encoded":
             file["inputs"] = np.frombuffer(b"".join(samples.inputs), np.uint8)
             file["ends"] = np.cumsum([len(data) for data in samples.inputs])
@@ -37,24 +55,39 @@ def write_part(path: Path, schema: Schema, samples: Samples) -> None:
             hdf5.write_group(file, name, arrays)
 
 
-def read_part(path: Path, schema: Schema) -> Samples:
+def holds_part(path: Path, key: PartKey) -> bool:
+    """Whether a file exists, can be opened and holds this part."""
+    try:
+        with hdf5.open_kind(path, _KIND, _VERSION) as file, hdf5.reading(path):
+            return _holds(path, file, key)
+    except ContextSSLError:
+        return False
+
+
+def read_part(path: Path, schema: Schema, key: PartKey) -> Samples:
     """Read a batch that ``write_part`` wrote.
 
     Raises:
-        CorruptFileError: if the file is damaged.
+        CorruptFileError: if the file is damaged or holds another part.
     """
     with hdf5.open_kind(path, _KIND, _VERSION) as file, hdf5.reading(path):
+        if not _holds(path, file, key):
+            raise CorruptFileError(f"{printable(path)} holds another part, or a part of another preparation")
         inputs = hdf5.read(file, "inputs", path)
         files = None
         if schema.storage == "encoded":
             ends = [0, *hdf5.read(file, "ends", path).tolist()]
             files = [inputs[begin:end].tobytes() for begin, end in pairwise(ends)]
         return Samples(
-            str(file.attrs["split"]),
+            hdf5.text(path, file, "split"),
             inputs if files is None else files,
             labels=hdf5.read_group(file, "labels", path),
             attributes=hdf5.read_group(file, "attributes", path),
             latents=hdf5.read_group(file, "latents", path),
             objects=hdf5.read(file, "objects", path) if "objects" in file else None,
-            skipped=json.loads(file.attrs["skipped"]),
+            skipped=json.loads(hdf5.text(path, file, "skipped")),
         )
+
+
+def _holds(path: Path, file: hdf5.File, key: PartKey) -> bool:
+    return (hdf5.text(path, file, "plan"), hdf5.text(path, file, "number")) == (key.plan, str(key.number))

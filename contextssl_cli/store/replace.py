@@ -23,8 +23,10 @@ def check_replaceable(path: Path, kind: str, *inputs: Path | None) -> None:
 
     Raises:
         UsageError: if another file, or one of the inputs, is at ``path``.
+        FileInUseError: if another process has the file open for writing.
     """
     files.check_output(path, *inputs)
+    hdf5.check_not_in_use(path)
     if not is_replaceable(path, kind):
         raise UsageError(
             f"{printable(path)} exists and is no {kind} file, so it is not replaced; choose another --out, or remove "

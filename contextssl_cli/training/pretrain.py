@@ -37,7 +37,9 @@ def start_run(task: Task, store: Store, config: TrainConfig, out: Path | None = 
 
     Raises:
         UsageError: if ``out`` is taken, or the configuration or the action types do not fit the data.
+        CorruptFileError: if the content of the store differs from its hash.
     """
+    store.check()
     config = with_equivariant(_with_options(config, task), task)
     space = _fitting_space(task, store, config)
     record = RunRecord(
@@ -154,12 +156,16 @@ def run_task(run: Run) -> Task:
     return resolve_task(run.record.task, options=run.record.config.actions)
 
 
-def run_store(run: Run) -> Store:
+def run_store(run: Run, *, verify: bool = False) -> Store:
     """The store that a run was trained on.
+
+    Args:
+        run: of a data set.
+        verify: compare the content with its hash again, even if this version of the file was compared before.
 
     Raises:
         DataMissingError: if it is gone.
-        CorruptFileError: if its content has changed.
+        CorruptFileError: if it holds other data, or its content differs from its hash.
     """
     path = Path(run.record.store)
     if not path.is_file():
@@ -173,6 +179,10 @@ def run_store(run: Run) -> Store:
             f"{store.path} is not the data that {run.folder} was trained on (content "
             f"{store.content_hash[:12]}, expected {run.record.store_hash[:12]}); prepare it again as it was"
         )
+    if verify:
+        store.verify()
+    else:
+        store.check()
     return store
 
 

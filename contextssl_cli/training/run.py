@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import os
 import platform
 import re
 import shlex
@@ -25,6 +24,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contextssl_cli import files, paths
+from contextssl_cli.cpus import cpu_count
 from contextssl_cli.data.action_space import ActionSpace
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UsageError, invalid_value
 from contextssl_cli.methods.config import CONTEXTUAL
@@ -314,4 +314,4 @@ def versions() -> dict[str, str]:
     """Of everything that decides a figure."""
     packages = ("contextssl", "torch", "torchvision", "scikit-learn", "numpy", "h5py", "fairlearn")
     found = {name: metadata.version(name) for name in packages}
-    return found | {"python": platform.python_version(), "platform": platform.platform(), "cpus": str(os.cpu_count())}
+    return found | {"python": platform.python_version(), "platform": platform.platform(), "cpus": str(cpu_count())}

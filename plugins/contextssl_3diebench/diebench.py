@@ -14,6 +14,7 @@ from contextssl_cli.errors import DataMissingError
 from contextssl_cli.files import file_hash
 from contextssl_cli.plugin import Dataset, Options, Prepared, Schema
 from contextssl_cli.plugin.recorded import RecordedDifference, RecordedRotation
+from contextssl_cli.plugin.sources import source_folder
 
 PAGE = "https://github.com/facebookresearch/SIE"
 OBJECTS_PER_PART = 40
@@ -67,10 +68,7 @@ class DIEBench(Dataset):
                 f"3diebench needs --source DIR: fetch 3DIEBench.tar.gz (17 GB) as {PAGE} says, unpack it, and name its "
                 "folder; contextssl prepare shapes3d makes data of the same format without a download"
             )
-        if not source.is_dir():
-            state = "is a file, expected the unpacked folder" if source.exists() else "does not exist"
-            raise DataMissingError(f"--source {source} {state}")
-        lists = find_lists(source, options.lists)
+        lists = find_lists(source_folder(source, "the unpacked folder"), options.lists)
         objects, classes = read_lists(lists)
         chosen = limited(objects, options.limit_objects)
         views = usual_views(source, chosen["train"] + chosen["test"])

@@ -8,6 +8,7 @@ The ``val_`` lists are the test split.
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,13 +17,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from contextssl_3diebench.npy import read_array
 from contextssl_cli.errors import CorruptFileError, DataMissingError
+from contextssl_cli.files import check_input
+from contextssl_cli.text import printable
 
 PREFIXES = {"train": "train", "test": "val"}
 KINDS = ("images", "labels")
 CLASSES = 10_000
 """More are no classes, but a number of another meaning, such as a WordNet offset."""
-_VIEW = re.compile(r"image_(\d+)\.jpg\Z")
+LARGEST_LIST = 1 << 30
+"""Bytes of a list's array; one that names all 2.6 million views as texts has 0.8 GB."""
+LONGEST_NAME = 255
+"""Characters of a file or a folder; no file system has longer ones."""
+_VIEW = re.compile(r"image_([0-9]{1,9})\.jpg\Z")
+_ADVICE = "fetch it again"
 
 
 class Listed(NamedTuple):
@@ -49,15 +58,16 @@ def find_lists(source: Path, folder: Path | None) -> dict[str, Path]:
     """
     names = [f"{prefix}_{kind}.npy" for prefix in PREFIXES.values() for kind in KINDS]
     places = [folder] if folder else [source, source / "meta"]
-    found = next((place for place in places if (place / names[0]).is_file()), None)
+    found = next((place for place in places if (place / names[0]).exists()), None)
     if found is None:
         raise DataMissingError(
-            f"there is no {names[0]} in {' or '.join(map(str, places))}: the lists are in the folder data of "
+            f"there is no {names[0]} in {' or '.join(map(printable, places))}: the lists are in the folder data of "
             "https://github.com/facebookresearch/SIE; name their folder with --lists DIR"
         )
     for name in names:
-        if not (found / name).is_file():
-            raise DataMissingError(f"{found} has no {name}; all of {', '.join(names)} are needed")
+        if not (found / name).exists():
+            raise DataMissingError(f"{printable(found)} has no {name}; all of {', '.join(names)} are needed")
+        check_input(found / name)
     return {name.removesuffix(".npy"): found / name for name in names}
 
 
@@ -73,45 +83,59 @@ def read_lists(lists: Mapping[str, Path]) -> tuple[dict[str, list[Listed]], tupl
         path = lists[f"{prefix}_images"]
         entries, labels = _read_places(path), _read_labels(lists[f"{prefix}_labels"])
         if len(entries) != len(labels):
-            raise CorruptFileError(f"{path} has {len(entries)} entries for {len(labels)} labels; fetch the lists again")
+            raise CorruptFileError(
+                f"{printable(path)} has {len(entries)} entries for {len(labels)} labels; fetch the lists again"
+            )
         objects[split] = _objects(path, entries, labels, first=len(seen))
         for listed in objects[split]:
             if listed.place in seen:
                 raise CorruptFileError(
-                    f"{path} lists the object {listed.place}, which {seen[listed.place].name} has too: all views of an "
-                    "object belong to one split"
+                    f"{printable(path)} lists the object {listed.place}, which {seen[listed.place].name} has too: all "
+                    "views of an object belong to one split"
                 )
             seen[listed.place] = path
     return objects, _class_names(listed for split in objects.values() for listed in split)
 
 
 def _read_places(path: Path) -> list[str]:
-    array = _load(path)
-    if array.dtype.kind != "U" or array.ndim != 1 or not array.size:
-        raise CorruptFileError(f"{path} holds {array.dtype}{list(array.shape)}, expected a list of texts")
-    return [_place(str(entry), path) for entry in array]
+    array = read_array(path, LARGEST_LIST, _ADVICE)
+    if array.dtype.kind not in "US" or array.ndim != 1 or not array.size:
+        raise CorruptFileError(f"{printable(path)} holds {array.dtype}{list(array.shape)}, expected a list of texts")
+    try:
+        return [_place(entry, path) for entry in _texts(array)]
+    except ValueError as error:
+        raise CorruptFileError(f"{printable(path)} holds texts that cannot be read ({error}); {_ADVICE}") from error
+
+
+def _texts(array: NDArray[Any]) -> list[str]:
+    """Raises ValueError for bytes that are not ASCII, and numbers that are no characters."""
+    if array.dtype.kind == "S":
+        array = array.astype(str)
+    points = np.frombuffer(array.tobytes(), np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+    if points.max() > sys.maxunicode:
+        raise ValueError(f"{points.max()} is no character")
+    texts: list[str] = array.tolist()
+    return texts
 
 
 def _read_labels(path: Path) -> list[int]:
-    array = _load(path)
+    array = read_array(path, LARGEST_LIST, _ADVICE)
     if array.dtype.kind not in "iu" or array.ndim != 1:
-        raise CorruptFileError(f"{path} holds {array.dtype}{list(array.shape)}, expected a list of class indices")
+        raise CorruptFileError(
+            f"{printable(path)} holds {array.dtype}{list(array.shape)}, expected a list of class indices"
+        )
     if array.size and not 0 <= array.min() <= array.max() < CLASSES:
-        raise CorruptFileError(f"{path} has labels from {array.min()} to {array.max()}, expected class indices")
+        raise CorruptFileError(
+            f"{printable(path)} has labels from {array.min()} to {array.max()}, expected class indices"
+        )
     return [int(label) for label in array]
-
-
-def _load(path: Path) -> NDArray[Any]:
-    try:
-        return np.asarray(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
-        raise CorruptFileError(f"{path} is no readable .npy file ({error}); fetch it again") from error
 
 
 def _place(entry: str, path: Path) -> str:
     parts = entry.strip("/").split("/")
-    if len(parts) < 2 or not all(parts) or {".", ".."} & set(parts):
-        raise CorruptFileError(f"{path} has the entry {entry!r}, expected /<class>/<object>")
+    named = all(0 < len(part) <= LONGEST_NAME for part in parts)
+    if len(parts) < 2 or not named or {".", ".."} & set(parts) or not entry.isprintable():
+        raise CorruptFileError(f"{printable(path)} has the entry {entry[:200]!r}, expected /<class>/<object>")
     return "/".join(parts)
 
 
@@ -124,10 +148,10 @@ def _objects(path: Path, entries: list[str], labels: list[int], first: int) -> l
         match = _VIEW.match(name)
         place, view = (folder, int(match[1])) if match else (entry, None)
         if classes.setdefault(place, label) != label:
-            raise CorruptFileError(f"{path} gives {place} the classes {classes[place]} and {label}")
+            raise CorruptFileError(f"{printable(path)} gives {place} the classes {classes[place]} and {label}")
         chosen = views.setdefault(place, set())
         if view in chosen or None in chosen:
-            raise CorruptFileError(f"{path} lists {entry} twice")
+            raise CorruptFileError(f"{printable(path)} lists {entry} twice")
         chosen.add(view)
     objects = []
     for number, (place, chosen) in enumerate(views.items()):

@@ -12,16 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contextssl_3diebench.lists import Listed
+from contextssl_3diebench.npy import read_array
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError
+from contextssl_cli.files import check_input, read_error
 from contextssl_cli.plugin import Samples
+from contextssl_cli.plugin.sources import read_source
 from contextssl_cli.store.images import decode
+from contextssl_cli.text import printable
 
 ROTATION, COLOR = slice(0, 3), [3, 6]
 """Where a latent file has the angles, and the hues of floor and light."""
 LATENT_WIDTHS = (7, 9)
 """The documentation names seven numbers, the published files hold nine; the first seven are the same."""
+LARGEST_LATENTS = 1 << 10
+"""Bytes of the array of a latent file; nine numbers of 16 bytes have 144."""
 ASKED = 25  # objects that tell how many views there are
-_FILE = re.compile(r"(?:image_(\d+)\.jpg|latent_(\d+)\.npy)\Z")
+_FILE = re.compile(r"(?:image_([0-9]+)\.jpg|latent_([0-9]+)\.npy)\Z")
 _MEND = "fetch the data again, or leave such views out with --skip-corrupt"
 
 
@@ -42,7 +48,8 @@ def usual_views(source: Path, objects: Sequence[Listed]) -> int:
     most = counts.most_common(1)[0][0]
     if most == 0:
         raise DataMissingError(
-            f"{source / objects[0].place} holds no image_0.jpg; --source is the folder that holds the classes' folders"
+            f"{printable(source / objects[0].place)} holds no image_0.jpg; --source is the folder that holds the "
+            "classes' folders"
         )
     return most
 
@@ -73,8 +80,8 @@ def read_objects(
             kept += [(listed, view) for view in found]
             continue
         if not skip:
-            raise CorruptFileError(f"{source / listed.place} has one view, two are needed; {_MEND}")
-        skipped.append(f"{source / listed.place}: fewer than two views are left")
+            raise CorruptFileError(f"{printable(source / listed.place)} has one view, two are needed; {_MEND}")
+        skipped.append(f"{printable(source / listed.place)}: fewer than two views are left")
     latents = np.array([view.latents[:7] for _, view in kept]).reshape(-1, 7)
     return Samples(
         split,
@@ -94,14 +101,15 @@ def read_view(folder: Path, number: int, size: int) -> View:
         CorruptFileError: if one of them cannot be read.
     """
     image, latents = folder / f"image_{number}.jpg", folder / f"latent_{number}.npy"
-    for path in (image, latents):
-        if not path.is_file():
-            raise DataMissingError(f"{path} is missing; {_MEND}")
-    data = image.read_bytes()
+    try:
+        data = read_source(image)
+        check_input(latents)
+    except ContextSSLError as error:
+        raise type(error)(f"{error}; {_MEND}") from error
     try:
         decode(data, size, size)
     except ValueError as error:
-        raise CorruptFileError(f"{image} is no readable image ({error}); {_MEND}") from error
+        raise CorruptFileError(f"{printable(image)} is no readable image ({error}); {_MEND}") from error
     return View(data, read_latents(latents))
 
 
@@ -110,15 +118,15 @@ def read_latents(path: Path) -> NDArray[np.float64]:
 
     Raises:
         CorruptFileError: if it holds something else.
+        UnsafeFileError: if it declares a larger array, or is no regular file.
     """
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise CorruptFileError(f"{path} is no readable .npy file ({error}); {_MEND}") from error
+    array = read_array(path, LARGEST_LATENTS, _MEND)
     if array.dtype.kind not in "fiu" or array.shape not in {(width,) for width in LATENT_WIDTHS}:
-        raise CorruptFileError(f"{path} holds {array.dtype}{list(array.shape)}, expected 7 or 9 numbers; {_MEND}")
+        raise CorruptFileError(
+            f"{printable(path)} holds {array.dtype}{list(array.shape)}, expected 7 or 9 numbers; {_MEND}"
+        )
     if not np.isfinite(array).all():
-        raise CorruptFileError(f"{path} holds NaN or infinite values; {_MEND}")
+        raise CorruptFileError(f"{printable(path)} holds NaN or infinite values; {_MEND}")
     return np.asarray(array, dtype=np.float64)
 
 
@@ -137,7 +145,10 @@ def _read_object(folder: Path, listed: Listed, views: int, size: int, *, skip: b
 
 def _present(folder: Path) -> set[int]:
     """The numbers of the images and latents in a folder; none if it is not there."""
-    if not folder.is_dir():
-        return set()
-    matches = (_FILE.match(path.name) for path in folder.iterdir())
+    try:
+        if not folder.is_dir():
+            return set()
+        matches = [_FILE.match(path.name) for path in folder.iterdir()]
+    except OSError as error:
+        raise read_error(folder, error) from error
     return {int(match[1] or match[2]) for match in matches if match}

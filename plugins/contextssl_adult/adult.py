@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,9 +14,10 @@ from numpy.typing import NDArray
 
 from contextssl_adult.categories import CATEGORIES
 from contextssl_cli.errors import CorruptFileError
-from contextssl_cli.files import file_hash
+from contextssl_cli.files import file_hash, read_text
 from contextssl_cli.plugin import Column, Dataset, Options, Prepared, Samples, Schema
-from contextssl_cli.plugin.sources import download, source_file
+from contextssl_cli.plugin.sources import Published, download, source_file
+from contextssl_cli.text import printable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,8 +26,8 @@ if TYPE_CHECKING:
 PAGE = "https://archive.ics.uci.edu/dataset/2/adult"
 FILES = "https://archive.ics.uci.edu/ml/machine-learning-databases/adult"
 URLS = {
-    f"{FILES}/adult.data": "md5:5d7c39d7b8804f071cdd1f2a7c460872",
-    f"{FILES}/adult.test": "md5:35238206dfdf7f1fe215bbb874adecdc",
+    f"{FILES}/adult.data": Published("5b00264637dbfec36bdeaab5676b0b309ff9eb788d63554ca0a249491c86603d", 3_974_305),
+    f"{FILES}/adult.test": Published("a2a9044bc167a35b2361efbabec64e89d69ce82d9790d2980119aac5fd7e9c05", 2_003_153),
 }
 NUMERIC = ("age", "fnlwgt", "education-num", "capital-gain", "capital-loss", "hours-per-week")
 COLUMNS = (
@@ -61,7 +65,7 @@ class Adult(Dataset):
         """Read both files; standardise numbers by the training records, encode the categories as one-hot."""
         folder = source or download(URLS, self.name, PAGE)
         paths = {"train": source_file(folder, "adult.data"), "test": source_file(folder, "adult.test")}
-        tables = {split: read_records(path, header_lines=int(split == "test")) for split, path in paths.items()}
+        tables = {split: read_records(path) for split, path in paths.items()}
         for split, table in tables.items():
             _check_count(paths[split], len(table), RECORDS[split])
         columns = _columns(tables["train"])
@@ -84,39 +88,53 @@ class Adult(Dataset):
         return scarf_corruption(inputs, schema, CORRUPTION_RATE, generator)
 
 
-def read_records(path: Path, header_lines: int) -> pl.DataFrame:
+def read_records(path: Path) -> pl.DataFrame:
     """The records of one file as text columns, stripped of blanks and of the full stop that ends a test label.
 
+    Left out are comments (lines that begin with ``|``, as the first of ``adult.test``), blank lines, and a first line
+    that names or numbers the columns.
+
     Raises:
-        CorruptFileError: if a line has another number of columns, or a number is not one; the line is named.
+        DataMissingError: if the file does not exist or cannot be read.
+        UnsafeFileError: if it is no regular file.
+        CorruptFileError: if it is no UTF-8 text, a line has another number of columns, or a number is not one; the line
+            or the column is named.
     """
     import polars as pl
 
+    lines = csv.reader(io.StringIO(read_text(path), newline=""), skipinitialspace=True)
+    rows: list[list[str]] = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise CorruptFileError(f"{path} is not UTF-8 text ({error}); expected the file of {PAGE}") from error
-    rows = []
-    for number, line in enumerate(lines[header_lines:], start=1 + header_lines):
-        if not line.strip():
-            continue
-        cells = [cell.strip() for cell in line.rstrip(".").split(",")]
-        if len(cells) != len(COLUMNS):
-            raise CorruptFileError(
-                f"{path}, line {number}: {len(cells)} columns, expected {len(COLUMNS)}; the file may "
-                "be cut off, fetch it again"
-            )
-        rows.append(cells)
+        for line in lines:
+            cells = [cell.strip() for cell in line]
+            if not any(cells) or cells[0].startswith("|") or (not rows and _is_header(cells)):
+                continue
+            if len(cells) != len(COLUMNS):
+                raise CorruptFileError(
+                    f"{printable(path)}, line {lines.line_num}: {len(cells)} columns, expected {len(COLUMNS)}; the "
+                    "file may be cut off, fetch it again"
+                )
+            cells[-1] = cells[-1].rstrip(".")
+            rows.append(cells)
+    except csv.Error as error:
+        raise CorruptFileError(f"{printable(path)}, line {lines.line_num}: {error}; fetch it again") from error
     if not rows:
-        raise CorruptFileError(f"{path} holds no records")
+        raise CorruptFileError(f"{printable(path)} holds no records")
     table = pl.DataFrame(rows, schema=list(COLUMNS), orient="row")
     return table.with_columns(_numbers(table[name], path) for name in NUMERIC)
+
+
+def _is_header(cells: Sequence[str]) -> bool:
+    """Whether a line names the columns, whatever joins the words of a name and whatever the label is called."""
+    names = [re.sub("[ _.]", "-", cell.lower()) for cell in cells]
+    return names[:-1] == list(COLUMNS[:-1]) or names == [str(number) for number in range(len(COLUMNS))]
 
 
 def _check_count(path: Path, found: int, expected: int) -> None:
     if found != expected:
         raise CorruptFileError(
-            f"{path} holds {found:,} records, expected the {expected:,} of {PAGE}; it may be cut off, fetch it again"
+            f"{printable(path)} holds {found:,} records, expected the {expected:,} of {PAGE}; it may be cut off, fetch "
+            "it again"
         )
 
 
@@ -126,7 +144,9 @@ def _numbers(text: pl.Series, path: Path) -> pl.Series:
     values = text.cast(pl.Float64, strict=False)
     wrong = values.is_null() | ~values.fill_null(0).is_finite()
     if wrong.any():
-        raise CorruptFileError(f"{path}: the column {text.name!r} holds {text.filter(wrong)[0]!r}, expected a number")
+        raise CorruptFileError(
+            f"{printable(path)}: the column {text.name!r} holds {text.filter(wrong)[0][:80]!r}, expected a number"
+        )
     return values
 
 
@@ -170,6 +190,6 @@ def _codes(values: NDArray[Any], categories: Sequence[str], name: str, path: Pat
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise CorruptFileError(
-            f"{path}: the column {name!r} holds {unknown[0]!r}, expected one of {', '.join(categories)}"
+            f"{printable(path)}: the column {name!r} holds {unknown[0][:80]!r}, expected one of {', '.join(categories)}"
         )
     return np.array([known[value] for value in values])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle  # only its reader, below, with every name replaced
+import pickletools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,11 +16,22 @@ from contextssl_cifar10.classes import CLASSES, PAGE, SIZE
 from contextssl_cli.errors import CorruptFileError, DataMissingError
 from contextssl_cli.plugin import Samples
 from contextssl_cli.plugin.archives import Reader
+from contextssl_cli.text import printable
 
 BATCHES = {**{f"data_batch_{number}": "train" for number in range(1, 6)}, "test_batch": "test"}
 """The split of each file."""
 IMAGES = 10_000
 """In each file."""
+MOST_STEPS = 500_000
+"""Of a pickle's reader. The published files take about 40,000; each may take a hundred bytes of memory."""
+_ALLOWED = {
+    "PROTO", "FRAME", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1", "BININT2",
+    "LONG", "LONG1", "STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8",
+    "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "EMPTY_LIST", "LIST", "APPEND", "APPENDS", "EMPTY_TUPLE",
+    "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_DICT", "DICT", "SETITEM", "SETITEMS", "PUT", "BINPUT",
+    "LONG_BINPUT", "MEMOIZE", "GET", "BINGET", "LONG_BINGET", "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD",
+}  # fmt: skip
+"""The steps that make numbers, texts, lists, tuples, dictionaries and the stand-ins below."""
 
 
 def batch_samples(files: Mapping[str, Reader], source: Path) -> Iterator[Samples]:
@@ -48,13 +60,14 @@ def read_batch(data: bytes, name: str) -> tuple[NDArray[np.uint8], NDArray[np.in
             images.
     """
     try:
+        _check_steps(data)
         content = _Unpickler(io.BytesIO(data), encoding="bytes").load()
-        labels = np.array(content[b"labels"], dtype=np.int64)
+        labels = _labels(content[b"labels"])
         pixels = content[b"data"].pixels()
-    except pickle.UnpicklingError as error:
-        raise CorruptFileError(f"{name} is not a batch of CIFAR-10 ({error}); fetch it from {PAGE}") from error
     except Exception as error:  # what a damaged pickle raises is not limited to anything
-        reason = f"{type(error).__name__}: {error}"
+        reason = printable(str(error)[:200])
+        if not isinstance(error, pickle.UnpicklingError):
+            reason = f"{type(error).__name__}: {reason}"
         raise CorruptFileError(f"{name} is not a batch of CIFAR-10 ({reason}); fetch it from {PAGE}") from error
     if pixels.shape != (IMAGES, 3 * SIZE * SIZE) or labels.shape != (IMAGES,):
         raise CorruptFileError(
@@ -64,6 +77,22 @@ def read_batch(data: bytes, name: str) -> tuple[NDArray[np.uint8], NDArray[np.in
     if labels.min() < 0 or labels.max() >= len(CLASSES):
         raise CorruptFileError(f"{name} holds labels from {labels.min()} to {labels.max()}, expected 0 to 9")
     return pixels.reshape(-1, 3, SIZE, SIZE).transpose(0, 2, 3, 1), labels
+
+
+def _check_steps(data: bytes) -> None:
+    """Refuse a pickle before anything of it is made: a few bytes can ask for gigabytes, or for hours."""
+    for number, (step, _, _) in enumerate(pickletools.genops(data)):
+        if step.name not in _ALLOWED:
+            raise pickle.UnpicklingError(f"its reader would have to do {step.name}: do not trust it")
+        if number == MOST_STEPS:
+            raise pickle.UnpicklingError(f"it takes more than {MOST_STEPS:,} steps: do not trust it")
+
+
+def _labels(found: Any) -> NDArray[np.int64]:
+    # Lists in lists would be made an array of any size.
+    if not isinstance(found, list) or not all(type(label) is int for label in found):
+        raise pickle.UnpicklingError("its labels are not a list of numbers")
+    return np.array(found, dtype=np.int64)
 
 
 class _Type:
@@ -77,9 +106,12 @@ class _Type:
 
 
 class _Array:
-    """Stands for an array: remembers its state, so that no code of numpy's meets what a stranger wrote."""
+    """Stands for an array, and for what makes one; remembers its state, so that no code of numpy's meets it."""
 
     state: Any = None
+
+    def __init__(self, *_: Any) -> None:
+        pass
 
     def __setstate__(self, state: Any) -> None:
         self.state = state
@@ -92,19 +124,20 @@ class _Array:
         return np.frombuffer(data, np.uint8).reshape(shape)
 
 
-def _reconstruct(*_: Any) -> _Array:
-    return _Array()
+class _Unpickler(pickle._Unpickler):
+    """Knows the three names that an array needs, each as a stand-in, and refuses all others.
 
-
-class _Unpickler(pickle.Unpickler):
-    """Knows the three names that an array needs, each as a stand-in, and refuses all others."""
+    Python's own reader rather than the faster one in C, in which one number of a pickle decides how much memory is
+    taken.
+    """
 
     _KNOWN: ClassVar = {
-        ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-        ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+        ("numpy.core.multiarray", "_reconstruct"): _Array,
+        ("numpy._core.multiarray", "_reconstruct"): _Array,
         ("numpy", "ndarray"): _Array,
         ("numpy", "dtype"): _Type,
     }
+    dispatch: ClassVar = dict(pickle._Unpickler.dispatch)
 
     def find_class(self, module: str, name: str) -> Any:
         """The stand-in for a name.
@@ -115,4 +148,26 @@ class _Unpickler(pickle.Unpickler):
         try:
             return self._KNOWN[module, name]
         except KeyError:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}: do not trust it") from None
+            raise pickle.UnpicklingError(f"it asks for {module[:80]}.{name[:80]}: do not trust it") from None
+
+    def _set_items(self) -> None:
+        """Fill a dictionary. Only texts are keys: the hash of tuples in tuples can take for ever."""
+        items = self.pop_mark()
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if not isinstance(key, bytes | str):
+                raise pickle.UnpicklingError(f"it has {type(key).__name__} as a key")
+            self.stack[-1][key] = value
+
+    def _set_item(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self.metastack.append(self.stack)
+        self.stack = [key, value]
+        self._set_items()
+
+    def _make_dict(self) -> None:
+        self.metastack[-1].append({})
+        self._set_items()
+
+    dispatch[pickle.SETITEMS[0]] = _set_items
+    dispatch[pickle.SETITEM[0]] = _set_item
+    dispatch[pickle.DICT[0]] = _make_dict

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from contextssl_cifar10.batches import batch_samples
-from contextssl_cifar10.classes import CLASSES, COUNTS, DIGEST, MEAN, PAGE, SIZE, STD, URL
+from contextssl_cifar10.classes import ARCHIVE, CLASSES, COUNTS, MEAN, PAGE, SIZE, STD, URL
 from contextssl_cifar10.files import Found, find_files
 from contextssl_cifar10.tree import check_complete, tree_samples
 from contextssl_cli.files import file_hash
@@ -59,7 +59,7 @@ class Cifar10(Dataset):
 
     def prepare(self, source: Path | None, options: Cifar10Options) -> Prepared:
         """Read the batches or the tree."""
-        source = source or download({URL: DIGEST}, self.name, PAGE, resume=True) / URL.rpartition("/")[2]
+        source = source or download({URL: ARCHIVE}, self.name, PAGE) / URL.rpartition("/")[2]
         found = find_files(source)
         schema = Schema(
             dataset=self.name,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -11,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contextssl_cifar10.classes import CLASSES, EXPECTED, SIZE
-from contextssl_cli.errors import CorruptFileError, DataMissingError, suggestion
+from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, suggestion
 from contextssl_cli.plugin import Samples
 from contextssl_cli.plugin.archives import Reader
 from contextssl_cli.store.dataset import SPLITS
+from contextssl_cli.store.images import open_image
 from contextssl_cli.text import printable
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -97,9 +97,11 @@ def _batch(places: list[Place], files: Mapping[Place, Reader], source: Path, ski
     for at in places:
         try:
             images[len(labels)] = decode_exact(files[at]())
-        except (ValueError, OSError) as error:
+        except (ValueError, ContextSSLError) as error:
             name = printable(f"{at.split}/{at.label}/{at.file}")
             if not skip_corrupt:
+                if isinstance(error, ContextSSLError):  # it names the file
+                    raise
                 raise CorruptFileError(
                     f"{source}: {name} cannot be read ({error}); mend it, or leave it out with --skip-corrupt"
                 ) from error
@@ -120,14 +122,7 @@ def decode_exact(data: bytes) -> NDArray[np.uint8]:
     Raises:
         ValueError: if the bytes are no image, cut off, or of another size.
     """
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
-            if image.size != (SIZE, SIZE):
-                raise ValueError(f"it has {image.width} x {image.height} pixels, expected {SIZE} x {SIZE}")
-            return np.asarray(image.convert("RGB"))
-    except UnidentifiedImageError as error:
-        raise ValueError("it is no JPEG or PNG image") from error
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(str(error)) from error
+    image = open_image(data, formats=("JPEG", "PNG"))
+    if image.size != (SIZE, SIZE):
+        raise ValueError(f"it has {image.width} x {image.height} pixels, expected {SIZE} x {SIZE}")
+    return np.asarray(image.convert("RGB"))

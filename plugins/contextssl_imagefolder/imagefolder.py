@@ -34,7 +34,7 @@ class ImageFolderOptions(Options):
         default=None,
         gt=0,
         lt=1,
-        description="Share of the images of each class for the test; 0.2 unless there are train/ and test/ or val/.",
+        description="Share of the images of each class for the test; 0.2 unless there are folders of splits.",
     )
     seed: int = Field(default=0, ge=0, description="Decides which images are test images.")
     unlabelled: bool = Field(default=False, description="Take the images of all sub-folders, which are no classes.")

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contextssl_cli.errors import CorruptFileError
+from contextssl_cli.errors import ContextSSLError, CorruptFileError
 from contextssl_cli.plugin import Samples
-from contextssl_cli.store.images import decode
-from contextssl_cli.text import printable
+from contextssl_cli.store.images import fit, is_upright, open_image, read_file, reading
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-_ORIENTATION = 0x0112  # EXIF
-_PLAIN = ("1", "L", "P", "RGB", "CMYK", "YCbCr")  # modes that the store's decoder turns into RGB as it should
-_DEEP = ("I", "I;16", "I;16B", "I;16L")
-_WHITE = (255, 255, 255, 255)
+_PLAIN = ("1", "L", "P", "RGB", "CMYK", "YCbCr")  # modes that every decoder turns into the same RGB
 
 
 def read_block(
@@ -37,22 +30,22 @@ def read_block(
         skip_corrupt: leave out what cannot be read, and say so in the samples.
 
     Raises:
-        CorruptFileError: naming the first image that cannot be read; or if none can.
+        DataMissingError: if a file cannot be read; it is named.
+        UnsafeFileError: if it is a FIFO or a device.
+        CorruptFileError: if it is no image, or none of the files can be read.
     """
     kept: list[Any] = []
     codes: list[int] = []
     skipped: list[str] = []
     for path, code in images:
         try:
-            data = Path(path).read_bytes()
-            picture, as_it_is = read_image(data, size)
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
+            with reading(path):
+                data = read_file(path)
+                picture, as_it_is = read_image(data, size)
+        except ContextSSLError as error:
             if not skip_corrupt:
-                raise CorruptFileError(
-                    f"{printable(path)} cannot be read ({reason}); mend it, or leave it out with --skip-corrupt"
-                ) from error
-            skipped.append(f"{printable(path)}: {reason}")
+                raise type(error)(f"{error}; replace it, or leave it out with --skip-corrupt") from error
+            skipped.append(str(error))
             continue
         kept.append((data if as_it_is else as_png(picture)) if encoded else picture)
         codes.append(code)
@@ -63,28 +56,22 @@ def read_block(
 
 
 def read_image(data: bytes, size: int) -> tuple[NDArray[np.uint8], bool]:
-    """One image file as (size, size, 3) RGB, and whether the store's decoder gives the same from the file as it is.
+    """One image file as (size, size, 3) RGB, and whether a store can keep the file as it is.
 
-    The image is turned upright as its EXIF orientation says, laid over white where it is transparent, scaled from 16
-    bits to 8, and converted to RGB without colour profiles. Then it is scaled until it covers the frame, and its
-    centre is cut out. Of an animation, the first frame is taken.
+    A store keeps JPEG and PNG files. Those that have more than 8 bits, transparent parts or a turn noted by the camera
+    are kept as the result, so that any reader of the store gets the same from it.
 
     Raises:
-        ValueError: if it is not an image, cut off, or has no 8 or 16 bits a channel.
+        ValueError: if it is not an image, is cut off, or has too many pixels or bits.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    try:
-        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if _is_plain(image):
-                return decode(data, size, size), True
-            image.draft("RGB", (size, size))
-            upright = _rgb(ImageOps.exif_transpose(image))
-            return np.asarray(ImageOps.fit(upright, (size, size), Image.Resampling.BILINEAR)), False
-    except UnidentifiedImageError as error:
-        raise ValueError("it is no image, or of a kind that is not read") from error
-    except Exception as error:  # what a damaged image raises is not limited to anything
-        raise ValueError(str(error) or type(error).__name__) from error
+    image = open_image(data, enough=(size, size))
+    as_it_is = (
+        image.format in ("JPEG", "PNG")
+        and image.mode in _PLAIN
+        and not image.has_transparency_data
+        and is_upright(image)
+    )
+    return fit(image, size, size), as_it_is
 
 
 def as_png(picture: NDArray[np.uint8]) -> bytes:
@@ -94,29 +81,3 @@ def as_png(picture: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def _is_plain(image: Any) -> bool:
-    return (
-        image.format in ("JPEG", "PNG")
-        and image.mode in _PLAIN
-        and "transparency" not in image.info
-        and image.getexif().get(_ORIENTATION, 1) == 1
-    )
-
-
-def _rgb(image: Any) -> Any:
-    """An image of any mode as RGB."""
-    from PIL import Image
-
-    if image.mode in _DEEP:
-        values = np.asarray(image)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError("its values do not fit into 16 bits")
-        return Image.fromarray((values / 257).round().astype(np.uint8)).convert("RGB")
-    if image.mode == "F":
-        raise ValueError("it has floating-point values, expected 8 or 16 bits")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, _WHITE), layer).convert("RGB")
-    return image.convert("RGB")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from contextssl_mimic3.codes import CodeCheck
 from contextssl_mimic3.items import LABORATORY, VASOPRESSOR_NAMES, VITAL_SIGNS, Variable
 from contextssl_mimic3.source import Source
 from contextssl_mimic3.stays import Stays
@@ -66,9 +67,11 @@ def history(source: Source, stays: Stays, table: str, group_of: Callable[[str], 
 
     earlier = earlier_admissions(stays)
     parts = [earlier.select("stay", code=pl.lit("")).clear()]
+    check = CodeCheck(table)
     for frame in source.read(table):
-        coded = frame.drop_nulls("icd9_code").join(earlier, on="hadm_id")
+        coded = check.well_formed(frame).join(earlier, on="hadm_id")
         parts.append(coded.select("stay", code="icd9_code").unique())
+    source.codes |= {table: check.note()}
     found = pl.concat(parts)
     codes = found["code"].unique().to_list()
     groups = pl.DataFrame(

@@ -126,7 +126,9 @@ def _notes(tables: Source, stays: Stays, labels: Labels, reasons: Reasons) -> di
         "admissions left out": stays.left_out,
         "dates out of order": stays.examples,
         "tables left out": tables.left_out(),
-        "shorter than published": tables.shorter(),
+        "tables that may be cut off": tables.maybe_cut_off(),
+        "ICD-9 codes that were changed": {table: note for table, note in tables.codes.items() if note},
+        "written again by another program": tables.rewritten(),
     }
     for task, values in labels.items():
         classes = {"no": int((values == 0).sum()), "yes": int((values == 1).sum())}

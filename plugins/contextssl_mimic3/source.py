@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from contextssl_cli import paths
 from contextssl_cli.errors import DataMissingError, UsageError
-from contextssl_cli.files import file_hash
-from contextssl_cli.plugin.sources import download
+from contextssl_cli.files import check_input, file_hash, read_error
+from contextssl_cli.plugin.sources import download, source_folder
+from contextssl_cli.text import printable
 from contextssl_mimic3.demo import PAGE as DEMO_PAGE
 from contextssl_mimic3.demo import URLS
-from contextssl_mimic3.reading import read_table
-from contextssl_mimic3.tables import PUBLISHED_ROWS, TABLES
+from contextssl_mimic3.reading import Rewritten, read_table
+from contextssl_mimic3.tables import PUBLISHED_ROWS, SPREADSHEET_ROWS, TABLES
 
 if TYPE_CHECKING:
     import polars as pl
@@ -58,22 +59,26 @@ class Source:
 
     Raises:
         DataMissingError: if the folder, or a table that is needed, is not there.
+        UnsafeFileError: if a table is a FIFO, a socket, a device or a folder.
     """
 
     def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
-            state = "is a file" if folder.exists() else "does not exist"
-            raise DataMissingError(f"--source {folder} {state}; expected the folder with the tables of MIMIC-III v1.4")
-        named = {path.name.upper(): path for path in sorted(folder.iterdir(), reverse=True) if path.is_file()}
+        self.folder = source_folder(folder, "the folder with the tables of MIMIC-III v1.4")
+        try:
+            named = {path.name.upper(): path for path in sorted(folder.iterdir(), reverse=True)}
+        except OSError as error:
+            raise read_error(folder, error) from error
         found = {name: named.get(f"{name}.CSV") or named.get(f"{name}.CSV.GZ") for name in TABLES}
-        self.folder = folder
-        self.files = {name: path for name, path in found.items() if path}
+        self.files = {name: check_input(path) for name, path in found.items() if path}
         self.rows: dict[str, int] = {}
         """Records of the tables that were read to their end."""
+        self.codes: dict[str, str] = {}
+        """What the user should know of the ICD-9 codes of a table, by table."""
+        self._rewritten: dict[str, dict[str, Rewritten]] = {name: {} for name in TABLES}
         missing = [name for name, table in TABLES.items() if table.needed and name not in self.files]
         if missing:
             raise DataMissingError(
-                f"{folder} has no table {missing[0]} ({missing[0]}.csv or {missing[0]}.csv.gz); all of "
+                f"{printable(folder)} has no table {missing[0]} ({missing[0]}.csv or {missing[0]}.csv.gz); all of "
                 f"{', '.join(name for name, table in TABLES.items() if table.needed)} are needed ({PAGE})"
             )
 
@@ -90,7 +95,7 @@ class Source:
             return
         _log.info("reading %s", self.files[name])
         rows = 0
-        for frame in read_table(self.files[name], TABLES[name]):
+        for frame in read_table(self.files[name], TABLES[name], self._rewritten[name]):
             rows += len(frame)
             yield frame
         self.rows[name] = rows
@@ -111,11 +116,25 @@ class Source:
             name: f"without it there is no {table.lost}" for name, table in TABLES.items() if name not in self.files
         }
 
-    def shorter(self) -> dict[str, str]:
-        """The tables with fewer records than were published, which may have been cut off."""
+    def maybe_cut_off(self) -> dict[str, str]:
+        """The tables that may have been cut off: they have fewer records than were published, or fill a spreadsheet."""
         published = PUBLISHED_ROWS.get(self.rows.get("PATIENTS", 0), {})
-        return {
+        fewer = {
             name: f"{rows:,} records, {published[name]:,} were published; it may be cut off"
             for name, rows in self.rows.items()
             if rows < published.get(name, 0)
+        }
+        full = {
+            name: f"{rows:,} records, as many as a spreadsheet holds; it may be cut off"
+            for name, rows in self.rows.items()
+            if rows in SPREADSHEET_ROWS
+        }
+        return full | fewer
+
+    def rewritten(self) -> dict[str, str]:
+        """The columns with cells that another program has written in another form; their values are the same."""
+        return {
+            f"{table} {column}": f"{found.cells:,} cells such as {printable(found.example)!r}"
+            for table, columns in self._rewritten.items()
+            for column, found in columns.items()
         }

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["id", "integer", "number", "text", "time"]
-"""What a column holds; only an ``id`` may not be missing."""
+Kind = Literal["id", "integer", "flag", "number", "text", "time", "day"]
+"""What a column holds; only an ``id`` may not be missing. A ``day`` is a time whose hour is always 0."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Table:
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        Table("PATIENTS", {"ROW_ID": "id", "SUBJECT_ID": "id", "GENDER": "text", "DOB": "time"}, needed=True),
+        Table("PATIENTS", {"ROW_ID": "id", "SUBJECT_ID": "id", "GENDER": "text", "DOB": "day"}, needed=True),
         Table(
             "ADMISSIONS",
             {
@@ -48,8 +48,8 @@ TABLES: dict[str, Table] = {
                 "MARITAL_STATUS": "text",
                 "ETHNICITY": "text",
                 "DIAGNOSIS": "text",
-                "HOSPITAL_EXPIRE_FLAG": "integer",
-                "HAS_CHARTEVENTS_DATA": "integer",
+                "HOSPITAL_EXPIRE_FLAG": "flag",
+                "HAS_CHARTEVENTS_DATA": "flag",
             },
             needed=True,
         ),
@@ -69,7 +69,7 @@ TABLES: dict[str, Table] = {
         ),
         Table("DIAGNOSES_ICD", {"ROW_ID": "id", "HADM_ID": "id", "ICD9_CODE": "text"}, needed=True),
         Table("PROCEDURES_ICD", {"ROW_ID": "id", "HADM_ID": "id", "ICD9_CODE": "text"}, needed=True),
-        Table("PRESCRIPTIONS", {"ROW_ID": "id", "HADM_ID": "id", "STARTDATE": "time", "DRUG": "text"}, needed=True),
+        Table("PRESCRIPTIONS", {"ROW_ID": "id", "HADM_ID": "id", "STARTDATE": "day", "DRUG": "text"}, needed=True),
         Table(
             "LABEVENTS",
             {"ROW_ID": "id", "SUBJECT_ID": "id", "ITEMID": "id", "CHARTTIME": "time", "VALUENUM": "number"},
@@ -152,3 +152,6 @@ PUBLISHED_ROWS: dict[int, dict[str, int]] = {
 }
 """Rows by number of patients: of the database v1.4, and of the demo v1.4. A table that is cut at the end of a line is
 found by nothing else; since a user may have left rows out on purpose, it is told and not refused."""
+
+SPREADSHEET_ROWS = (65_535, 1_048_575)
+"""Records that a spreadsheet holds below the header, in older formats and today; what is beyond them it leaves out."""

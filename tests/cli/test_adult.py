@@ -148,7 +148,7 @@ def test_a_file_that_is_not_text(fails: Command, few: Path) -> None:
     [
         ("is a file, expected the folder that holds adult.data", "adult/adult.data"),
         ("does not exist", "nowhere"),
-        ("has no file adult.data", "."),
+        ("adult.data does not exist", "."),
     ],
 )
 def test_a_source_that_is_something_else(fails: Command, few: Path, words: str, place: str) -> None:
@@ -157,7 +157,7 @@ def test_a_source_that_is_something_else(fails: Command, few: Path, words: str, 
 
 def test_a_source_with_half_of_the_files(fails: Command, few: Path) -> None:
     (few / "adult.test").unlink()
-    fails(3, "adult has no file adult.test", "prepare", "adult", "--source", few, "--out", "adult.h5")
+    fails(3, "adult.test does not exist", "prepare", "adult", "--source", few, "--out", "adult.h5")
 
 
 def test_a_failed_prepare_keeps_the_old_store(cli: Command, fails: Command, few: Path) -> None:

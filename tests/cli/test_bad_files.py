@@ -18,6 +18,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from contextssl_cli.store.context import Context
+from contextssl_cli.store.embeddings import Embeddings
 from tests.cli.conftest import TINY, Command, Made
 
 BIAS = "world.read_in.bias"
@@ -247,6 +248,28 @@ def test_folders_of_images(fails: Command, made: Made) -> None:
     fails(4, "photos/b.png", *adapt(made.context, made, "--input", "photos"))
     Path("photos/b.png").write_text("no image")
     fails(4, "photos/b.png", *adapt(made.context, made, "--input", "photos"))
+    fails(2, "--skip-corrupt", *adapt(made.context, made, "--skip-corrupt"))
+
+
+def test_images_that_cannot_be_read_are_left_out(cli: Command, made: Made) -> None:
+    Path("photos").mkdir()
+    for number, name in enumerate("abc"):
+        Image.new("RGB", (64, 64), (90 * number, 0, 0)).save(f"photos/{name}.png")
+    whole = cli(*adapt(made.context, made, "--input", "photos", "--out", "whole.h5"))
+    assert whole.code == 0, whole.err
+    Path("photos/aa.png").write_text("no image")
+    os.mkfifo("photos/bb.png")
+    outcome = cli(*adapt(made.context, made, "--input", "photos", "--skip-corrupt", "--json"))
+    assert outcome.code == 0, outcome.err
+    assert "2 images cannot be read" in outcome.err
+    assert outcome.json["skipped"] == 2
+    assert [Path(text.split()[0]).name for text in outcome.json["skipped_sources"]] == ["aa.png", "bb.png"]
+    found, expected = Embeddings.load(Path("embeddings.h5")), Embeddings.load(Path("whole.h5"))
+    assert found.names == expected.names == ("a.png", "b.png", "c.png")
+    np.testing.assert_array_equal(found.values, expected.values)
+    Path("few.csv").write_text("name,label\naa.png,one\nb.png,two\n")
+    refused = cli(*adapt(made.context, made, "--input", "photos", "--skip-corrupt", "--labels", "few.csv"))
+    assert (refused.code, "aa.png" in refused.err) == (4, True)
 
 
 @pytest.mark.parametrize(

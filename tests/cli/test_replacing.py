@@ -248,7 +248,8 @@ READERS = {
 
 
 @pytest.mark.parametrize(
-    ("kind", "suffix"), [("fifo", ".h5"), ("fifo", ".npz"), ("socket", ".toml"), ("link to a device", ""), ("device", "")]
+    ("kind", "suffix"),
+    [("fifo", ".h5"), ("fifo", ".npz"), ("socket", ".toml"), ("link to a device", ""), ("device", "")],
 )
 @pytest.mark.parametrize("reader", READERS)
 def test_what_is_no_regular_file_is_not_read(fails: Command, made: Made, reader: str, kind: str, suffix: str) -> None:

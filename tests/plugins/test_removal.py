@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from contextssl_cli.cpus import cpu_count
 from tests.places import DATA, ROOT
 
 FOLDERS = sorted(path.name for path in (ROOT / "plugins").glob("contextssl_*"))
@@ -125,7 +126,7 @@ def examined(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[None]]
     """The plugins that are asked for, examined by as many threads as there are cores; each waits for its processes."""
     calls = [getattr(item, "callspec", None) for item in request.session.items]
     chosen = [call.params["examined_plugin"] for call in calls if call and "examined_plugin" in call.params]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cpu_count()) as pool:
         yield {plugin: pool.submit(examine, plugin) for plugin in chosen}
 
 

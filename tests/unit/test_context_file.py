@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from contextssl_cli.errors import CorruptFileError, UsageError
+from contextssl_cli.errors import CorruptFileError, InvalidInputError
 from contextssl_cli.store.context import KIND, VERSION, Context
 
 X = np.linspace(0, 1, 15, dtype=np.float32).reshape(3, 5)
@@ -75,6 +75,16 @@ def test_a_user_s_script_may_write_a_context_with_h5py_alone(tmp_path: Path) -> 
     assert_equal(Context.load(path), Context(X, Y, {"turn": TURN}))
 
 
+def test_contexts_are_compared_by_identity_and_shown_in_one_line() -> None:
+    """``==`` on arrays has no single truth value, and thousands of numbers help nobody."""
+    one, other = Context(X, Y, {"turn": TURN}), Context(X, Y, {"turn": TURN})
+    assert one == one
+    assert one != other
+    assert len({one, other}) == 2
+    assert "turn" in repr(one)
+    assert len(repr(one)) < 80
+
+
 def test_the_environment_is_what_has_a_block() -> None:
     assert Context(X, Y, {"turn": TURN, "tint": TURN}).environment == ("tint", "turn")
     assert Context(X, Y).environment == ()
@@ -100,7 +110,7 @@ INVALID: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
 @pytest.mark.parametrize("fault", INVALID)
 def test_invalid_pairs_are_refused_in_memory_and_from_a_file(fault: str, tmp_path: Path) -> None:
     x, y, actions, message = INVALID[fault]
-    with pytest.raises(CorruptFileError, match=message):
+    with pytest.raises(InvalidInputError, match=message):
         Context(x, y, actions)
     path = tmp_path / "pairs.npz"
     np.savez(path, x=x, y=y, **{f"actions/{name}": block for name, block in actions.items()})
@@ -109,9 +119,9 @@ def test_invalid_pairs_are_refused_in_memory_and_from_a_file(fault: str, tmp_pat
 
 
 def test_what_is_no_array_is_refused() -> None:
-    with pytest.raises(UsageError, match="'x' of the context is a list"):
+    with pytest.raises(InvalidInputError, match="'x' of the context is a list"):
         Context(X.tolist(), Y)
-    with pytest.raises(UsageError, match="'turn' of the context is a tuple"):
+    with pytest.raises(InvalidInputError, match="'turn' of the context is a tuple"):
         Context(X, Y, {"turn": tuple(TURN)})
 
 

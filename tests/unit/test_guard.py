@@ -16,7 +16,7 @@ from contextssl_cli.adaptation.contexts import context_from_run
 from contextssl_cli.adaptation.guard import THRESHOLD, Guard
 from contextssl_cli.adaptation.guard_profile import fit_quietly, mlp_classifier, mlp_regressor
 from contextssl_cli.data.pairs import seeded
-from contextssl_cli.errors import CorruptFileError, UsageError
+from contextssl_cli.errors import InvalidInputError, UsageError
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.run import Run
 from tests.unit.test_pairs import Double, Shift, source
@@ -153,5 +153,5 @@ def test_what_cannot_be_guarded(digits_run: Run, rotation: Context, guard: str, 
 
 @pytest.mark.parametrize("shape", [(3, 16, 16, 3), (3, 1, 16, 16, 3), (0, 2, 16, 16, 3), (3, 2, 8, 8, 3)])
 def test_changes_of_another_shape_are_refused(rotation: Context, shape: tuple[int, ...]) -> None:
-    with pytest.raises(CorruptFileError, match="changes/color"):
+    with pytest.raises(InvalidInputError, match="changes/color"):
         replace(rotation, changes={"color": np.zeros(shape, np.float32)})

@@ -54,9 +54,9 @@ FAULTS = [
     (cut_image, CorruptFileError, "image_2.jpg is no readable image"),
     (no_image, CorruptFileError, "image_2.jpg is no readable image"),
     (empty_image, CorruptFileError, "image_2.jpg is no readable image"),
-    (lost_image, DataMissingError, "image_2.jpg is missing"),
-    (lost_latents, DataMissingError, "latent_2.npy is missing"),
-    (lost_last, DataMissingError, "image_4.jpg is missing"),
+    (lost_image, DataMissingError, "image_2.jpg does not exist"),
+    (lost_latents, DataMissingError, "latent_2.npy does not exist"),
+    (lost_last, DataMissingError, "image_4.jpg does not exist"),
     (cut_latents, CorruptFileError, "latent_2.npy is no readable .npy file"),
     (latents(np.full(7, np.nan)), CorruptFileError, "latent_2.npy holds NaN"),
     (latents(np.full(9, np.inf)), CorruptFileError, "latent_2.npy holds NaN"),
@@ -106,7 +106,7 @@ def test_a_whole_object_can_be_missing(tmp_path: Path) -> None:
     for path in (root / OBJECT).iterdir():
         path.unlink()
     (root / OBJECT).rmdir()
-    with pytest.raises(DataMissingError, match=r"a2/image_0\.jpg is missing"):
+    with pytest.raises(DataMissingError, match=r"a2/image_0\.jpg does not exist"):
         prepared(root, tmp_path)
     with prepared(root, tmp_path, skip_corrupt=True) as store:
         assert np.bincount(store.train.objects()).tolist() == [3, 0, 3, 3]

@@ -84,8 +84,8 @@ def test_links_to_folders_are_followed(source: Path, store: Path, tmp_path: Path
 
 CORRUPT = {
     "cut off": (encoded(picture(1))[:-200], "truncated"),
-    "empty": (b"", "no JPEG or PNG"),
-    "text": (b"not a picture", "no JPEG or PNG"),
+    "empty": (b"", "JPEG or PNG"),
+    "text": (b"not a picture", "JPEG or PNG"),
     "larger": (encoded(picture(1, 33, 32)), "33 x 32 pixels, expected 32 x 32"),
 }
 

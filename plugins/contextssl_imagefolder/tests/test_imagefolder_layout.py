@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +67,21 @@ def test_a_class_of_one_image_is_for_training(animals: Path) -> None:
     assert names(layout(animals), "train", animals)["emu/only.jpg"] == 2
 
 
-@pytest.mark.parametrize("second", ["test", "val"])
-def test_splits_that_are_there_are_kept(tmp_path: Path, second: str) -> None:
-    source = write_files(tmp_path, files("train/cat/1.jpg", "train/dog/1.jpg", "train/emu/1.jpg", f"{second}/emu/2.jpg",
-                                         f"{second}/cat/2.jpg", "more/cat/3.jpg", ".git/x.jpg"))  # fmt: skip
+TRAINS = ["train", "training", "Train", "TRAIN", "Training_Set", "train2017", "train-images", "TrainData"]
+TESTS = [
+    "test", "testing", "Testing", "tests", "TEST", "test_set", "val", "valid", "Validation", "dev", "eval",
+    "evaluation", "VAL", "val2017", "validation-split", "test images",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("train", "second"), [("train", name) for name in TESTS] + [(name, "test") for name in TRAINS])
+def test_splits_that_are_there_are_kept(tmp_path: Path, train: str, second: str) -> None:
+    paths = [f"{train}/{label}/1.jpg" for label in ("cat", "dog", "emu")]
+    paths += [f"{second}/emu/2.jpg", f"{second}/cat/2.jpg", "more/cat/3.jpg", ".git/x.jpg"]
+    source = write_files(tmp_path, files(*paths))
     found = layout(source)
     assert found.classes == ("cat", "dog", "emu")
-    assert names(found, "train", source) == {"train/cat/1.jpg": 0, "train/dog/1.jpg": 1, "train/emu/1.jpg": 2}
+    assert names(found, "train", source) == {f"{train}/cat/1.jpg": 0, f"{train}/dog/1.jpg": 1, f"{train}/emu/1.jpg": 2}
     assert names(found, "test", source) == {f"{second}/cat/2.jpg": 0, f"{second}/emu/2.jpg": 2}
     assert found.notes["classes without test images"] == "dog"
     assert found.notes["folders left out"] == "more"
@@ -83,6 +92,82 @@ def test_with_test_and_val_the_test_is_used(tmp_path: Path) -> None:
     found = layout(write_files(tmp_path, files(*paths)))
     assert set(names(found, "test", tmp_path)) == {"test/cat/1.jpg", "test/dog/1.jpg"}
     assert found.notes["folders left out"] == "val"
+
+
+@pytest.mark.parametrize("names", [("Train", "train"), ("train", "training"), ("train", "train_set", "TRAIN")])
+def test_two_folders_for_training_are_ambiguous(tmp_path: Path, names: tuple[str, ...]) -> None:
+    write_files(
+        tmp_path, files("test/cat/1.jpg", *(f"{name}/{label}/1.jpg" for name in names for label in ("cat", "dog")))
+    )
+    with pytest.raises(CorruptFileError, match=" and ".join(f"{name}/" for name in sorted(names))):
+        layout(tmp_path)
+
+
+@pytest.mark.parametrize("names", [("val", "valid"), ("Test", "test"), ("dev", "eval"), ("test1", "test2")])
+def test_two_folders_for_the_test_are_ambiguous(tmp_path: Path, names: tuple[str, ...]) -> None:
+    write_files(tmp_path, files(*(f"{name}/{label}/1.jpg" for name in ("train", *names) for label in ("cat", "dog"))))
+    with pytest.raises(CorruptFileError, match=" and ".join(f"{name}/" for name in names)):
+        layout(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "names", [("val", "test"), ("Validation", "dev"), ("test",), ("Training",), ("train", "train_set")]
+)
+def test_splits_without_their_other_half_are_no_classes(tmp_path: Path, names: tuple[str, ...]) -> None:
+    write_files(tmp_path, files(*(f"{name}/{label}/{n}.jpg" for name in names for label in ("a", "b") for n in (1, 2))))
+    with pytest.raises(DataMissingError, match=f"{names[0]}/"):
+        layout(tmp_path)
+    found = layout(tmp_path, unlabelled=True)
+    assert sum(map(len, found.images.values())) == 4 * len(names)
+
+
+@pytest.mark.parametrize(
+    "name", ["trains", "train station", "contest", "attest", "valley", "device", "evaluator", "crash test"]
+)
+def test_a_class_may_have_a_name_that_only_resembles_a_split(tmp_path: Path, name: str) -> None:
+    write_files(tmp_path, files(*(f"{label}/{number}.jpg" for label in (name, "bus") for number in (1, 2))))
+    assert layout(tmp_path).classes == tuple(sorted((name, "bus")))
+
+
+def test_folders_of_splits_in_classes_are_mentioned(tmp_path: Path) -> None:
+    paths = [f"{label}/{split}/1.jpg" for label in ("cat", "dog") for split in ("Train", "valid")]
+    found = layout(write_files(tmp_path, files(*paths)))
+    assert found.classes == ("cat", "dog")
+    assert any(value.startswith("4 (first: ") for value in found.notes.values())
+
+
+def test_classes_are_listed_and_the_list_is_bounded(tmp_path: Path, animals: Path) -> None:
+    assert layout(animals).notes["classes"] == "2: cat, dog"
+    many = write_files(
+        tmp_path / "many", files(*(f"{code:04}/{number}.jpg" for code in range(300) for number in (1, 2)))
+    )
+    assert layout(many).notes["classes"].startswith("300: 0000, 0001, ")
+    assert len(layout(many).notes["classes"]) < 200
+
+
+NFC, NFD = "caf\u00e9", "cafe\u0301"
+
+
+@pytest.mark.parametrize(
+    ("train", "test"), [(NFC, NFD), (NFD, NFC), (NFD, NFD), ("\u212b", "A\u030a"), ("\uac00", "\u1100\u1161")]
+)
+def test_a_class_is_the_same_however_its_letters_are_encoded(tmp_path: Path, train: str, test: str) -> None:
+    found = layout(write_files(tmp_path, files(f"train/{train}/1.jpg", "train/z/1.jpg", f"test/{test}/1.jpg")))
+    assert found.classes == tuple(sorted(("z", unicodedata.normalize("NFC", train))))
+    assert found.images["test"][0][1] == found.classes.index(unicodedata.normalize("NFC", test))
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [("Dog", "dog"), (NFC, NFD), ("CAF\u00c9", NFD), ("straße", "STRASSE"), ("a b", "a  b"), ("a", "a ")],
+)
+def test_classes_that_look_the_same_are_refused(tmp_path: Path, one: str, two: str) -> None:
+    with pytest.raises(CorruptFileError, match="class folders"):
+        layout(write_files(tmp_path / "both", files(f"{one}/1.jpg", f"{two}/1.jpg", "cat/1.jpg")))
+    across = files(f"train/{one}/1.jpg", "train/cat/1.jpg", f"test/{two}/1.jpg")
+    if unicodedata.normalize("NFC", one) != unicodedata.normalize("NFC", two):
+        with pytest.raises(CorruptFileError, match="did you mean"):
+            layout(write_files(tmp_path / "across", across))
 
 
 def test_images_without_folders_have_no_classes(tmp_path: Path) -> None:
@@ -107,10 +192,13 @@ def test_unlabelled_splits_that_are_there_are_kept(tmp_path: Path) -> None:
 
 
 def test_hidden_files_are_passed_over_and_others_counted(animals: Path) -> None:
-    write_files(animals, files(".DS_Store", "cat/._1.jpg", ".trash/1.jpg", "cat/Thumbs.db", "notes.txt"))
+    write_files(
+        animals, files(".DS_Store", "cat/._1.jpg", ".trash/1.jpg", "cat/Thumbs.db", "notes.txt", "cat/1.jpg.bak")
+    )
     found = layout(animals)
     assert sum(map(len, found.images.values())) == 15
     assert found.notes["files that are no images by their names"].startswith("2 (first: ")
+    assert found.notes["hidden and system files and folders left out"].startswith("4 (first: ")
 
 
 def test_links_are_followed_not_around_in_circles_and_counted(animals: Path, tmp_path: Path) -> None:
@@ -129,10 +217,45 @@ def test_links_are_followed_not_around_in_circles_and_counted(animals: Path, tmp
 
 
 def test_the_same_name_in_two_classes_is_two_images(tmp_path: Path) -> None:
-    source = write_files(tmp_path, files("cat/1.jpg", "cat/1.png", "cat/1.JPG", "dog/1.jpg", "Dog/1.jpg"))
+    source = write_files(tmp_path, files("cat/1.jpg", "cat/1.png", "cat/1.JPG", "dog/1.jpg", "emu/1.jpg"))
     found = layout(source)
-    assert found.classes == ("Dog", "cat", "dog")
+    assert found.classes == ("cat", "dog", "emu")
     assert sum(map(len, found.images.values())) == 5
+
+
+SYSTEM = [
+    "@eaDir/cat.jpg/SYNOPHOTO_THUMB_M.jpg", "cat/@eaDir/0.jpg/SYNOPHOTO_THUMB_M.jpg", "__MACOSX/cat/._0.jpg",
+    "cat/._0.jpg", ".ipynb_checkpoints/0.jpg", "cat/.ipynb_checkpoints/0-checkpoint.jpg", "$RECYCLE.BIN/S-1/$R1.jpg",
+    "System Volume Information/x.jpg", "#recycle/0.jpg", "#snapshot/cat/0.jpg", "@Recycle/0.jpg",
+    "@Recently-Snapshot/0.jpg", "~snapshot/hourly/0.jpg", ".snapshot/0.jpg", ".Trashes/501/0.jpg",
+    ".Trash-1000/files/0.jpg", ".Spotlight-V100/0.jpg", ".fseventsd/0.jpg", "lost+found/0.jpg", "LOST.DIR/0.jpg",
+    "FOUND.000/0.jpg", ".AppleDouble/0.jpg", "__pycache__/0.jpg", ".git/0.jpg", ".thumbnails/0.jpg",
+    "Network Trash Folder/0.jpg", "Temporary Items/0.jpg", "cat/~$0.jpg", ".hidden.jpg", "Thumbs.db",
+    "cat/desktop.ini", "Desktop.ini", "ehthumbs_vista.db", "Icon\r", ".DS_Store",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", SYSTEM)
+@pytest.mark.parametrize("place", [".", "train"])
+def test_what_systems_leave_behind_is_no_class_and_no_image(animals: Path, place: str, path: str) -> None:
+    source = animals
+    if place == "train":
+        source = write_files(animals.parent / "split", files("test/cat/1.jpg"))
+        animals.rename(source / "train")
+    before = layout(source)
+    write_files(source / place, files(path))
+    after = layout(source)
+    assert (after.classes, after.images) == (before.classes, before.images)
+    (note,) = set(after.notes) - set(before.notes)
+    assert after.notes[note].startswith("1 (first: ")
+
+
+@pytest.mark.parametrize(
+    "name", ["@home", "#1", "$100", "recycled", "trash", "temporary", "thumbs", "snapshot", "dev", "Icons"]
+)
+def test_a_class_may_have_a_name_that_only_resembles_them(animals: Path, name: str) -> None:
+    write_files(animals, files(f"{name}/1.jpg", f"{name}/2.jpg"))
+    assert set(layout(animals).classes) == {"cat", "dog", name}
 
 
 WRONG: dict[str, tuple[dict[str, bytes], dict[str, Any], type[ContextSSLError], str]] = {
@@ -144,7 +267,7 @@ WRONG: dict[str, tuple[dict[str, bytes], dict[str, Any], type[ContextSSLError], 
     ),
     "an empty test": (files("train/cat/1.jpg", "train/dog/1.jpg", "test/x.txt"), {}, DataMissingError, "test has no"),
     "train alone": (files("train/cat/1.jpg", "train/dog/1.jpg"), {}, DataMissingError, "train/ and no test/ or val/"),
-    "images beside classes": (files("cat/1.jpg", "dog/1.jpg", "x.jpg"), {}, CorruptFileError, "x.jpg stands beside"),
+    "images beside classes": (files("cat/1.jpg", "dog/1.jpg", "x.jpg"), {}, CorruptFileError, "x.jpg is next to"),
     "a single class": (files("cat/1.jpg", "cat/2.jpg"), {}, UsageError, "a single class folder, cat"),
     "a single image": (files("1.jpg"), {}, DataMissingError, "one image"),
     "a new class in test": (

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from contextssl_cli.errors import CorruptFileError
-from contextssl_cli.store.images import decode
+from contextssl_cli.errors import CorruptFileError, DataMissingError, UnsafeFileError
+from contextssl_cli.store.images import MAX_BYTES, decode
 from contextssl_imagefolder.reading import read_block, read_image
 from tests.small_images import encoded, picture, write_files
 
@@ -105,8 +107,8 @@ def test_small_images_are_enlarged() -> None:
 
 JPEG = encoded(picture(6, 200, 200))
 CORRUPT = {
-    "empty": (b"", "is no image"),
-    "text": (b"not an image at all", "is no image"),
+    "empty": (b"", "it is not a JPEG"),
+    "text": (b"not an image at all", "it is not a JPEG"),
     "cut off": (JPEG[:-500], "truncated"),
     "cut off early": (JPEG[:100], ""),
     "a broken PNG": (encoded(picture(6), "PNG")[:-300], ""),
@@ -128,12 +130,46 @@ def test_a_corrupt_image_is_named_or_left_out(tmp_path: Path, fault: str, keep: 
     assert len(samples.inputs) == 2
     assert samples.labels["class"].tolist() == [0, 2]
     assert len(samples.skipped) == 1
-    assert samples.skipped[0].startswith(f"{tmp_path / 'bad.jpg'}: ")
+    assert samples.skipped[0].startswith(str(tmp_path / "bad.jpg"))
     with pytest.raises(CorruptFileError, match="none of 1 images can be read"):
         read_block("train", images[1:2], 32, labelled=True, encoded=keep, skip_corrupt=True)
 
 
-def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
-    (tmp_path / "dead.jpg").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(CorruptFileError, match=r"dead.jpg cannot be read .No such file"):
-        read_block("train", [(str(tmp_path / "dead.jpg"), 0)], 8, labelled=True, encoded=False, skip_corrupt=False)
+def odd_file(path: Path, kind: str) -> None:
+    """Something that has the name of an image and cannot be read as a file."""
+    if kind == "link to nothing":
+        path.symlink_to(path.with_name("nowhere"))
+    elif kind == "link to itself":
+        path.symlink_to(path)
+    elif kind == "FIFO":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(os.path.relpath(path))  # the path of a socket has to be short
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        with path.open("wb") as file:
+            file.truncate(MAX_BYTES + 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("link to nothing", DataMissingError),
+        ("link to itself", DataMissingError),
+        ("FIFO", UnsafeFileError),
+        ("socket", UnsafeFileError),
+        ("device", UnsafeFileError),
+        ("too large", CorruptFileError),
+    ],
+)
+def test_what_is_no_file_is_named_and_not_waited_for(tmp_path: Path, kind: str, error: type[Exception]) -> None:
+    odd_file(tmp_path / "odd.jpg", kind)
+    write_files(tmp_path, {"good.jpg": JPEG})
+    images = [(str(tmp_path / name), 0) for name in ("good.jpg", "odd.jpg")]
+    with pytest.raises(error, match=r"odd.jpg.*--skip-corrupt") as caught:
+        read_block("train", images, 8, labelled=True, encoded=False, skip_corrupt=False)
+    assert type(caught.value) is error
+    samples = read_block("train", images, 8, labelled=True, encoded=False, skip_corrupt=True)
+    assert (len(samples.inputs), len(samples.skipped)) == (1, 1)

@@ -13,8 +13,9 @@ import pytest
 from mimic3_tables import demo, made, write
 
 from contextssl_cli.cli.app import run
+from contextssl_cli.plugin.sources import Published
 from contextssl_mimic3 import source
-from contextssl_mimic3.demo import DIGESTS, URLS
+from contextssl_mimic3.demo import DEMO, URLS
 from contextssl_mimic3.tables import TABLES
 
 
@@ -37,18 +38,18 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         address = f"http://127.0.0.1:{server.server_address[1]}"
-        monkeypatch.setattr(source, "URLS", {f"{address}/{p.name}": digest(p) for p in sorted(folder.iterdir())})
+        monkeypatch.setattr(source, "URLS", {f"{address}/{p.name}": published(p) for p in sorted(folder.iterdir())})
         yield folder
         server.shutdown()
         thread.join()
 
 
-def digest(path: Path) -> str:
-    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+def published(path: Path) -> Published:
+    return Published(hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size)
 
 
 def files_below(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+    return sorted(path.name for path in folder.rglob("*") if path.is_file() and path.name[0] != ".")
 
 
 def test_the_demo_is_downloaded_and_prepared(served: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,7 +65,7 @@ def test_a_table_that_was_changed_is_refused(served: Path, home: Path, capsys: p
     (served / "PATIENTS.csv").write_bytes(b"changed")
     assert run(["prepare", "mimic3", "--demo"]) == 4
     message = capsys.readouterr().err
-    assert "PATIENTS.csv sent a file with another digest" in message
+    assert "PATIENTS.csv sent another file" in message
     assert "mimic3.h5" not in files_below(home)
 
 
@@ -76,9 +77,9 @@ def test_a_table_that_is_not_there(served: Path, home: Path, capsys: pytest.Capt
 
 def test_the_digests_are_those_of_the_demo() -> None:
     folder = demo()
-    for name, expected in DIGESTS.items():
-        assert digest(folder / f"{name}.csv") == f"sha256:{expected}"
-    assert {url.rpartition("/")[2] for url in URLS} == {f"{name}.csv" for name in DIGESTS}
+    for name, expected in DEMO.items():
+        assert published(folder / f"{name}.csv") == expected
+    assert {url.rpartition("/")[2] for url in URLS} == {f"{name}.csv" for name in DEMO}
 
 
 def test_without_a_source_it_says_where_it_looked(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

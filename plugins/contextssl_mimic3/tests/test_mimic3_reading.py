@@ -55,7 +55,7 @@ def test_a_table_is_read_as_the_csv_module_reads_it(rows: list[tuple[str, ...]],
         patch.setattr(blocks, "BLOCK", size)
         path = Path(folder) / "notes.csv"
         path.write_bytes(text_of(numbered))
-        frames = list(read_table(path, table))
+        frames = list(read_table(path, table, {}))
     found = [row for frame in frames for row in frame.rows()]
     clean = [(n, row[0].strip(), row[2].strip()) for n, row in enumerate(rows)]
     assert [(n, one or "", three or "") for n, one, three in found] == clean
