@@ -84,11 +84,10 @@ def check_output(path: Path, *inputs: Path | None) -> Path:
         inputs: what it is made of. Another name of the same file, by a link, is the same file.
 
     Raises:
-        UsageError: if the path is a folder, a symbolic link, a FIFO, a socket or a device, it is one of the inputs, or
-            its name is not UTF-8.
+        UsageError: if the path is a folder, a symbolic link, a FIFO, a socket or a device, or it is one of the inputs.
         DataMissingError: if it cannot be reached.
     """
-    path = check_name(Path(path))
+    path = Path(path)
     try:
         found = path.lstat()
     except FileNotFoundError:
@@ -197,7 +196,7 @@ def atomic(path: Path) -> Iterator[Path]:
     Raises:
         ContextSSLError: if the disk is full. Nothing is left behind.
         DataMissingError: if the folder is missing or may not be written to.
-        UsageError: if ``path`` exists and is no regular file, or its name is not UTF-8.
+        UsageError: if ``path`` exists and is no regular file.
     """
     path = check_output(path)
     try:

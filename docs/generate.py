@@ -368,8 +368,6 @@ def _show(value: Any) -> str:
 
 # --- the modules --------------------------------------------------------------------------------------------------
 
-ROOT_MODULES = ["contextssl_cli", *(f"contextssl_cli.{name}" for name in ("cpus", "errors", "files", "paths", "text"))]
-
 
 def modules() -> list[str]:
     """Every module of the package that does not begin with an underscore."""
@@ -382,7 +380,8 @@ def modules() -> list[str]:
 
 def api_pages() -> dict[str, str]:
     """One page per layer, with every module of it."""
-    pages = {"package": _api_page("The package", ROOT_MODULES)}
+    layers = tuple(f"contextssl_cli.{layer}" for layer in LAYERS)
+    pages = {"package": _api_page("The package", [name for name in modules() if not name.startswith(layers)])}
     for layer in LAYERS:
         package = f"contextssl_cli.{layer}"
         title = (importlib.import_module(package).__doc__ or "").split("\n")[0].rstrip(".")

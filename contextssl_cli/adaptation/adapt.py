@@ -71,6 +71,7 @@ def adapt(
     run = found.run
     context = None if context is None else fit_length(context, run.record.config.model.max_context)
     encoder = ContextEncoder.load(run.folder, device).with_context(context, guard)
+    run = encoder.run_  # its weights were read: whatever follows is of the same ones
     inputs = read_or_test(run, source, skip_corrupt=skip_corrupt)
     _report_left_out(inputs)
     values = encoder.transform(inputs.samples)

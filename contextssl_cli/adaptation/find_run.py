@@ -11,6 +11,7 @@ from pathlib import Path
 from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UsageError, suggestion
 from contextssl_cli.store.context import Context
+from contextssl_cli.training.checkpoint import latest_checkpoint
 from contextssl_cli.training.run import RUN_FILE, Run, known_runs
 
 _log = logging.getLogger(__name__)
@@ -126,7 +127,7 @@ def latest_run(*, reads_contexts: bool = False) -> Run:
     Raises:
         DataMissingError: if there is none.
     """
-    trained = [run for run in known_runs() if any(run.checkpoint_folder.glob("step-*"))]
+    trained = [run for run in known_runs() if latest_checkpoint(run.checkpoint_folder)]
     if not trained:
         raise DataMissingError("there is no trained run yet: contextssl pretrain makes one, or name it with --run")
     if not reads_contexts:

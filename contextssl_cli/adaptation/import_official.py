@@ -12,7 +12,7 @@ from contextssl_cli.errors import UsageError
 from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.model.official import official_config, read_official
 from contextssl_cli.store.schema import Schema
-from contextssl_cli.training.checkpoint import check_tensors, save_checkpoint
+from contextssl_cli.training.checkpoint import check_tensors
 from contextssl_cli.training.config import TrainConfig
 from contextssl_cli.training.run import Run, RunRecord, now, versions
 
@@ -74,7 +74,8 @@ def import_run(
         versions=versions(),
     )
     run = Run.create(out, record, force=force)
-    save_checkpoint(run.checkpoint_folder, model, torch.optim.Adam(model.parameters()), step=0, steps=0)
+    with run.writing():
+        run.save(model, torch.optim.Adam(model.parameters()), step=0, steps=0)
     return run, unused
 
 

@@ -130,7 +130,7 @@ def _start(
     data = prepared_store(task.dataset, store)
     terminal.note(f"data: {data.path} ({len(data.train)} training samples)")
     run = start_run(task, data, config, out, force=force)
-    _train(run, task, data, device, resume=False)
+    _train(run, task, data, device)
 
 
 def _resume(
@@ -145,10 +145,10 @@ def _resume(
     if dry_run:
         terminal.result(f"would go on with {folder}")
         return
-    _train(run, task, data, device, resume=True)
+    _train(run, task, data, device)
 
 
-def _train(run: Run, task: Task, data: Store, device: str, *, resume: bool) -> None:
+def _train(run: Run, task: Task, data: Store, device: str) -> None:
     from contextssl_cli.report.progress import training_progress
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.pretrain import train
@@ -156,7 +156,7 @@ def _train(run: Run, task: Task, data: Store, device: str, *, resume: bool) -> N
     terminal.note(f"run: {run.folder}")
     terminal.note(f"configuration: {run.record.config.model_dump_json()}", verbosity=1)
     with training_progress(task.name) as report:
-        trainer = train(run, task, data, report, device, resume=resume)
+        trainer = train(run, task, data, report, device)
     gap = "" if trainer.gap is None else f", {_gap_sentence(trainer.gap, len(task.actions))}"
     terminal.result(f"{run.folder}: {trainer.step} steps{gap}")
     terminal.note(f"next: {shlex.join(['contextssl', 'probe', '--run', str(run.folder)])}")

@@ -125,7 +125,7 @@ def complete(planned: PlannedRun, store: Store, device: str, title: str) -> Run:
         run = start_run(task, data, planned.config, planned.folder)
     try:
         with training_progress(f"{title}: {planned.folder.parent.name} {planned.folder.name}") as report:
-            train(run, task, data, report, device, resume=state == "half done")
+            train(run, task, data, report, device)
     except Interrupted as error:
         raise Interrupted(f"interrupted; saved in {planned.folder}. The same command goes on from there") from error
     return run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from contextssl_cli.store.dataset import Store
 from contextssl_cli.training import checkpoint as checkpoints
 from contextssl_cli.training.config import TrainConfig
 from contextssl_cli.training.pretrain import with_equivariant
-from contextssl_cli.training.run import RUN_FILE, Run
+from contextssl_cli.training.run import CHECKPOINTS, Run, holds_run
 from contextssl_cli.training.settings import changed_settings, resolve_config
 from contextssl_cli.training.trainer import hold_out
 
@@ -44,12 +45,11 @@ class PlannedRun:
     @property
     def exists(self) -> bool:
         """Whether it was begun."""
-        return (self.folder / RUN_FILE).is_file()
+        return holds_run(self.folder)
 
     def step(self) -> int:
         """Of the newest checkpoint; 0 without one."""
-        found = checkpoints.latest_checkpoint(self.folder / "checkpoint") if self.exists else None
-        return checkpoints.checkpoint_step(found) if found else 0
+        return checkpoints.of_newest(self.folder / CHECKPOINTS, checkpoints.checkpoint_step) or 0
 
     def steps(self, store: Store | None) -> int | None:
         """Steps in all; None where only the data could tell, and they are not there."""
@@ -172,5 +172,6 @@ def check_folder(out: Path, holds: str) -> None:
     """
     if not out.exists():
         return
-    if not out.is_dir() or (any(out.iterdir()) and not (out / holds).exists()):
+    begun = re.compile(rf"\.{re.escape(holds)}\..*\.partial")  # all that a start that was killed may have left
+    if not out.is_dir() or not (all(begun.fullmatch(path.name) for path in out.iterdir()) or (out / holds).exists()):
         raise UsageError(f"{out} exists and holds something else; choose another --out")

@@ -27,7 +27,7 @@ from contextssl_cli.store.embeddings import KIND as EMBEDDINGS
 from contextssl_cli.store.replace import check_replaceable
 from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.pretrain import start_run, train
-from contextssl_cli.training.run import RUN_FILE, Run
+from contextssl_cli.training.run import Run
 from contextssl_cli.training.settings import resolve_config
 
 TASK = "digits-rotation-color"
@@ -72,7 +72,7 @@ def _check_folder(out: Path, actions: Sequence[str], seeds: Sequence[int], *, fo
     """Refuse, before minutes of work, a folder in which something else than a demo would be replaced."""
     if not out.exists():
         return
-    if not out.is_dir() or (any(out.iterdir()) and not list(out.glob(f"run-seed*/{RUN_FILE}"))):
+    if not out.is_dir() or (any(out.iterdir()) and not list(out.glob("run-seed*"))):
         raise UsageError(f"{out} exists and is not a demo; choose another --out")
     if any(out.iterdir()) and not force:
         raise UsageError(f"{out} holds a demo already; add --force to replace it, or choose another --out")

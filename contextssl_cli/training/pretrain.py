@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,12 +18,16 @@ from contextssl_cli.methods.config import EQUIVARIANT
 from contextssl_cli.methods.registry import method_of
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
+from contextssl_cli.text import printable
 from contextssl_cli.training.config import TrainConfig
 from contextssl_cli.training.device import resolve_device
+from contextssl_cli.training.numerics import differences, numerics
 from contextssl_cli.training.progress import Progress
-from contextssl_cli.training.run import Run, RunRecord, exclusive, new_run_folder, now, versions
+from contextssl_cli.training.run import Numerics, Run, RunRecord, new_run_folder, now, versions
 from contextssl_cli.training.settings import changed_settings
 from contextssl_cli.training.trainer import Trainer, held_out_count
+
+_log = logging.getLogger(__name__)
 
 
 def start_run(task: Task, store: Store, config: TrainConfig, out: Path | None = None, *, force: bool = False) -> Run:
@@ -186,23 +191,33 @@ def run_store(run: Run, *, verify: bool = False) -> Store:
     return store
 
 
-def train(
-    run: Run,
-    task: Task,
-    store: Store,
-    report: Callable[[Progress], None],
-    device: str = "auto",
-    *,
-    resume: bool = False,
-) -> Trainer:
-    """Train a run to its last step; return the trainer with the final model.
+def train(run: Run, task: Task, store: Store, report: Callable[[Progress], None], device: str = "auto") -> Trainer:
+    """Train a run to its last step, from its newest checkpoint if it has one; return the trainer with the final model.
 
     Raises:
         Interrupted: after SIGINT or SIGTERM, once the state is saved.
+        FileInUseError: if another process trains or has replaced the run.
     """
-    with exclusive(run.folder):
-        trainer = Trainer(run, task, store, resolve_device(device))
-        if resume:
-            trainer.resume()
+    place = resolve_device(device)
+    with run.writing():
+        trainer = Trainer(run, task, store, place)
+        trainer.resume()
+        if trainer.step < trainer.steps:
+            _record_numerics(run, trainer.step, place)
         trainer.fit(report)
     return trainer
+
+
+def _record_numerics(run: Run, step: int, device: torch.device) -> None:
+    """Keep the facts that decide how sums are rounded; warn if a resume changes any."""
+    before = [entry for entry in run.record.numerics if entry.from_step < step]  # the steps after it are lost
+    facts = numerics(device)
+    changed = differences(before[-1].facts, facts) if before else {}
+    if changed:
+        listed = ", ".join(f"{name} {now} (before: {old})" for name, (old, now) in changed.items())
+        _log.warning(
+            "warning: %s goes on with %s: its weights will differ in their last digits from those of an "
+            "uninterrupted run", printable(run.folder), listed
+        )  # fmt: skip
+    if changed or not before:
+        run.add_numerics(Numerics(from_step=step, facts=facts))

@@ -73,8 +73,9 @@ class Trainer:
         """Go on from the newest checkpoint, if there is one; later metrics are dropped, to be written again."""
         found = checkpoints.latest_checkpoint(self.run.checkpoint_folder)
         if found is not None:
-            checkpoints.load_model(found, self.model)
-            self.step = checkpoints.checkpoint_step(found)
+            weights = checkpoints.Weights.read(found)
+            checkpoints.load_weights(weights, self.model)
+            self.step = weights.step
             checkpoints.load_optimizer(found, self.optimizer, self._untouched())
         self.run.journal.drop_after(self.step)
         self.before = self.run.training_time()
@@ -100,8 +101,6 @@ class Trainer:
                         f"interrupted after step {self.step} of {self.steps}; saved in {self.run.folder}. Go on "
                         f"with: {self.run.resume_command}"
                     )
-        if checkpoints.latest_checkpoint(self.run.checkpoint_folder) is None:
-            self._save()
         self.model.eval()
 
     @property
@@ -200,15 +199,19 @@ class Trainer:
     def _check_finite(self, loss: StepLoss) -> None:
         if not math.isfinite(loss.total.item()):
             raise ContextSSLError(
-                f'the loss at step {self.step} is not finite; lower lr, or set precision = "float32". '
-                f"The last checkpoint in {self.run.folder} is kept"
+                f'the loss at step {self.step} is not finite; lower lr, or set precision = "float32". {self._kept()}'
             )
 
+    def _kept(self) -> str:
+        """What a training that fails leaves in the run's folder."""
+        if self.run.replacing:
+            return f"{self.run.folder} still holds the run that was to be replaced"
+        if checkpoints.latest_checkpoint(self.run.checkpoint_folder) is None:
+            return f"{self.run.folder} has no checkpoint yet"
+        return f"The last checkpoint in {self.run.folder} is kept"
+
     def _save(self) -> None:
-        """Once for each step: to write a checkpoint in another's place is to have none for a moment."""
-        newest = checkpoints.latest_checkpoint(self.run.checkpoint_folder)
-        if newest is None or checkpoints.checkpoint_step(newest) != self.step:
-            checkpoints.save_checkpoint(self.run.checkpoint_folder, self.model, self.optimizer, self.step, self.steps)
+        self.run.save(self.model, self.optimizer, self.step, self.steps)
 
 
 @functools.lru_cache(maxsize=2)

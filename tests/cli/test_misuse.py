@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from contextssl_cli import files
+from contextssl_cli.adaptation import import_official
 from contextssl_cli.errors import DataMissingError
+from contextssl_cli.methods.base import StepLoss
+from contextssl_cli.methods.contextssl import ContextSSLMethod
 from contextssl_cli.store.context import Context
-from contextssl_cli.training.run import exclusive
+from contextssl_cli.training.progress import Progress
+from contextssl_cli.training.run import Run, exclusive
 from tests.cli.conftest import TINY, Command, Made
+from tests.cli.test_bad_places import largest_file
 
 
 def test_the_folder_that_a_context_names_goes_before_another_run_of_equal_weights(
@@ -38,7 +49,8 @@ def test_a_context_whose_run_is_gone_says_which(fails: Command, made: Made, monk
 @pytest.mark.parametrize("flags", [["--resume"], ["--plugin", "digits-rotation-color", "--force", *TINY]])
 def test_a_run_in_use_is_neither_resumed_nor_replaced(fails: Command, own_run: Path, flags: list[str]) -> None:
     with exclusive(own_run):
-        fails(2, "in use by another process", "pretrain", "--out", own_run, *flags)
+        outcome = fails(3, own_run.name, "pretrain", "--out", own_run, *flags)
+    assert outcome.error_code == "E301"
     assert list((own_run / "checkpoint").glob("step-*"))
 
 
@@ -51,6 +63,76 @@ def test_force_keeps_what_a_user_has_put_into_the_run(cli: Command, own_run: Pat
     assert (own_run / "mine.txt").read_text() == "kept"
     assert (own_run / "probe-of-mine").is_dir()
     assert [name for name in ours if (own_run / name).exists()] == []
+
+
+FORCE = ["pretrain", "--plugin", "digits-rotation-color", "--force", *TINY]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_new_run_that_fails_at_once_leaves_the_run_that_it_was_to_replace(
+    at: int, fails: Command, own_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, true_loss, calls = contents(own_run), ContextSSLMethod.loss, []
+
+    def broken(*args: Any, **kwargs: Any) -> StepLoss:
+        calls.append(1)
+        loss = true_loss(*args, **kwargs)
+        return replace(loss, total=loss.total * (math.nan if len(calls) == at else 1.0))
+
+    monkeypatch.setattr(ContextSSLMethod, "loss", broken)
+    fails(1, ("not finite", str(own_run)), *FORCE, "--out", own_run, "--set", "checkpoint_every=2")
+    assert contents(own_run) == before
+
+
+@pytest.mark.parametrize("size", [0, 400, 3000])
+def test_a_disk_that_is_full_leaves_the_run_that_was_to_be_replaced(size: int, fails: Command, own_run: Path) -> None:
+    before = contents(own_run)
+    with largest_file(size):
+        fails(1, "no space left", *FORCE, "--out", own_run)
+    assert contents(own_run) == before
+
+
+@contextmanager
+def interrupt(label: str) -> Iterator[Callable[[Progress], None]]:
+    """A display that presses Ctrl-C after the first step."""
+    yield lambda progress: os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_before_the_first_checkpoint_makes_it_and_replaces_the_run(
+    cli: Command, own_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("contextssl_cli.report.progress.training_progress", interrupt)
+        outcome = cli(*FORCE, "--seed", "7", "--out", own_run)
+    assert outcome.code == 130
+    assert (Run(own_run).record.config.seed, Run(own_run).reached()[0]) == (7, 1)
+    assert not list(own_run.glob(".*"))
+    assert cli("pretrain", "--resume", "--out", own_run).code == 0
+
+
+def test_an_import_that_is_stopped_leaves_the_run_that_it_was_to_replace(
+    own_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, run = contents(own_run), Run(own_run)
+
+    def stopped(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(import_official, "load_official", lambda *_: (run.build_model(), run.record.schema_, []))
+    arguments = (own_run, 2, run.record.space, 8, 16, ((), ()), own_run)
+    save = Run.save
+    monkeypatch.setattr(Run, "save", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        import_official.import_run(*arguments, force=True)
+    monkeypatch.setattr(Run, "save", save)
+    assert contents(own_run) == before
+    imported, _ = import_official.import_run(*arguments, force=True)
+    assert (imported.record.task, imported.reached()) == ("", (0, 0))
+    assert Run(own_run).record == imported.record
 
 
 @pytest.mark.parametrize("flag", ["--force", "--store"])

@@ -14,6 +14,7 @@ from contextssl_cli.experiments.execute import train_missing
 from contextssl_cli.experiments.plan import PlannedRun, Point, check_folder, check_same, settle
 from contextssl_cli.experiments.sweep import grid_points, plan_sweep
 from contextssl_cli.plugin.task import Task
+from contextssl_cli.report import demo
 from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.pretrain import start_run, train
@@ -54,6 +55,29 @@ def test_a_run_is_missing_then_half_done_then_done(digits_task: Task, digits_sto
     assert (run.state(), run.step()) == ("half done", 0)
     train_missing([Point("point", (run,))], digits_store, "cpu")
     assert (run.state(), run.step()) == ("done", 6)
+
+
+@pytest.mark.parametrize("left", [[], [".lock"], [".run.json.0123-7.x.partial", ".lock"]])
+def test_a_run_that_was_killed_in_its_first_moment_is_missing_and_is_trained(
+    left: list[str], digits_task: Task, digits_store: Store, tmp_path: Path
+) -> None:
+    run = planned(tmp_path / "runs" / "point" / "seed-0", steps=2)
+    run.folder.mkdir(parents=True)
+    for name in left:
+        (run.folder / name).touch()
+    assert run.state() == "missing"
+    train_missing([Point("point", (run,))], digits_store, "cpu")
+    assert (run.state(), run.step()) == ("done", 2)
+
+
+def test_an_experiment_that_was_killed_in_its_first_moment_goes_on(tmp_path: Path) -> None:
+    (tmp_path / ".plan.json.0123-7.x.partial").touch()
+    check_folder(tmp_path, "plan.json")
+    (tmp_path / "run-seed0").mkdir()
+    for holds in ("plan.json", "runs"):
+        with pytest.raises(UsageError, match="holds something else"):
+            check_folder(tmp_path, holds)
+    demo._check_folder(tmp_path, force=True)
 
 
 def test_a_half_trained_run_ends_as_one_that_was_never_stopped(

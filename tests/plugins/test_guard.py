@@ -42,8 +42,8 @@ class Escapes(Exception):  # noqa: N818 - a stranger's
         return "\x1b[2J\nerror[E100]: forged"
 
 
-RAISED = [ValueError("x"), SystemExit(0), GeneratorExit(), Panic("rust"), Silent(), Escapes(), StopIteration(), EOFError(),
-          AttributeError("y"), RecursionError(), OSError("no file named")]  # fmt: skip
+RAISED = [ValueError("x"), SystemExit(0), GeneratorExit(), Panic("rust"), Silent(), Escapes(), StopIteration(),
+          EOFError(), AttributeError("y"), RecursionError(), OSError("no file named")]  # fmt: skip
 PASSED = [UsageError("x"), DataMissingError("x"), KeyboardInterrupt(), MemoryError(), FileNotFoundError(2, "gone", "a")]
 
 raising: list[BaseException] = []
