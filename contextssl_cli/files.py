@@ -6,11 +6,13 @@ import errno
 import functools
 import hashlib
 import json
+import math
 import os
 import platform
 import re
 import stat
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,14 @@ from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissing
 from contextssl_cli.text import printable
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_ACCESS = {
+    errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS,
+    errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ETXTBSY, errno.EBUSY, errno.EEXIST, errno.ENOTEMPTY, errno.EXDEV,
+    errno.EINVAL, errno.ENOTCONN, errno.EHOSTDOWN,
+}  # fmt: skip
+_TOO_MANY = {errno.EMFILE, errno.ENFILE}
+_LEVELS = 100  # of tables in tables in a JSON or TOML file; what reads them recurses
+_DIGITS = 4300  # of a whole number; Python converts no longer ones
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a FIFO",
@@ -46,29 +56,64 @@ def check_input(path: Path, expected: str = "a file") -> Path:
         mode = path.stat().st_mode
     except OSError as error:
         raise read_error(path, error) from error
+    except ValueError as error:  # a NUL in a name that was read from a file
+        raise DataMissingError(f"{printable(path)} does not exist") from error
     if not stat.S_ISREG(mode):
         raise UnsafeFileError(f"{printable(path)} is {_KINDS[stat.S_IFMT(mode)]}, expected {expected}")
     return path
 
 
-def check_output(path: Path) -> Path:
-    """Refuse to replace anything but a regular file; a path that does not exist yet is accepted.
+def check_source(path: Path, option: str = "--source") -> Path:
+    """Refuse a source that is neither a folder nor a regular file.
 
     Raises:
-        UsageError: if the path is a folder, a symbolic link, a FIFO, a socket or a device.
+        DataMissingError: if it does not exist or cannot be reached.
+        UnsafeFileError: if it is a FIFO, a socket or a device.
+    """
+    try:
+        return path if path.is_dir() else check_input(path, "a folder or a file")
+    except ContextSSLError as error:
+        raise type(error)(f"{option} {error}") from error
+
+
+def check_output(path: Path, *inputs: Path | None) -> Path:
+    """Refuse to replace anything but a regular file, or an input; a path that does not exist yet is accepted.
+
+    Args:
+        path: of a file that is about to be written.
+        inputs: what it is made of. Another name of the same file, by a link, is the same file.
+
+    Raises:
+        UsageError: if the path is a folder, a symbolic link, a FIFO, a socket or a device, or it is one of the inputs.
         DataMissingError: if it cannot be reached.
     """
     path = Path(path)
     try:
-        mode = path.lstat().st_mode
+        found = path.lstat()
     except FileNotFoundError:
         return path
     except OSError as error:
         raise write_error(path, error) from error
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(found.st_mode):
         raise UsageError(
-            f"{printable(path)} is {_KINDS[stat.S_IFMT(mode)]} and is not replaced; choose another output file"
+            f"{printable(path)} is {_KINDS[stat.S_IFMT(found.st_mode)]} and is not replaced; choose another output file"
         )
+    for one in inputs:
+        if one is not None and one.exists() and os.path.samestat(found, one.stat()):
+            raise UsageError(f"{printable(path)} is the input {printable(one)}; choose another output file")
+    return path
+
+
+def check_name(path: Path) -> Path:
+    """Refuse a path that is not UTF-8, before it is written into a file.
+
+    Raises:
+        UsageError: if it, or the folder that it is relative to, has another encoding.
+    """
+    try:
+        os.path.abspath(path).encode()  # noqa: PTH100 - resolve would follow links
+    except UnicodeEncodeError as error:
+        raise UsageError(f"the name of {printable(path)}, or of a folder above it, is not UTF-8; rename it") from error
     return path
 
 
@@ -81,6 +126,15 @@ def read_bytes(path: Path) -> bytes:
     """
     try:
         return check_input(path).read_bytes()
+    except OSError as error:
+        raise read_error(path, error) from error
+
+
+def read_head(path: Path, size: int) -> bytes:
+    """The first ``size`` bytes of a regular file; errors as ``read_bytes``."""
+    try:
+        with check_input(path).open("rb") as stream:
+            return stream.read(size)
     except OSError as error:
         raise read_error(path, error) from error
 
@@ -99,11 +153,40 @@ def read_text(path: Path) -> str:
         raise CorruptFileError(f"{printable(path)} is not UTF-8 text ({error}); save it as UTF-8") from error
 
 
-def read_error(path: Path, error: OSError) -> DataMissingError:
+def read_error(path: Path, error: OSError) -> ContextSSLError:
     """The message for a failed read of ``path``."""
+    return os_error(error, path, "read")
+
+
+def os_error(error: OSError, path: Path | None = None, action: str = "use") -> ContextSSLError:
+    """The message for whatever the operating system refuses.
+
+    Args:
+        error: that it raised.
+        path: that was asked for; by default the one that the error names.
+        action: what was to be done with it.
+
+    Returns:
+        A ``DataMissingError`` if the path is missing or access to it is denied; else, such as for a full disk or a
+        device that fails, a plain ``ContextSSLError``.
+    """
+    named = [name for name in (error.filename, error.filename2) if isinstance(name, str | bytes | os.PathLike)]
+    names = [path] if path is not None else [Path(os.fsdecode(name)) for name in named]
+    where = " and ".join(map(printable, names)) or "a file"
+    reason = printable(error.strerror or str(error))
     if isinstance(error, FileNotFoundError):
-        return DataMissingError(f"{printable(path)} does not exist")
-    return DataMissingError(f"cannot read {printable(path)}: {error.strerror or error}")
+        return DataMissingError(f"{where} does not exist")
+    if _is_full(error):
+        return ContextSSLError(f"no space left for {where}; free some space or choose another place")
+    if error.errno in _TOO_MANY:
+        return ContextSSLError(f"cannot {action} {where}: {reason}; raise the limit with ulimit -n")
+    kind = DataMissingError if error.errno in _NO_ACCESS else ContextSSLError
+    return kind(f"cannot {action} {where}: {reason}")
+
+
+def _is_full(error: OSError) -> bool:
+    # HDF5 and safetensors report the cause in the text only.
+    return error.errno in _NO_SPACE or any(os.strerror(code) in str(error) for code in _NO_SPACE)
 
 
 @contextmanager
@@ -140,22 +223,34 @@ def atomic(path: Path) -> Iterator[Path]:
 
 def write_error(path: Path, error: OSError) -> ContextSSLError:
     """The message for a failed write to ``path``."""
-    # HDF5 and safetensors report the cause in the text only.
-    if error.errno in _NO_SPACE or any(os.strerror(code) in str(error) for code in _NO_SPACE):
+    advice = "choose another place with --out or CONTEXTSSL_HOME"
+    if _is_full(error):
         return ContextSSLError(
-            f"no space left while writing {printable(path)}; nothing was kept: free some space or choose "
-            "another place with --out or CONTEXTSSL_HOME"
+            f"no space left while writing {printable(path)}; nothing was kept: free some space or {advice}"
         )
-    reason = error.strerror or str(error)
-    return DataMissingError(
-        f"cannot write {printable(path)}: {reason}; choose another place with --out or CONTEXTSSL_HOME"
-    )
+    if error.errno in _NO_ACCESS or error.errno is None:
+        return DataMissingError(f"cannot write {printable(path)}: {printable(error.strerror or str(error))}; {advice}")
+    return os_error(error, path, "write")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` atomically."""
+    """Write ``text`` to ``path`` atomically; a lone surrogate, which UTF-8 cannot hold, as its escape."""
     with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def append_text(path: Path, text: str) -> None:
+    """Write ``text`` at the end of a regular file.
+
+    Raises:
+        ContextSSLError: if the disk is full; UsageError: if ``path`` is no regular file; DataMissingError: if it cannot
+            be written to.
+    """
+    try:
+        with check_output(path).open("a", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise write_error(path, error) from error
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -164,16 +259,16 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
+    """Read a JSON object, by the rules of ``parse_json``.
 
     Raises:
         DataMissingError: if it does not exist or cannot be read.
+        UnsafeFileError: if it is no regular file.
         CorruptFileError: if it is not a JSON object.
     """
-    text = read_text(path)
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(read_text(path))
+    except ValueError as error:
         raise CorruptFileError(
             f"{printable(path)} is not valid JSON ({error}); it may have been cut off or edited"
         ) from error
@@ -182,10 +277,121 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def parse_json(text: str) -> Any:
+    """A JSON value. What ``json.loads`` reads beyond the standard, or in more than one way, is refused.
+
+    Raises:
+        ValueError: if it is not JSON, a number is NaN, infinite or has thousands of digits, an object has a key twice,
+            or it is nested too deeply.
+    """
+    try:
+        value = json.loads(
+            text, parse_constant=_finite, parse_float=_finite, parse_int=_whole, object_pairs_hook=_unique
+        )
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    _check_levels(value)
+    return value
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        DataMissingError: if it does not exist or cannot be read.
+        UnsafeFileError: if it is no regular file.
+        CorruptFileError: if it is not TOML, or nested too deeply.
+    """
+    text = read_text(path)
+    try:
+        return parse_toml(text)
+    except ValueError as error:
+        raise CorruptFileError(f"{printable(path)} is not valid TOML: {error}") from error
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The tables of a TOML text.
+
+    Raises:
+        ValueError: if it is not TOML, a number has thousands of digits, or it is nested too deeply.
+    """
+    try:
+        value = tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError as error:  # Python's own, for a number that it does not convert
+        raise ValueError(f"a number has more than {_DIGITS:,} digits") from error
+    _check_levels(value)
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is not a finite number")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > _DIGITS:
+        raise ValueError(f"a number has {len(text):,} digits")
+    return int(text)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the key {printable(name[:80])!r} is there twice")
+        found[name] = value
+    return found
+
+
+def _check_levels(value: Any) -> None:
+    """Refuse what code that recurses could not read."""
+    level = [value]
+    for _ in range(_LEVELS):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise ValueError(f"it has more than {_LEVELS} levels")
+
+
+def is_own_json(path: Path, *keys: str) -> bool:
+    """Whether ``write_json`` wrote a file whose first keys are ``keys``, as far as the file still tells.
+
+    A file that is damaged is known by its beginning.
+    """
+    try:
+        text = read_text(path)
+        value = parse_json(text)
+    except CorruptFileError:
+        return False
+    except ValueError:
+        return text.startswith(f"{{\n  {json.dumps(keys[0])}: ")
+    return isinstance(value, dict) and all(key in value for key in keys)
+
+
 def file_hash(path: Path, algorithm: str = "sha256") -> str:
-    """The hexadecimal digest of a file's bytes."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, algorithm).hexdigest()
+    """The hexadecimal digest of a regular file's bytes.
+
+    Raises:
+        DataMissingError: if it does not exist or cannot be read.
+        UnsafeFileError: if it is no regular file.
+    """
+    try:
+        with check_input(path).open("rb") as stream:
+            return hashlib.file_digest(stream, algorithm).hexdigest()
+    except OSError as error:
+        raise read_error(path, error) from error
 
 
 def flush(path: Path) -> None:

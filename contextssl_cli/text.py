@@ -26,6 +26,16 @@ def printable_lines(text: str) -> str:
     return "".join(c if c in "\n\t" or _is_harmless(c) else _escaped(c) for c in text)
 
 
+def reason(error: BaseException) -> str:
+    """``TYPE: text`` of any exception, in one line, even of one whose text cannot be had."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception as broken:  # a stranger's __str__ may raise
+        text = f"its text cannot be had, {type(broken).__name__}"
+    name = printable(type(error).__name__)
+    return f"{name}: {printable(text)}" if text else name
+
+
 def _is_harmless(character: str) -> bool:
     return character.isprintable() and character not in _BIDIRECTIONAL
 

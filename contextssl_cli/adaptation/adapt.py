@@ -20,9 +20,9 @@ from contextssl_cli.evaluation.contexts import fit_length
 from contextssl_cli.evaluation.evaluator import Evaluator
 from contextssl_cli.evaluation.protocol import probe_config
 from contextssl_cli.plugin.task import environment_name
-from contextssl_cli.store import hdf5
 from contextssl_cli.store.context import Context
 from contextssl_cli.store.embeddings import KIND, Embeddings
+from contextssl_cli.store.replace import check_replaceable
 from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run
@@ -61,11 +61,13 @@ def adapt(
         skip_corrupt: leave out the images of a folder that cannot be read; the file counts and names them.
 
     Raises:
-        UsageError: if the context has nothing to guard with, or ``skip_corrupt`` is given without a folder.
+        UsageError: if the context has nothing to guard with, ``out`` is the input or another kind of file, or
+            ``skip_corrupt`` is given without a folder.
         CorruptFileError: if context or input do not fit the run, or an image cannot be read.
         DataMissingError: if the run has no store and no input is named.
     """
-    paths.make_folder(out.parent)  # before minutes of work that could not be written
+    check_replaceable(out, KIND, source)  # before minutes of work that could not be written
+    paths.make_folder(out.parent)
     run = found.run
     context = None if context is None else fit_length(context, run.record.config.model.max_context)
     encoder = ContextEncoder.load(run.folder, device).with_context(context, guard)
@@ -116,18 +118,6 @@ def _warn_of_guard(guard: Guard, action: str) -> None:
             action,
             guard.pairs,
         )
-
-
-def check_output(out: Path, *, force: bool) -> None:
-    """Refuse to replace anything but an embeddings file, which can be made again.
-
-    Raises:
-        UsageError: if another file stands at ``out`` and ``force`` is not given.
-        FileInUseError: if another process has it open for writing.
-    """
-    hdf5.check_not_in_use(out)
-    if out.exists() and not force and not (hdf5.is_hdf5(out) and hdf5.kind_of(out) == KIND):
-        raise UsageError(f"{out} exists and is not an embeddings file; choose another --out or add --force")
 
 
 def read_or_test(run: Run, source: Path | None, *, skip_corrupt: bool = False) -> Inputs:

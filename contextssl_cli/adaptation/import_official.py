@@ -61,6 +61,7 @@ def import_run(
     Raises:
         UsageError: if ``out`` is taken; else as ``load_official``.
     """
+    Run.check_free(out, force=force)
     model, schema, unused = load_official(path, heads, space, block_size, image_size, normalisation)
     record = RunRecord(
         task="",

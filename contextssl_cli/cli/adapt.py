@@ -44,14 +44,12 @@ def adapt(
         bool,
         typer.Option("--skip-corrupt", help="Leave out images of a folder that cannot be read, and name them."),
     ] = False,
-    out: Annotated[Path, typer.Option("--out", help="The embeddings file.")] = Path("embeddings.h5"),
+    out: Annotated[Path, typer.Option("--out", help="The embeddings file; an older one is replaced.")] = Path(
+        "embeddings.h5"
+    ),
     seed: options.Seed = 0,
     device: options.Device = "auto",
     json: options.Json = False,
-    force: Annotated[
-        bool,
-        typer.Option("--force", help="Replace a file of another kind; embeddings are replaced without it."),
-    ] = False,
     dry_run: options.DryRun = False,
 ) -> None:
     """Embed data under a context, and say what the embedding is now equivariant and invariant to.
@@ -59,15 +57,16 @@ def adapt(
     With --labels, choose the context among several by a few labelled inputs.
     """
     from contextssl_cli.adaptation.adapt import adapt as embed
-    from contextssl_cli.adaptation.adapt import check_output
     from contextssl_cli.adaptation.candidates import choose, read_candidates, read_choice
     from contextssl_cli.report.selection import print_selection
     from contextssl_cli.report.summary import print_adaptation
     from contextssl_cli.report.terminal import terminal
+    from contextssl_cli.store.embeddings import KIND
+    from contextssl_cli.store.replace import check_replaceable
 
     if labels is None and (candidates or at_most or len(context or []) != 1):
         raise UsageError("name one --context, or several (or --candidates all) with --labels to choose by")
-    check_output(out, force=force)
+    check_replaceable(out, KIND, source)
     if out.exists() and not dry_run:
         terminal.note(f"{out} is there and will be replaced")
     found, contexts = read_candidates(context or [], candidates, run, seed, guard=guard)

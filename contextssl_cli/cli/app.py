@@ -12,7 +12,7 @@ from contextssl_cli.cli import adapt, context, demo, files, plugins, pretrain, p
 from contextssl_cli.cli import prepare as prepare_command
 from contextssl_cli.cli.memory import keep_freed_memory
 from contextssl_cli.cli.options import with_verbosity
-from contextssl_cli.errors import ContextSSLError, Interrupted, UnexpectedError, UsageError
+from contextssl_cli.errors import Interrupted, UsageError
 
 _HELP = """Contextual self-supervised learning: representations that adapt their symmetries to the task.
 
@@ -63,8 +63,25 @@ def _main(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failure, 2 usage, 3 data, 4 file, 5 plugin, 130 interrupted."""
+    _open_streams()
     keep_freed_memory()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _open_streams() -> None:
+    """Let streams that the caller has closed lead nowhere: the next file that is opened would take their place.
+
+    What the encoding of a stream does not have is escaped.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+        if name != "stdin":
+            getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
 def run(arguments: list[str]) -> int:
@@ -73,38 +90,45 @@ def run(arguments: list[str]) -> int:
 
     terminal.listen()
     try:
+        return _run(arguments)
+    finally:
+        terminal.settle()
+
+
+def _run(arguments: list[str]) -> int:
+    from contextssl_cli.report.terminal import terminal
+
+    try:
         code = app(arguments, standalone_mode=False)
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # the message is the help itself
-            terminal.note(error.format_message())
+            for line in error.format_message().splitlines():
+                terminal.note(line)
         else:
-            message = error.format_message().replace(": Value error, ", ": ")  # words of a library behind typer
+            message = " ".join(error.format_message().split())  # a list of choices has lines
+            message = message.replace(": Value error, ", ": ")  # words of a library behind typer
             terminal.error(UsageError.code, f"{message} (contextssl --help explains the commands)")
         return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        terminal.error(Interrupted.code, "interrupted")
-        return INTERRUPTED
-    except ContextSSLError as error:
-        _explain(error)
-        return error.exit_code
-    except BrokenPipeError:  # the reader of a pipe had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        _explain(ContextSSLError(str(error)), error)
-        return 1
-    except Exception as error:  # a message of one line is owed to the user even for a mistake of ours
-        found = f"{type(error).__name__}: {error} (a mistake in contextssl or a plugin; -vv shows where)"
-        _explain(UnexpectedError(found), error)
-        return 1
+    except (KeyboardInterrupt, typer.Abort) as error:
+        if isinstance(error.__cause__, EOFError):  # which typer takes for Ctrl-D
+            return _explain(error.__cause__, arguments)
+        code = INTERRUPTED
+    except BaseException as error:  # a message of one line is owed to the user even for a mistake of ours
+        if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
+            return 1  # the reader of a pipe had enough; typer has answered with SystemExit
+        return _explain(error, arguments)
     if code == INTERRUPTED:  # typer answers Ctrl-C by itself, and says nothing
         terminal.error(Interrupted.code, "interrupted")
     return code if isinstance(code, int) else 0
 
 
-def _explain(error: ContextSSLError, cause: Exception | None = None) -> None:
+def _explain(cause: BaseException, arguments: list[str]) -> int:
+    """Print what went wrong; return the exit code."""
+    from contextssl_cli.cli.faults import in_words
     from contextssl_cli.report.terminal import terminal
 
+    error = in_words(cause, arguments)
     terminal.error(error.code, str(error))
     if terminal.verbosity >= 2:
-        terminal.traceback(cause or error)
+        terminal.traceback(cause)
+    return error.exit_code

@@ -32,8 +32,11 @@ def create(
     from contextssl_cli.adaptation.find_run import latest_run
     from contextssl_cli.plugin.task import environment_name
     from contextssl_cli.report.terminal import terminal
+    from contextssl_cli.store.context import KIND
+    from contextssl_cli.store.replace import check_replaceable
     from contextssl_cli.training.run import Run
 
+    check_replaceable(out, KIND, from_pairs)
     if out.exists() and not force:
         raise UsageError(f"{out} exists; choose another --out or add --force")
     if from_pairs and pairs is not None:

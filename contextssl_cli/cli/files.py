@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from contextssl_cli import files
 from contextssl_cli.cli import options
 
 
@@ -41,11 +42,14 @@ def import_official(
     """Turn a checkpoint of the authors' code into a run, for use with adapt --input and ContextEncoder."""
     from contextssl_cli.adaptation.import_official import import_run, parse_blocks, parse_numbers
     from contextssl_cli.report.terminal import terminal
+    from contextssl_cli.training.run import Run
 
     target = out or Path(file.stem)
     declared = parse_blocks(blocks)
     normalisation = parse_numbers("--mean", mean), parse_numbers("--std", std)
     if dry_run:
+        files.check_input(file, "a checkpoint")
+        Run.check_free(target, force=force)
         terminal.result(f"would import {file} into {target}")
         return
     run, unused = import_run(file, heads, declared, block_size, image_size, normalisation, target, force=force)

@@ -22,7 +22,9 @@ Source = Annotated[
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything that is drawn.", envvar="CONTEXTSSL_SEED")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.", envvar="CONTEXTSSL_DEVICE")]
-Force = Annotated[bool, typer.Option("--force", help="Replace what stands at the output.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace an output of the same kind; nothing else is ever replaced.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Metrics = Annotated[

@@ -32,9 +32,7 @@ def new(
     out: Annotated[
         Path | None, typer.Option("--out", help="The folder to make; by default contextssl-NAME.", show_default=False)
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Write into a folder that exists, over files of the same names.")
-    ] = False,
+    force: options.Force = False,
     dry_run: options.DryRun = False,
 ) -> None:
     """Write the project of a new plugin: it trains, and its contract test passes, before a line of it is changed."""

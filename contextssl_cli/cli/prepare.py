@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from contextssl_cli.cli import options
-from contextssl_cli.errors import DataMissingError
 
 
 def prepare(
@@ -27,7 +26,8 @@ def prepare(
     from contextssl_cli.report.terminal import terminal
 
     if show_help or dataset is None:
-        terminal.result(_help(context, dataset))
+        for line in _help(context, dataset):
+            terminal.result(line)
         return
     _prepare(dataset, source, out, context.args, force=force, dry_run=dry_run)
 
@@ -35,7 +35,7 @@ def prepare(
 def _prepare(
     name: str, source: Path | None, out: Path | None, arguments: Sequence[str], *, force: bool, dry_run: bool
 ) -> None:
-    from contextssl_cli import paths
+    from contextssl_cli import files, paths
     from contextssl_cli.cli.dataset_options import parse_options
     from contextssl_cli.data.prepare import prepare as write_store
     from contextssl_cli.plugin.registry import registry
@@ -44,10 +44,10 @@ def _prepare(
 
     plugin = registry().dataset(name)
     asked = parse_options(plugin, arguments)
-    path = out or paths.store_path(plugin.name)
+    path = files.check_output(out or paths.store_path(plugin.name), source)
     if dry_run:
-        if source and not source.exists():
-            raise DataMissingError(f"--source {source} does not exist")
+        if source:
+            files.check_source(source)
         terminal.result(f"would prepare {plugin.name} from {source or 'its own source'} into {path}")
         return
     kept = path.exists() and not force
@@ -68,13 +68,13 @@ def prepared_notes(provenance: Mapping[str, Any]) -> list[str]:
     return notes
 
 
-def _help(context: typer.Context, name: str | None) -> str:
+def _help(context: typer.Context, name: str | None) -> list[str]:
     from contextssl_cli.cli.dataset_options import option_flags
     from contextssl_cli.plugin.registry import registry
 
-    text = context.get_help()
+    text = context.get_help().split("\n")
     if name is None:
         return text
     plugin = registry().dataset(name)
     lines = [f"  {flag}  {description}" for flag, description in option_flags(plugin).items()]
-    return "\n".join([text, "", f"{name}: {plugin.summary}", f"Options of {name}:", *(lines or ["  none"])])
+    return [*text, "", f"{name}: {plugin.summary}", f"Options of {name}:", *(lines or ["  none"])]

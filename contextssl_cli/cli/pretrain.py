@@ -117,6 +117,7 @@ def _start(
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.device import resolve_device
     from contextssl_cli.training.pretrain import check_start, start_run, with_equivariant
+    from contextssl_cli.training.run import Run
 
     resolve_device(device)  # before an older run is replaced
     config = with_equivariant(config, task)
@@ -124,6 +125,8 @@ def _start(
         check_start(task, store_if_made(task.dataset, store), config, out, force=force)
         terminal.json({"task": task.name, "out": str(out) if out else None, "config": config.model_dump(mode="json")})
         return
+    if out is not None:
+        Run.check_free(out, force=force)  # before data are prepared
     data = prepared_store(task.dataset, store)
     terminal.note(f"data: {data.path} ({len(data.train)} training samples)")
     run = start_run(task, data, config, out, force=force)

@@ -54,7 +54,13 @@ def probe(
     from contextssl_cli.evaluation.protocol import probe_runs
     from contextssl_cli.evaluation.stored import RESULTS
     from contextssl_cli.paths import make_folder
-    from contextssl_cli.report.folder import result_folder, write_comparison, write_probe
+    from contextssl_cli.report.folder import (
+        check_comparison,
+        check_probe,
+        result_folder,
+        write_comparison,
+        write_probe,
+    )
     from contextssl_cli.report.retrieval import RETRIEVAL, check_retrieval, write_retrieval
     from contextssl_cli.report.summary import print_comparison, print_probe
     from contextssl_cli.report.terminal import terminal
@@ -67,6 +73,10 @@ def probe(
     folder = out or result_folder(runs, compare=compare, judged_on=judge_on)
     if retrieval:
         check_retrieval(runs[0])
+    if compare:
+        check_comparison(folder)
+    else:
+        check_probe(folder, *([RETRIEVAL] if retrieval else []))
     if dry_run:
         terminal.result(f"would probe {', '.join(str(r.folder) for r in runs)} into {folder}")
         return

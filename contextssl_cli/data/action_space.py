@@ -7,10 +7,10 @@ from itertools import accumulate
 from typing import Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import Tensor
 
-from contextssl_cli.errors import CorruptFileError, suggestion
+from contextssl_cli.errors import CorruptFileError, PluginError, invalid_value, suggestion
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.schema import Schema
 
@@ -39,8 +39,15 @@ class ActionSpace(BaseModel):
 
     @classmethod
     def of(cls, task: Task, schema: Schema) -> ActionSpace:
-        """The blocks of a task's action types on one data set."""
-        return cls(blocks=tuple(Block(name=a.name, width=a.width(schema)) for a in task.actions))
+        """The blocks of a task's action types on one data set.
+
+        Raises:
+            PluginError: if the width of one is no whole number from 1 on.
+        """
+        try:
+            return cls(blocks=tuple(Block(name=a.name, width=a.width(schema)) for a in task.actions))
+        except ValidationError as error:
+            raise PluginError(f"an action type of {task.name} is not valid: {invalid_value(error)}") from error
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -20,7 +20,8 @@ from typing import Any
 
 from contextssl_cli import paths
 from contextssl_cli.cpus import cpu_count
-from contextssl_cli.errors import ContextSSLError, CorruptFileError, PluginError
+from contextssl_cli.errors import ContextSSLError, CorruptFileError
+from contextssl_cli.plugin.guard import blamed
 from contextssl_cli.store.dataset import Samples
 from contextssl_cli.store.part import PartKey, holds_part, read_part, write_part
 from contextssl_cli.store.schema import Schema
@@ -117,10 +118,6 @@ def _wait_for_end(sentinel: int) -> None:
 
 
 def _make(part: Part, schema: Schema, path: Path, key: PartKey) -> None:
-    try:
+    with blamed("a part of the data"):  # only what can be pickled comes back from another process
         samples = part()
-    except (ContextSSLError, KeyboardInterrupt):
-        raise
-    except Exception as error:  # only what can be pickled comes back from another process
-        raise PluginError(f"a part of the data could not be prepared: {type(error).__name__}: {error}") from error
     write_part(path, schema, samples, key)

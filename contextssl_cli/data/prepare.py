@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from contextssl_cli import paths
+from contextssl_cli import files, paths
 from contextssl_cli.data.parts import Report, make_parts, remove_parts
-from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, PluginError, UsageError
+from contextssl_cli.errors import CorruptFileError, DataMissingError, PluginError, UsageError
 from contextssl_cli.locks import locked
-from contextssl_cli.plugin.kinds import Dataset
+from contextssl_cli.plugin.guard import blamed, title
+from contextssl_cli.plugin.kinds import Dataset, Prepared
 from contextssl_cli.plugin.options import Options, validated
-from contextssl_cli.store.dataset import Samples, Store, StoreWriter, create_store
-from contextssl_cli.store.hdf5 import check_not_in_use, may_be_ours
-
-Result = TypeVar("Result")
+from contextssl_cli.store.dataset import KIND, Store, create_store
+from contextssl_cli.store.hdf5 import check_not_in_use
+from contextssl_cli.store.replace import check_replaceable, is_replaceable
 
 
 def prepare(
@@ -46,8 +46,10 @@ def prepare(
         DataMissingError, CorruptFileError: from the source.
         FileInUseError: if another program has the store open for writing.
     """
-    path = out or paths.store_path(dataset.name)
-    chosen = validated(dataset.options, options or {}, f"the data set {dataset.name!r}")
+    path = files.check_output(out or paths.store_path(dataset.name), source)
+    if source and source.exists():  # its own store may outlive it
+        files.check_source(source)
+    chosen = validated(dataset.options, options or {}, title(dataset))
     if force or not path.exists():
         _check_place(path, source)
         paths.make_folder(path.parent)
@@ -60,7 +62,9 @@ def prepare(
 
 
 def _write(dataset: Dataset, path: Path, source: Path | None, chosen: Options, report: Report) -> None:
-    prepared = _guarded(dataset, lambda: dataset.prepare(source, chosen))
+    prepared = dataset.prepare(source, chosen)
+    if not isinstance(prepared, Prepared):
+        raise PluginError(f"{title(dataset)} failed: prepare gave {type(prepared).__name__}, expected Prepared")
     provenance = {
         "sources": dict(prepared.sources),
         "source": str(source.resolve()) if source else None,
@@ -73,8 +77,9 @@ def _write(dataset: Dataset, path: Path, source: Path | None, chosen: Options, r
     if prepared.parts:
         identity = {key: provenance[key] for key in ("sources", "source", "options", "plugin", "contextssl")}
         batches = make_parts(path, prepared.schema, prepared.parts, identity, report)
-    with create_store(path, prepared.schema, provenance) as writer:
-        _guarded(dataset, lambda: _append(writer, batches))
+    with create_store(path, prepared.schema, provenance) as writer, blamed(title(dataset)):
+        for samples in batches:  # a generator of the plugin's
+            writer.append(samples)
         provenance["notes"] = dict(prepared.notes)
     if prepared.parts:
         remove_parts(path)
@@ -82,27 +87,9 @@ def _write(dataset: Dataset, path: Path, source: Path | None, chosen: Options, r
 
 def _check_place(path: Path, source: Path | None) -> None:
     """Refuse to write over what is no store, such as the source itself."""
-    if not path.exists():
-        return
-    if source and path.resolve().is_relative_to(source.resolve()):
+    if source and path.exists() and path.resolve().is_relative_to(source.resolve()):
         raise UsageError(f"{path} is the source, or stands in it; name another file with --out")
-    check_not_in_use(path)
-    if path.is_file() and path.stat().st_size and not may_be_ours(path):
-        raise UsageError(f"{path} exists and is not a store; name another file with --out, or remove it yourself")
-
-
-def _append(writer: StoreWriter, batches: Iterable[Samples]) -> None:
-    for samples in batches:
-        writer.append(samples)
-
-
-def _guarded(dataset: Dataset, call: Callable[[], Result]) -> Result:
-    try:
-        return call()
-    except (ContextSSLError, KeyboardInterrupt, OSError):
-        raise
-    except Exception as error:  # a stranger's code may raise anything
-        raise PluginError(f"the data set {dataset.name!r} failed: {type(error).__name__}: {error}") from error
+    check_replaceable(path, KIND, source)
 
 
 def prepared_store(dataset: Dataset, path: Path | None = None) -> Store:
@@ -140,7 +127,8 @@ def _existing(dataset: Dataset, path: Path, source: Path | None, asked: Options 
     try:
         store = Store(path)
     except (CorruptFileError, DataMissingError) as error:
-        raise type(error)(f"{error}; prepare it again with --force, or name another file") from error
+        force = "prepare it again with --force, or " if is_replaceable(path, KIND) else ""
+        raise type(error)(f"{error}; {force}name another file") from error
     if store.schema.dataset != dataset.name:
         raise UsageError(f"{path} is the store of {store.schema.dataset}, not of {dataset.name}; name another file")
     before = store.provenance.get("options", {})
@@ -151,7 +139,7 @@ def _existing(dataset: Dataset, path: Path, source: Path | None, asked: Options 
     if source and origin != str(source.resolve()):
         raise _differs(path, f"from {origin or 'no --source'}")
     if source and source.exists():
-        found = dataset.digests(source, validated(dataset.options, before, f"the data set {dataset.name!r}"))
+        found = dataset.digests(source, validated(dataset.options, before, title(dataset)))
         if found is not None and dict(found) != store.provenance.get("sources"):
             raise _differs(path, f"from {source} before that changed")
     return store

@@ -34,8 +34,8 @@ def cache_key(*parts: Any) -> str:
 
 def read_tensors(path: Path) -> dict[str, Tensor] | None:
     """The tensors of a cache file, None if there is none or it is damaged."""
-    with contextlib.suppress(SafetensorError, OSError):
-        return load_file(path)
+    with contextlib.suppress(SafetensorError, OSError, ValueError, ContextSSLError):
+        return load_file(files.check_input(path))
     return None
 
 
@@ -47,8 +47,8 @@ def keep_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 
 def read_values(path: Path) -> Values | None:
     """The values of a cache file, None if there is none or it is damaged."""
-    with contextlib.suppress(ContextSSLError, KeyError):
-        return {(v["metric"], v["target"], v["probe"]): v["value"] for v in files.read_json(path)["values"]}
+    with contextlib.suppress(ContextSSLError, LookupError, TypeError, ValueError):
+        return {(v["metric"], v["target"], v["probe"]): float(v["value"]) for v in files.read_json(path)["values"]}
     return None
 
 

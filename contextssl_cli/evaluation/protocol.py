@@ -21,6 +21,7 @@ from contextssl_cli.evaluation.results import ENCODER, Key, Row, average, find
 from contextssl_cli.methods.config import CONTEXTUAL, PREDICTING, MethodName
 from contextssl_cli.plugin.kinds import Dataset
 from contextssl_cli.plugin.task import Task, environment_name
+from contextssl_cli.text import printable
 from contextssl_cli.training.config import OF_NO_MATTER
 from contextssl_cli.training.metrics import adaptation_gap
 from contextssl_cli.training.pretrain import run_task
@@ -206,7 +207,7 @@ def _about(run: Run) -> dict[str, Any]:
     record = run.record
     step, steps = run.reached()
     return {
-        "folder": str(Path(run.folder).resolve()),
+        "folder": printable(Path(run.folder).resolve()),  # readers of JSON refuse names that are not UTF-8
         "fingerprint": run.fingerprint(),
         "step": step,
         "steps": steps,

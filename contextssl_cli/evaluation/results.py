@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
+
+from contextssl_cli.text import printable
 
 ENCODER = "encoder"
 """In place of an environment: read from the feature z, before any context."""
@@ -15,6 +19,9 @@ BLIND = "input without context"
 """In place of an environment: what no reader of the input alone can exceed."""
 RAW = "raw columns"
 """In place of an environment: read from the table itself."""
+
+_FORMULA = ("=", "+", "-", "@", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a spreadsheet's formula begins, also in the wide forms of East Asian keyboards; and the sign before one."""
 
 
 class Key(NamedTuple):
@@ -106,17 +113,40 @@ def to_dicts(rows: Iterable[Row]) -> list[dict[str, Any]]:
     return [{key: value for key, value in asdict(row).items() if key != "values" or value} for row in rows]
 
 
+def cell(text: str) -> str:
+    """Text as a cell of CSV that no spreadsheet takes for a formula.
+
+    An apostrophe goes before a cell that begins as a formula does, unless it is a number, and before one that begins
+    with an apostrophe; so what is read back is the cell without one apostrophe at its beginning. Line breaks and other
+    control characters are escaped.
+    """
+    text = printable(text)
+    if not text.startswith(_FORMULA) or _is_number(text):
+        return text
+    return f"'{text}"
+
+
+def _is_number(text: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return math.isfinite(float(text))
+    return False
+
+
 def to_csv(rows: Iterable[tuple[Mapping[str, str], Row]], settings: Sequence[str] = ()) -> str:
-    """Rows as CSV; several seeds, and their values, are separated by blanks.
+    """Rows as CSV; several seeds, and their values, are separated by blanks. Text is written as ``cell`` does.
 
     Args:
         rows: each with its settings.
         settings: the names of the settings, which are the first columns.
     """
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, [*settings, *Row.__dataclass_fields__], lineterminator="\n")
-    writer.writeheader()
+    names = [*settings, *Row.__dataclass_fields__]
+    writer = csv.DictWriter(stream, names, lineterminator="\n")
+    writer.writerow({name: cell(name) for name in names})
     for chosen, row in rows:
         several = {"seeds": " ".join(map(str, row.seeds)), "values": " ".join(map(str, row.values))}
-        writer.writerow({**chosen, **asdict(row), **several})
+        values = {
+            key: cell(value) if isinstance(value, str) else value for key, value in {**chosen, **asdict(row)}.items()
+        }
+        writer.writerow(values | several)
     return stream.getvalue()

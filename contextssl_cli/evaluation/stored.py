@@ -2,22 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contextssl_cli import files
-from contextssl_cli.errors import CorruptFileError, invalid_value
+from contextssl_cli.errors import CorruptFileError, UsageError, invalid_value
 from contextssl_cli.evaluation.comparison import Comparison
 from contextssl_cli.evaluation.probe_report import ProbeReport
 from contextssl_cli.evaluation.results import Row, find
+from contextssl_cli.text import printable
 
 RESULTS = "results.json"
 COMPARISON = "comparison.json"
 SWEEP = "sweep.json"
 RESULT_FILES = (RESULTS, COMPARISON, SWEEP, "sweep-held-out.json")
 """Of a folder, the first that is there is the folder's result."""
+
+
+REPORT_KEYS = ("task", "adaptation_gap", "results")
+COMPARISON_KEYS = ("task", "gap", "reports")
+SWEEP_KEYS = ("task", "vary", "points")
+
+
+def check_results(folder: Path, name: str, keys: Sequence[str], others: Sequence[str] = ()) -> None:
+    """Refuse a folder in which files that are about to be replaced are another program's.
+
+    Args:
+        folder: of the results.
+        name: of the JSON file, which is written first and so tells whose the others are.
+        keys: that it has.
+        others: names of the other files.
+
+    Raises:
+        UsageError: naming a file that is not ours, or no regular file.
+    """
+    path, *rest = (files.check_output(folder / one) for one in (name, *others))
+    if path.exists() and path.stat().st_size:
+        if not files.is_own_json(path, *keys):
+            raise _foreign(path)
+        return
+    for other in rest:
+        if other.exists() and other.stat().st_size:
+            raise _foreign(other)
+
+
+def _foreign(path: Path) -> UsageError:
+    return UsageError(
+        f"{printable(path)} is not a result of this command and is not replaced; choose another --out, or move it away"
+    )
 
 
 class Checked(BaseModel):

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from contextssl_cli import files, paths
-from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, suggestion
+from contextssl_cli.errors import CorruptFileError, UsageError, suggestion
 from contextssl_cli.evaluation.protocol import probe_config
+from contextssl_cli.evaluation.stored import RESULTS
 from contextssl_cli.experiments.execute import check_probes
 from contextssl_cli.experiments.fairness import attribute_change
 from contextssl_cli.experiments.grid import folder_name
 from contextssl_cli.experiments.measured import Data, Elsewhere, read_measured
+from contextssl_cli.experiments.page import PAGE
 from contextssl_cli.experiments.plan import PlannedRun, Point, check_folder, runs_of
 from contextssl_cli.experiments.recipe import Recipe, RunRecipe, Scale, Study, find_recipe
 from contextssl_cli.experiments.sweep import grid_points
@@ -146,9 +148,8 @@ def plan_experiment(
         known = [study.dataset for study in studies]
         if dataset not in known:
             raise UsageError(f"--source {dataset}={path}: {name} needs no such data set: {suggestion(dataset, known)}")
-        if not path.exists():
-            raise DataMissingError(f"--source {dataset}={path}: {path} does not exist")
-    _check_out(out, name, scale)
+        files.check_source(path, f"--source {dataset}={path}:")
+    _check_out(out, name, scale, studies)
     elsewhere = read_measured(measured, name, scale, [study.name for study in studies])
     parts = [_plan_part(study, runs or out, given.get(study.dataset)) for study in studies]
     parts = [part.limited(limit_seeds) for part in parts] if limit_seeds else parts
@@ -170,8 +171,11 @@ def _check_needs(study: Study, elsewhere: Elsewhere) -> None:
         raise UsageError(f"--measured: {study.name} makes {made} of the runs themselves; leave it out with --only")
 
 
-def _check_out(out: Path, name: str, scale: Scale) -> None:
+def _check_out(out: Path, name: str, scale: Scale, studies: Sequence[Study]) -> None:
     check_folder(out, PLAN)
+    figures = [path for study in studies for kind in ("png", "svg") for path in out.glob(f"{study.name}-*.{kind}")]
+    for path in (out / PLAN, out / RESULTS, out / PAGE, *figures):
+        files.check_output(path)
     if (out / PLAN).is_file():
         plan = files.read_json(out / PLAN)
         if (plan.get("recipe"), plan.get("scale")) != (name, scale):

@@ -10,7 +10,7 @@ from contextssl_cli.evaluation.config import ProbeConfig
 from contextssl_cli.experiments.execute import Probed
 from contextssl_cli.report.fairness import FAIRNESS_NOTE, fairness_tables
 from contextssl_cli.report.result_table import ResultTable
-from contextssl_cli.report.tables import TextTable
+from contextssl_cli.report.tables import TextTable, as_markdown
 
 PAGE = "page.md"
 _MACHINE = ("platform", "cpus")  # among the versions, and none
@@ -56,7 +56,7 @@ def tables_text(results: Mapping[str, Any], folder: str = "") -> str:
 
 def versions_text(results: Mapping[str, Any]) -> str:
     """Of the packages that made the results."""
-    return ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    return as_markdown(", ".join(f"{name} {version}" for name, version in results["versions"].items()))
 
 
 def _part(part: Mapping[str, Any], folder: str, versions: Mapping[str, str]) -> list[str]:

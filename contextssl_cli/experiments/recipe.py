@@ -5,14 +5,14 @@ An experiment is data: which data sets, which runs, which probes, and what was p
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, invalid_value, suggestion
+from contextssl_cli import files
+from contextssl_cli.errors import CorruptFileError, UsageError, invalid_value, suggestion
 from contextssl_cli.evaluation.config import Metric, Reader
 from contextssl_cli.experiments.grid import twice
 from contextssl_cli.methods.config import MethodName
@@ -184,10 +184,6 @@ def read_recipe(path: Path) -> Recipe:
         CorruptFileError: if it is not TOML, or not a recipe; the key is named.
     """
     try:
-        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise DataMissingError(f"cannot read the recipe {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CorruptFileError(f"{path} is not valid TOML: {error}") from error
+        return Recipe.model_validate(files.read_toml(path))
     except ValidationError as error:
         raise CorruptFileError(f"{path} is not a recipe: {invalid_value(error)}") from error

@@ -10,9 +10,9 @@ from typing import Any
 from contextssl_cli import files
 from contextssl_cli.data.prepare import prepared_store, store_if_made
 from contextssl_cli.errors import UsageError
-from contextssl_cli.evaluation.config import place_of
+from contextssl_cli.evaluation.config import Judged, place_of
 from contextssl_cli.evaluation.results import to_csv
-from contextssl_cli.evaluation.stored import SWEEP
+from contextssl_cli.evaluation.stored import SWEEP, SWEEP_KEYS, check_results
 from contextssl_cli.experiments.execute import Probed, check_probes, probe_points, train_missing
 from contextssl_cli.experiments.grid import expand, folder_name
 from contextssl_cli.experiments.plan import RUNS, PlannedRun, Point, check_folder, check_same, runs_of, settle
@@ -131,11 +131,13 @@ def run_sweep(sweep: Sweep, store: Path | None, device: str, **flags: Any) -> tu
         What ``sweep.json`` holds, and the paths written.
 
     Raises:
-        UsageError: if ``out`` holds another sweep's runs, or a configuration does not fit the data.
+        UsageError: if ``out`` holds another sweep's runs or another program's files, or a configuration does not fit
+            the data.
         DataMissingError: if the data are not prepared.
     """
     place = resolve_device(device)
     check_probes(sweep.points, flags)
+    _check_place(sweep, flags.get("judged_on", "test"))
     data = prepared_store(sweep.dataset, store)
     _check_runs(sweep, data)
     make_folder(sweep.out / RUNS)
@@ -201,6 +203,12 @@ def _results(sweep: Sweep, store: Store, probed: Sequence[Probed]) -> dict[str, 
         "points": [point.as_dict() for point in probed],
         "versions": versions(),
     }
+
+
+def _check_place(sweep: Sweep, judged_on: Judged) -> None:
+    """Refuse to replace what is not a sweep's."""
+    stem = place_of(STEM, judged_on)
+    check_results(sweep.out, f"{stem}.json", SWEEP_KEYS, [f"{stem}.{kind}" for kind in ("csv", "png", "svg")])
 
 
 def _write(sweep: Sweep, found: dict[str, Any], probed: Sequence[Probed]) -> list[Path]:

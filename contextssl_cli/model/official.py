@@ -15,7 +15,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, invalid_value
+from contextssl_cli import files
+from contextssl_cli.errors import CorruptFileError, UsageError, invalid_value
 from contextssl_cli.model.config import EncoderName, ModelConfig
 
 _RENAMES = (
@@ -38,10 +39,10 @@ def read_official(path: Path) -> tuple[dict[str, Tensor], list[str]]:
 
     Raises:
         DataMissingError: if there is no such file.
+        UnsafeFileError: if it is no regular file.
         CorruptFileError: if it is not a state_dict of tensors, holds pickled objects, or an unknown tensor.
     """
-    if not path.is_file():
-        raise DataMissingError(f"there is no file {path}")
+    files.check_input(path, "a checkpoint")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a pickle, which is refused below

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+from contextssl_cli.plugin.guard import Guarded, title
 from contextssl_cli.plugin.options import Options, validated
 from contextssl_cli.store.dataset import Samples
 from contextssl_cli.store.schema import Schema
@@ -44,7 +45,7 @@ class Prepared:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-class ActionType(ABC):
+class ActionType(Guarded, ABC):
     """A kind of transformation whose parameters are known, such as a rotation or a change of sex.
 
     An *applied* action type draws its own parameters and transforms a batch of tensors. A *recorded* one belongs to
@@ -53,6 +54,7 @@ class ActionType(ABC):
     Images reach an action type as (N, channels, height, width) float in [0, 1], tables as (N, features).
     """
 
+    _kind = "action type"
     name: ClassVar[str]
     """Lower-case letters, digits and underscores; no hyphen, which separates names in ``pretrain --plugin``."""
     summary: ClassVar[str]
@@ -75,7 +77,7 @@ class ActionType(ABC):
             UsageError: if there is no such option, or a value does not fit.
         """
         changed = copy.copy(self)
-        changed.chosen = validated(self.options, values, f"the action type {self.name!r}")
+        changed.chosen = validated(self.options, values, title(self))
         return changed
 
     @abstractmethod
@@ -112,9 +114,10 @@ class ActionType(ABC):
         return latents
 
 
-class Dataset(ABC):
+class Dataset(Guarded, ABC):
     """A source of samples, and how to train on it by default."""
 
+    _kind = "data set"
     name: ClassVar[str]
     """Lower-case letters, digits and underscores."""
     summary: ClassVar[str]

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contextssl_cli.errors import UsageError, invalid_value, suggestion
+from contextssl_cli.plugin.guard import blamed
 
 
 class Options(BaseModel):
@@ -33,11 +34,13 @@ def validated(kind: type[Chosen], values: Mapping[str, Any], owner: str) -> Chos
 
     Raises:
         UsageError: if there is no such option, or a value does not fit.
+        PluginError: if a validator fails in any other way.
     """
     for name in values:
         if name not in kind.model_fields:
             raise UsageError(f"{owner} has no option {name!r}: {suggestion(name, kind.model_fields)}")
-    try:
-        return kind.model_validate(dict(values))
-    except ValidationError as error:
-        raise UsageError(f"{owner}: {invalid_value(error)}") from error
+    with blamed(owner):
+        try:
+            return kind.model_validate(dict(values))
+        except ValidationError as error:
+            raise UsageError(f"{owner}: {invalid_value(error)}") from error

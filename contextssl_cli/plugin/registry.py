@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -15,16 +16,24 @@ import pluggy
 from contextssl_cli.errors import PluginError, UsageError, suggestion
 from contextssl_cli.plugin import spec
 from contextssl_cli.plugin.kinds import ActionType, Dataset
+from contextssl_cli.plugin.options import Options
+from contextssl_cli.text import reason
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_]*\Z")
 """Names of data sets and action types; a hyphen separates them in ``pretrain --plugin``."""
 RESERVED = frozenset({"none", "encoder", "all"})
 """Words that stand where an action type's name may stand: the empty context, the feature, every candidate."""
 
-_DECLARED: dict[type[Any], tuple[str, ...]] = {
-    Dataset: ("summary", "modality", "licence"),
-    ActionType: ("summary", "modality"),
+_DECLARED: dict[type[Any], dict[str, type[Any]]] = {
+    Dataset: {
+        **dict.fromkeys(("summary", "modality", "licence"), str),
+        **dict.fromkeys(("trial", "training", "probing"), Mapping),
+        "options": type,
+        "actions": Sequence,
+    },
+    ActionType: {**dict.fromkeys(("summary", "modality", "probe"), str), "options": type, "order": int},
 }
+"""Attributes that every plugin of a kind has, and what they are."""
 
 
 RECIPE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\.toml\Z")
@@ -119,7 +128,9 @@ class Registry:
             module = point.load()
             self._register(module, point.name)
             self._collect(module, row)
-        except (Exception, SystemExit) as error:  # a stranger's code may raise anything; the row tells
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a stranger's code may raise anything; the row tells
             row.error = _reason(error)
 
     def _register(self, module: Any, name: str) -> None:
@@ -183,29 +194,42 @@ def registry() -> Registry:
 
 def _checked(item: Any, kind: type[Any], hook: str) -> Any:
     if not isinstance(item, kind):
-        raise PluginError(f"{hook} returned {item!r}, expected instances of {kind.__name__}")
+        raise PluginError(f"{hook} returned {_shown(item)}, expected instances of {kind.__name__}")
     if isinstance(item, Path):
         if not RECIPE_NAME.match(item.name) or not item.is_file():
             raise PluginError(f"{hook} returned {item}, expected a file that is there, named a-z, 0-9, _ and -, .toml")
         return item
-    if not NAME.match(getattr(item, "name", "")):
-        raise PluginError(f"{hook} returned {item!r}, whose name is not made of a-z, 0-9 and _")
-    if item.name in RESERVED:
+    name = getattr(item, "name", "")
+    if not isinstance(name, str) or not NAME.match(name):
+        raise PluginError(f"{hook} returned {_shown(item)}, whose name is not made of a-z, 0-9 and _")
+    if name in RESERVED:
         raise PluginError(
-            f"{hook} returned {item!r}, whose name {item.name!r} has a meaning of its own; choose another"
+            f"{hook} returned {_shown(item)}, whose name {name!r} has a meaning of its own; choose another"
         )
-    missing = [name for name in _DECLARED[kind] if not isinstance(getattr(item, name, None), str)]
-    if missing:
-        raise PluginError(f"{hook} returned {item.name!r}, which has no text {missing[0]!r}")
+    for name, declared in _DECLARED[kind].items():
+        if not isinstance(getattr(item, name, None), declared):
+            what = "text" if declared is str else declared.__name__.lower()
+            raise PluginError(f"{hook} returned {item.name!r}, which has no {what} {name!r}")
+    if not issubclass(item.options, Options):
+        raise PluginError(f"{hook} returned {item.name!r}, whose options are no subclass of contextssl's Options")
     for action in getattr(item, "actions", ()):
         _checked(action, ActionType, f"the data set {item.name!r}")
     return item
 
 
+def _shown(item: Any) -> str:
+    """A stranger's object, whose own text may raise anything."""
+    with contextlib.suppress(Exception):
+        return repr(item)
+    return f"an instance of {type(item).__name__}"
+
+
 def _owner(point: metadata.EntryPoint) -> str:
-    return point.dist.name if point.dist else "unknown"
+    with contextlib.suppress(Exception):  # the metadata of a distribution may be damaged
+        if point.dist and isinstance(point.dist.name, str):
+            return point.dist.name
+    return "unknown"
 
 
 def _reason(error: BaseException) -> str:
-    text = " ".join(str(error).split())  # pluggy and strangers write several lines
-    return text if isinstance(error, PluginError) else f"{type(error).__name__}: {text}"
+    return " ".join(str(error).split()) if isinstance(error, PluginError) else reason(error)

@@ -11,8 +11,8 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from contextssl_cli.errors import UsageError
-from contextssl_cli.files import write_text
+from contextssl_cli.errors import ContextSSLError, UsageError
+from contextssl_cli.files import check_output, read_toml, write_text
 from contextssl_cli.plugin.registry import NAME, RESERVED, registry
 from contextssl_cli.plugin.spec import GROUP
 
@@ -36,7 +36,7 @@ def write_skeleton(name: str, kind: Kind, modality: Modality, out: Path, *, forc
         kind: what it brings.
         modality: what it works on.
         out: the folder to make.
-        force: write into a folder that exists, over files of the same names.
+        force: replace the files of a plugin of this name that ``write_skeleton`` wrote.
 
     Returns:
         The files written.
@@ -46,11 +46,12 @@ def write_skeleton(name: str, kind: Kind, modality: Modality, out: Path, *, forc
         DataMissingError: if the folder may not be written to.
     """
     check_new(name, out, force=force)
-    written = []
-    for path, text in skeleton(name, kind, modality).items():
-        write_text(out / path, text)
-        written.append(out / path)
-    return written
+    made = {out / path: text for path, text in skeleton(name, kind, modality).items()}
+    for path in made:
+        check_output(path)
+    for path, text in made.items():
+        write_text(path, text)
+    return list(made)
 
 
 def check_new(name: str, out: Path, *, force: bool = False) -> None:
@@ -66,9 +67,12 @@ def check_new(name: str, out: Path, *, force: bool = False) -> None:
         raise UsageError(
             f"the name {name!r} is taken: {owner} brings it; choose another (contextssl plugins lists all)"
         )
-    if out.exists() and not (force and out.is_dir()):
-        advice = "choose another --out or add --force" if out.is_dir() else "choose another --out"
-        raise UsageError(f"{out} exists; {advice}")
+    if not out.exists():
+        return
+    if not out.is_dir() or (any(out.iterdir()) and not _is_project(name, out)):
+        raise UsageError(f"{out} exists and is not the project of a plugin {name}; choose another --out")
+    if not force:
+        raise UsageError(f"{out} exists; choose another --out or add --force")
 
 
 def skeleton(name: str, kind: Kind, modality: Modality) -> dict[Path, str]:
@@ -89,6 +93,15 @@ def skeleton(name: str, kind: Kind, modality: Modality) -> dict[Path, str]:
             if path.is_file() and path.suffix != ".pyc":
                 files[Path(named(str(path.relative_to(folder))))] = named(path.read_text(encoding="utf-8"))
     return files
+
+
+def _is_project(name: str, out: Path) -> bool:
+    """Whether a folder holds a plugin of this name."""
+    try:
+        points = read_toml(out / "pyproject.toml")["project"]["entry-points"][GROUP]
+    except (ContextSSLError, LookupError, TypeError):
+        return False
+    return f"{GROUP}_{name}" in points
 
 
 def _owner(name: str, out: Path) -> str | None:

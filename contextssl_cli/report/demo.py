@@ -14,14 +14,17 @@ from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.probe_report import ProbeReport
 from contextssl_cli.evaluation.protocol import probe_runs
 from contextssl_cli.plugin.task import Task, resolve_task
-from contextssl_cli.report.folder import FIGURE, write_probe
+from contextssl_cli.report.folder import FIGURE, check_probe, write_probe
 from contextssl_cli.report.progress import training_progress
 from contextssl_cli.report.retrieval import RETRIEVAL, write_retrieval
 from contextssl_cli.report.summary import gap_sentence
 from contextssl_cli.report.tables import TextTable, probe_tables
 from contextssl_cli.report.terminal import terminal
+from contextssl_cli.store.context import KIND as CONTEXT
 from contextssl_cli.store.context import Context
 from contextssl_cli.store.dataset import Store
+from contextssl_cli.store.embeddings import KIND as EMBEDDINGS
+from contextssl_cli.store.replace import check_replaceable
 from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.pretrain import start_run, train
 from contextssl_cli.training.run import Run
@@ -41,14 +44,14 @@ def run_demo(
         seeds: one run each; contexts, profiles and pictures are of the first.
         steps: of training; by default the data set's own.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        force: replace a demo that stands there.
+        force: replace an older demo.
 
     Raises:
         UsageError: if ``out`` holds something else, or a demo and ``force`` is not given.
     """
-    _check_folder(out, force=force)
-    place = resolve_device(device)
     task = resolve_task(TASK)
+    _check_folder(out, [action.name for action in task.actions], seeds, force=force)
+    place = resolve_device(device)
     store = prepared_store(task.dataset)
     terminal.note(f"1/5 data: {store.path}")
     runs = [_pretrain(task, store, out / f"run-seed{seed}", seed, steps, device, force=force) for seed in seeds]
@@ -65,13 +68,20 @@ def run_demo(
     return report, paths
 
 
-def _check_folder(out: Path, *, force: bool) -> None:
+def _check_folder(out: Path, actions: Sequence[str], seeds: Sequence[int], *, force: bool) -> None:
+    """Refuse, before minutes of work, a folder in which something else than a demo would be replaced."""
     if not out.exists():
         return
     if not out.is_dir() or (any(out.iterdir()) and not list(out.glob("run-seed*"))):
         raise UsageError(f"{out} exists and is not a demo; choose another --out")
     if any(out.iterdir()) and not force:
         raise UsageError(f"{out} holds a demo already; add --force to replace it, or choose another --out")
+    check_probe(out, RETRIEVAL, REPORT)
+    for action in actions:
+        check_replaceable(out / f"{action}.h5", CONTEXT)
+        check_replaceable(out / f"embeddings-{action}.h5", EMBEDDINGS)
+    for seed in seeds:
+        Run.check_free(out / f"run-seed{seed}", force=force)
 
 
 def _pretrain(task: Task, store: Store, folder: Path, seed: int, steps: int | None, device: str, *, force: bool) -> Run:

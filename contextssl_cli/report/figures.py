@@ -2,87 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from contextssl_cli import files
 from contextssl_cli.evaluation.probe_report import ProbeReport
 from contextssl_cli.evaluation.results import Row, find
 from contextssl_cli.evaluation.retrieval import Retrieval
+from contextssl_cli.report.canvas import Axes, Figure, rendered
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # told apart by the colour-blind (Okabe and Ito)
-STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "contextssl"}
-"""Of every figure."""
 
 
 def context_length_figure(report: ProbeReport, path: Path) -> None:
     """Write ``draw_context_lengths`` to a file."""
-    save(draw_context_lengths(report), path)
+    save(partial(draw_context_lengths, report), path)
 
 
 def ranking_figure(report: ProbeReport, path: Path) -> None:
     """Write ``draw_ranking`` to a file."""
-    save(draw_ranking(report), path)
+    save(partial(draw_ranking, report), path)
 
 
 def draw_context_lengths(report: ProbeReport) -> Figure:
     """R2 of every action type against context length, one panel per environment (the paper's figure 3)."""
-    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
-        count = len(report.environments)
-        figure = Figure(figsize=(3.6 * count, 3.0), layout="constrained")
-        panels = figure.subplots(1, count, sharey=True, squeeze=False)[0]
-        for panel, environment in zip(panels, report.environments, strict=True):
-            _draw_panel(panel, report, environment)
-        panels[0].set_ylabel("R2 of the relative action")
-        panels[0].legend(frameon=False)
-        return figure
+    count = len(report.environments)
+    figure = Figure(figsize=(3.6 * count, 3.0), layout="constrained")
+    panels = figure.subplots(1, count, sharey=True, squeeze=False)[0]
+    for panel, environment in zip(panels, report.environments, strict=True):
+        _draw_panel(panel, report, environment)
+    panels[0].set_ylabel("R2 of the relative action")
+    panels[0].legend(frameon=False)
+    return figure
 
 
 def draw_ranking(report: ProbeReport) -> Figure:
     """Mean reciprocal rank of the view after an action against context length, a line for each environment."""
-    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
-        figure = Figure(figsize=(3.6, 3.0), layout="constrained")
-        panel = figure.subplots()
-        for environment, colour in zip(report.environments, _COLOURS * len(report.environments), strict=False):
-            rows = [find(report.rows, environment, length, "mrr", "view") for length in report.lengths]
-            _draw_line(panel, rows, f"context: {environment}", colour)
-        _draw_lengths(panel, report)
-        panel.set_ylabel("mean reciprocal rank")
-        panel.legend(frameon=False)
-        return figure
+    figure = Figure(figsize=(3.6, 3.0), layout="constrained")
+    panel = figure.subplots()
+    for environment, colour in zip(report.environments, _COLOURS * len(report.environments), strict=False):
+        rows = [find(report.rows, environment, length, "mrr", "view") for length in report.lengths]
+        _draw_line(panel, rows, f"context: {environment}", colour)
+    _draw_lengths(panel, report)
+    panel.set_ylabel("mean reciprocal rank")
+    panel.legend(frameon=False)
+    return figure
 
 
 def retrieval_figure(retrieval: Retrieval, path: Path) -> None:
+    """Write ``draw_retrieval`` to a file."""
+    save(partial(draw_retrieval, retrieval), path)
+
+
+def draw_retrieval(retrieval: Retrieval) -> Figure:
     """Source, action, and the nearest neighbours under each context (the paper's figure 1)."""
     sources, neighbours = len(retrieval.sources), retrieval.neighbours.shape[2]
     blocks = len(retrieval.contexts)
-    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
-        figure = Figure(figsize=(0.75 * (2 + blocks * (neighbours + 0.4)), 0.85 * sources + 0.5), layout="constrained")
-        widths = [1.0, 1.0, *([0.35, *([1.0] * neighbours)] * blocks)]
-        grid = figure.add_gridspec(sources, len(widths), width_ratios=widths)
-        for row in range(sources):
-            _picture(figure.add_subplot(grid[row, 0]), retrieval.sources[row], "source" if row == 0 else "")
-            target = figure.add_subplot(grid[row, 1])
-            _picture(target, retrieval.targets[row], "after\naction" if row == 0 else "")
-            for block, name in enumerate(retrieval.contexts):
-                for rank in range(neighbours):
-                    axes = figure.add_subplot(grid[row, 3 + block * (neighbours + 1) + rank])
-                    title = f"nearest, context: {name}" if row == 0 and rank == neighbours // 2 else ""
-                    _picture(axes, retrieval.neighbours[row, block, rank], title)
-        save(figure, path)
+    figure = Figure(figsize=(0.75 * (2 + blocks * (neighbours + 0.4)), 0.85 * sources + 0.5), layout="constrained")
+    widths = [1.0, 1.0, *([0.35, *([1.0] * neighbours)] * blocks)]
+    grid = figure.add_gridspec(sources, len(widths), width_ratios=widths)
+    for row in range(sources):
+        _picture(figure.add_subplot(grid[row, 0]), retrieval.sources[row], "source" if row == 0 else "")
+        target = figure.add_subplot(grid[row, 1])
+        _picture(target, retrieval.targets[row], "after\naction" if row == 0 else "")
+        for block, name in enumerate(retrieval.contexts):
+            for rank in range(neighbours):
+                axes = figure.add_subplot(grid[row, 3 + block * (neighbours + 1) + rank])
+                title = f"nearest, context: {name}" if row == 0 and rank == neighbours // 2 else ""
+                _picture(axes, retrieval.neighbours[row, block, rank], title)
+    return figure
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure atomically; the suffix decides the format."""
-    metadata = {"Date": None} if path.suffix == ".svg" else None
-    with mpl.rc_context(STYLE), files.atomic(path) as temporary:  # type: ignore[arg-type]
-        figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata=metadata)
+def save(draw: Callable[[], Figure], path: Path) -> None:
+    """Draw a figure and write it atomically; the suffix decides the format."""
+    kind = path.suffix[1:]
+    picture = rendered(draw, kind, {"Date": None} if kind == "svg" else {})
+    with files.atomic(path) as temporary:
+        temporary.write_bytes(picture)
 
 
 def _draw_panel(panel: Axes, report: ProbeReport, environment: str) -> None:

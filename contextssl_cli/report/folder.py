@@ -10,18 +10,38 @@ from contextssl_cli.evaluation.comparison import Comparison
 from contextssl_cli.evaluation.config import Judged, place_of
 from contextssl_cli.evaluation.probe_report import ProbeReport
 from contextssl_cli.evaluation.results import to_csv
-from contextssl_cli.evaluation.stored import COMPARISON, RESULTS
+from contextssl_cli.evaluation.stored import COMPARISON, COMPARISON_KEYS, REPORT_KEYS, RESULTS, check_results
 from contextssl_cli.report.figures import context_length_figure, ranking_figure
 from contextssl_cli.training.run import Run
 
 FIGURE = "r2-by-context-length"
 RANKING = "mrr-by-context-length"
+TABLE = "results.csv"
 
 
 def result_folder(runs: Sequence[Run], *, compare: bool, judged_on: Judged = "test") -> Path:
     """Where the results of runs stand if the user names no place: in the first run's folder."""
     name = "comparison" if compare else "probe" if len(runs) == 1 else f"probe-{len(runs)}-runs"
     return runs[0].folder / place_of(name, judged_on)
+
+
+def check_probe(folder: Path, *others: str) -> None:
+    """Refuse a folder in which ``write_probe`` would replace what is not a probe's.
+
+    Args:
+        folder: of the results.
+        others: names of more files that are to be written.
+
+    Raises:
+        UsageError: naming the file.
+    """
+    figures = [f"{name}.{kind}" for name in (FIGURE, RANKING) for kind in ("png", "svg")]
+    check_results(folder, RESULTS, REPORT_KEYS, [TABLE, *figures, *others])
+
+
+def check_comparison(folder: Path) -> None:
+    """As ``check_probe``, for ``write_comparison``."""
+    check_results(folder, COMPARISON, COMPARISON_KEYS)
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
@@ -36,7 +56,7 @@ def write_probe(report: ProbeReport, folder: Path) -> list[Path]:
 
     A figure of what these results do not have, from a probe before, is removed.
     """
-    paths = [folder / RESULTS, folder / "results.csv"]
+    paths = [folder / RESULTS, folder / TABLE]
     files.write_json(paths[0], report.as_dict())
     files.write_text(paths[1], to_csv(({}, row) for row in report.rows))
     measured = {row.metric for row in report.rows if report.lengths}  # without a context there is nothing to draw

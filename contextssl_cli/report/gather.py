@@ -9,6 +9,7 @@ from typing import get_args
 
 import torch
 
+from contextssl_cli import files
 from contextssl_cli.errors import DataMissingError, UsageError
 from contextssl_cli.evaluation.comparison import Comparison, comparable, compare_runs
 from contextssl_cli.evaluation.config import Judged
@@ -16,12 +17,16 @@ from contextssl_cli.evaluation.probe_report import ProbeReport
 from contextssl_cli.evaluation.protocol import probe_runs
 from contextssl_cli.evaluation.stored import COMPARISON, RESULT_FILES, RESULTS, read_result, read_results
 from contextssl_cli.paths import make_folder
-from contextssl_cli.report.folder import result_folder, write_comparison, write_probe
+from contextssl_cli.report.folder import check_comparison, check_probe, result_folder, write_comparison, write_probe
 from contextssl_cli.report.terminal import terminal
 from contextssl_cli.training.config import OF_NO_MATTER
 from contextssl_cli.training.run import RUN_FILE, Run
 
 Found = ProbeReport | Comparison
+
+GENERATOR = "contextssl"
+"""What the head of a page names, and what tells it from a page of another program."""
+_HEAD = 1000  # bytes
 
 
 def sort_out(paths: Sequence[Path]) -> tuple[list[Path], list[Run]]:
@@ -36,8 +41,8 @@ def sort_out(paths: Sequence[Path]) -> tuple[list[Path], list[Run]]:
         raise UsageError("a run or result is named twice")
     results, runs = [], []
     for path in paths:
-        if path.is_file():
-            results.append(path)
+        if not path.is_dir():
+            results.append(files.check_input(path, "a result, or the folder of a run or of results"))
         elif (path / RUN_FILE).is_file():
             runs.append(Run(path))
         elif (found := _result_file(path)) is not None:
@@ -51,7 +56,7 @@ def check_page(path: Path) -> Path:
     """A place that a page can be written to, looked at before minutes of work.
 
     Raises:
-        UsageError: if it is not named as a page, or is a folder.
+        UsageError: if it is not named as a page, or is anything but a page of contextssl.
         DataMissingError: if its folder cannot be written to.
     """
     if path.suffix.lower() not in (".html", ".htm"):
@@ -59,6 +64,10 @@ def check_page(path: Path) -> Path:
     if path.is_dir():
         raise UsageError(f"--out {path} is a folder; name a page in it, such as {path / 'report.html'}")
     make_folder(path.parent)
+    files.check_output(path)
+    head = files.read_head(path, _HEAD) if path.exists() else b""
+    if head and f'<meta name="generator" content="{GENERATOR} '.encode() not in head:
+        raise UsageError(f"{path} is no page of contextssl report and is not replaced; choose another --out")
     return path
 
 
@@ -114,6 +123,7 @@ def _probe(runs: Sequence[Run], device: torch.device) -> Found:
     if kept:
         return kept
     folder = make_folder(result_folder(runs, compare=False))  # before minutes of work that could not be written
+    check_probe(folder)
     terminal.note(f"probing {', '.join(str(run.folder) for run in runs)}")
     report = probe_runs(runs, device)
     write_probe(report, folder)
@@ -125,6 +135,7 @@ def _comparison(runs: Sequence[Run], device: torch.device) -> Found:
     if kept:
         return kept
     folder = make_folder(result_folder(runs, compare=True))
+    check_comparison(folder)
     terminal.note(f"comparing {', '.join(str(run.folder) for run in runs)}")
     comparison = compare_runs(runs, device)
     write_comparison(comparison, folder)

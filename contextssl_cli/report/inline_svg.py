@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
-import matplotlib as mpl
 from markupsafe import Markup
-from matplotlib.figure import Figure
+
+from contextssl_cli.report.canvas import Figure, rendered
+from contextssl_cli.text import printable_lines
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _INK = "#010203"  # stands for the page's text colour until the figure is written, so that it follows a dark page
 _STYLE = {
     "svg.fonttype": "none",  # text stays text, for readers and for search
-    "svg.hashsalt": "contextssl",
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK),
     **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none"),
 }
@@ -39,10 +38,8 @@ def inline_svg(draw: Callable[[], Figure], prefix: str, title: str) -> Markup:
             two figures in a page would borrow each other's clip paths.
         title: what a screen reader says.
     """
-    stream = io.BytesIO()
-    with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
-        draw().savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    root = ET.fromstring(stream.getvalue())  # noqa: S314 - matplotlib wrote it, just now
+    picture = rendered(draw, "svg", dict.fromkeys(("Date", "Creator", "Format", "Type")), _STYLE)
+    root = ET.fromstring(picture)  # noqa: S314 - matplotlib wrote it, just now
     for element in root.iter():
         for name, value in element.attrib.items():
             element.set(name, _renamed(name, value, prefix))
@@ -51,7 +48,7 @@ def inline_svg(draw: Callable[[], Figure], prefix: str, title: str) -> Markup:
             definitions.remove(rules)
     root.attrib |= {"role": "img", "aria-labelledby": f"{prefix}title"}
     label = ET.Element(f"{{{_SVG}}}title", {"id": f"{prefix}title"})
-    label.text = title
+    label.text = printable_lines(title)
     root.insert(0, label)
     ET.register_namespace("", _SVG)
     ET.register_namespace("xlink", _XLINK)

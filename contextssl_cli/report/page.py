@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from contextssl_cli.evaluation.probe_report import ProbeReport
 from contextssl_cli.plugin.task import Task, environment_name
 from contextssl_cli.report import reproduce
 from contextssl_cli.report.figures import draw_context_lengths, draw_ranking
-from contextssl_cli.report.gather import Found, reports_of
+from contextssl_cli.report.gather import GENERATOR, Found, reports_of
 from contextssl_cli.report.inline_svg import Picture, inline_svg
 from contextssl_cli.report.marks import marks
 from contextssl_cli.report.studies import StudyView
 from contextssl_cli.report.summary import comparison_sentence, gap_sentence
 from contextssl_cli.report.tables import TextTable, comparison_table, probe_tables, side_by_side
 from contextssl_cli.report.training_curve import draw_training, read_losses
+from contextssl_cli.text import printable_lines
 
 _R2_CAPTION = (
     "How well a probe reads each action type from the embeddings of two views, by context length. Left to right: more "
@@ -99,7 +101,8 @@ def render(found: Sequence[Found], studies: Sequence[StudyView] = ()) -> str:
         loader=PackageLoader("contextssl_cli.report", "."), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     ).get_template("page.html")  # fmt: skip
-    return page.render(
+    text = page.render(
+        generator=f"{GENERATOR} {metadata.version('contextssl')}",
         title=", ".join(dict.fromkeys(report.task for report in reports)),
         overview=_overview(reports, apart) if several else None,
         features=comparison_table(reports, apart) if several else None,
@@ -108,6 +111,7 @@ def render(found: Sequence[Found], studies: Sequence[StudyView] = ()) -> str:
         sections=sections,
         is_number=_is_number,
     )
+    return printable_lines(text)  # a name may turn text around, or hold what HTML does not take
 
 
 def _gaps(found: Sequence[Found], sections: Sequence[Section]) -> list[tuple[str, str]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from contextssl_cli.report.terminal import terminal
+from contextssl_cli.text import printable
 from contextssl_cli.training.progress import Progress
 
 _LINES = 20  # of a run whose stderr is not a terminal
@@ -22,10 +23,8 @@ def training_progress(label: str) -> Iterator[Callable[[Progress], None]]:
     elif not terminal.err.is_terminal:
         yield _log_lines(label)
     else:
-        columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                   TextColumn("{task.fields[state]}")]  # fmt: skip
-        with Bar(*columns, console=terminal.err) as bar:
-            task = bar.add_task(label, total=None, state="")
+        with Bar(*_columns(), TextColumn("{task.fields[state]}", markup=False), console=terminal.err) as bar:
+            task = bar.add_task(printable(label), total=None, state="")
             state = ""
 
             def draw(progress: Progress) -> None:
@@ -44,10 +43,14 @@ def parts_progress(label: str) -> Iterator[Callable[[int, int], None]]:
     elif not terminal.err.is_terminal:
         yield lambda done, total: _log_parts(label, done, total)
     else:
-        with Bar(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                 console=terminal.err) as bar:  # fmt: skip
-            task = bar.add_task(label, total=None)
+        with Bar(*_columns(), console=terminal.err) as bar:
+            task = bar.add_task(printable(label), total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _columns() -> list[ProgressColumn]:
+    description = TextColumn("{task.description}", markup=False)
+    return [description, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
 
 
 def _log_parts(label: str, done: int, total: int) -> None:

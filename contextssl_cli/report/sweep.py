@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from contextssl_cli.report.figures import STYLE, save
+from contextssl_cli.report.canvas import Axes, Figure
+from contextssl_cli.report.figures import save
 from contextssl_cli.report.result_table import CLIPPED, GAP, PERCENT, Cell, ResultTable
 from contextssl_cli.report.settings import show
 from contextssl_cli.report.terminal import terminal
+from contextssl_cli.text import printable
 
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _LETTERS = 30  # of all ticks together; more are turned
@@ -34,7 +34,7 @@ def write_sweep(table: ResultTable, settings: Settings, stem: Path) -> list[Path
             path.unlink(missing_ok=True)
         return []
     for path in paths:
-        save(draw_sweep(table, settings), path)
+        save(partial(draw_sweep, table, settings), path)
     return paths
 
 
@@ -46,16 +46,15 @@ def draw_sweep(table: ResultTable, settings: Settings) -> Figure:
         settings: of its rows that are drawn, in their order.
     """
     panels = _panels(table, settings)
-    ticks = [", ".join(map(show, values.values())) for values in settings.values()]
-    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
-        figure = Figure(figsize=(3.8 * len(panels), 3.6), layout="constrained")
-        places = figure.subplots(1, len(panels), squeeze=False)[0]
-        for axes, (title, series) in zip(places, panels.items(), strict=True):
-            _draw_panel(axes, series)
-            axes.set_xticks(range(len(ticks)), ticks, rotation=90 if sum(map(len, ticks)) > _LETTERS else 0)
-            axes.set_xlabel(", ".join(dict.fromkeys(key for values in settings.values() for key in values)))
-            axes.set_title(title)
-        return figure
+    ticks = [printable(", ".join(map(show, values.values()))) for values in settings.values()]
+    figure = Figure(figsize=(3.8 * len(panels), 3.6), layout="constrained")
+    places = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, series) in zip(places, panels.items(), strict=True):
+        _draw_panel(axes, series)
+        axes.set_xticks(range(len(ticks)), ticks, rotation=90 if sum(map(len, ticks)) > _LETTERS else 0)
+        axes.set_xlabel(", ".join(dict.fromkeys(key for values in settings.values() for key in values)))
+        axes.set_title(title)
+    return figure
 
 
 def is_drawn(table: ResultTable) -> bool:

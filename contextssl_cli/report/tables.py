@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,9 @@ from contextssl_cli.evaluation.probe_report import ProbeReport
 from contextssl_cli.evaluation.ranking import HITS
 from contextssl_cli.evaluation.results import BLIND, ENCODER, Row
 from contextssl_cli.plugin.task import environment_name
+from contextssl_cli.text import printable
 
+_MARKUP = re.compile(r"[\\`|<>\[\]]")
 _R2_TITLES = {
     "r2": "R2 of the relative action, from the embeddings of two views",
     "r2_individual": "R2 of the latents of one view, from its embedding",
@@ -26,9 +29,15 @@ class TextTable:
     rows: list[list[str]]
 
     def markdown(self) -> str:
-        """As a Markdown table."""
-        lines = [self.header, ["---"] * len(self.header), *self.rows]
+        """As a Markdown table; names in it are text, whatever they are."""
+        lines = [[as_markdown(cell) for cell in line] for line in (self.header, *self.rows)]
+        lines.insert(1, ["---"] * len(self.header))
         return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def as_markdown(text: str) -> str:
+    """Text for a page of Markdown, in one line, that begins no link, code, HTML or cell of a table."""
+    return _MARKUP.sub(r"\\\g<0>", printable(text))
 
 
 def probe_tables(report: ProbeReport) -> list[TextTable]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from matplotlib.figure import Figure
-
+from contextssl_cli.report.canvas import Figure
 from contextssl_cli.training.journal import Journal
 
 _GAP = "held_out_gap_ridge"

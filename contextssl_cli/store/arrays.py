@@ -39,7 +39,7 @@ def read_arrays(path: Path, prefer: str | None = None) -> dict[str, NDArray[Any]
         UnsafeFileError: if an ``.npz`` file would unpack to more than ``MAX_UNPACKED`` and ``MAX_RATIO`` times its
             size; or if ``path`` is a folder, a FIFO, a socket or a device.
     """
-    path = files.check_input(Path(path))
+    path = files.check_input(Path(path), "an array file")
     suffix = path.suffix.lower()
     if suffix in (".h5", ".hdf5"):
         return _read_hdf5(path, prefer)

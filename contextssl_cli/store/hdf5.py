@@ -335,24 +335,3 @@ def write_group(parent: h5py.Group, name: str, arrays: Mapping[str, NDArray[Any]
     parent.create_group(name)
     for item, array in arrays.items():
         parent.create_dataset(key(name, item), data=array)
-
-
-def may_be_ours(path: Path) -> bool:
-    """Whether a file is of contextssl, or too damaged to tell and named as HDF5 is.
-
-    Raises:
-        FileInUseError: if another process has it open for writing.
-    """
-    if not is_hdf5(path):
-        return path.suffix in (".h5", ".hdf5")
-    try:
-        return kind_of(path).startswith("contextssl-")
-    except UnsafeFileError:  # contextssl writes no such file
-        return False
-    except CorruptFileError:
-        return True
-
-
-def is_hdf5(path: Path) -> bool:
-    """Whether a file begins as HDF5 does."""
-    return path.is_file() and bool(h5py.is_hdf5(path))

@@ -19,15 +19,14 @@ class Journal:
 
     def append(self, values: dict[str, Any]) -> None:
         """Write one line."""
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(values) + "\n")
+        files.append_text(self.path, json.dumps(values) + "\n")
 
     def lines(self) -> list[dict[str, Any]]:
         """All whole lines; none if there is no file."""
         if not self.path.is_file():
             return []
         found = []
-        for text in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for text in files.read_bytes(self.path).decode("utf-8", "replace").splitlines():
             with contextlib.suppress(ValueError, RecursionError):
                 found.append(json.loads(text))
         return [line for line in found if isinstance(line, dict) and isinstance(line.get("step"), int)]

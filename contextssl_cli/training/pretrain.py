@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from contextssl_cli import files
 from contextssl_cli.data.action_space import ActionSpace
 from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, suggestion
 from contextssl_cli.methods.config import EQUIVARIANT
@@ -51,7 +52,7 @@ def start_run(task: Task, store: Store, config: TrainConfig, out: Path | None = 
         config=config,
         space=space,
         schema_=store.schema,
-        store=str(store.path.resolve()),
+        store=str(files.check_name(store.path.resolve())),
         store_hash=store.content_hash,
         created=now(),
         versions=versions(),

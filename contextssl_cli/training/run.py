@@ -134,7 +134,9 @@ class Run:
         """
         if not folder.exists() or (folder.is_dir() and not holds_run(folder) and _holds_nothing(folder)):
             return
-        if not holds_run(folder):
+        record = folder / RUN_FILE
+        foreign = record.is_file() and not files.is_own_json(record, "version", "task", "config")
+        if foreign or not holds_run(folder):
             raise UsageError(f"{printable(folder)} exists and is not a run; choose another --out")
         if not force:
             raise UsageError(

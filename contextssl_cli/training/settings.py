@@ -7,20 +7,21 @@ defaults of ``TrainConfig``. An unknown key is an error everywhere.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, invalid_value, suggestion
+from contextssl_cli import files
+from contextssl_cli.errors import UsageError, invalid_value, suggestion
 from contextssl_cli.methods.config import without_effect
 from contextssl_cli.model.config import ModelConfig
 from contextssl_cli.plugin.kinds import Dataset
 from contextssl_cli.training.config import TrainConfig
 
 _PREFIX = "CONTEXTSSL_"
+_GROUPS = 8  # in which a setting may be; no option of a plugin is as deep
 _OTHER_VARIABLES = {"HOME", "PARITY", "PARITY_HEADS", "DEVICE", "DATA"}
 
 PAPER: dict[str, Any] = {
@@ -95,7 +96,7 @@ def asked_settings(
     """
     layers = [
         _preset(preset or "default", dataset),
-        _read_toml(file) if file else {},
+        files.read_toml(file) if file else {},
         _from_environment(os.environ if environ is None else environ),
         _nested(flags or {}),
     ]
@@ -164,15 +165,6 @@ def _preset(name: str, dataset: Dataset) -> dict[str, Any]:
     )
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataMissingError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CorruptFileError(f"{path} is not valid TOML: {error}") from error
-
-
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for variable, text in environ.items():
@@ -189,15 +181,18 @@ def _parse_value(text: str) -> Any:
     if text.lower() == "none":
         return None
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        found = files.parse_toml(f"value = {text}")
+    except ValueError:
         return text
+    return found["value"] if len(found) == 1 else text  # a line break would begin another key
 
 
 def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in values.items():
         *groups, name = key.split(".")
+        if len(groups) > _GROUPS:
+            raise UsageError(f"configuration: there is no key {key[:80]!r}..., {len(groups)} groups deep")
         place = result
         for group in groups:
             place = place.setdefault(group, {})

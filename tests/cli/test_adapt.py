@@ -123,7 +123,7 @@ def test_a_bound_is_printed_with_its_error(cli: Command, made: Made, color: Path
     assert outcome.code == 0, outcome.err
     first = outcome.json["selection"]["candidates"][0]
     assert 0 <= first["bounds"]["group"] <= 1
-    assert f"{first['bounds']['group']:.3f} ± {first['bound_errors']['group']:.3f}" in cli(*command, "--force").out
+    assert f"{first['bounds']['group']:.3f} ± {first['bound_errors']['group']:.3f}" in cli(*command).out
 
 
 def test_the_benchmark_counts_every_draw(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:

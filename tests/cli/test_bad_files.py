@@ -96,7 +96,8 @@ def test_a_damaged_context(fails: Command, made: Made, damaged: Callable[..., Pa
 def test_a_damaged_store(fails: Command, made: Made, damaged: Callable[..., Path], way: str, words: str) -> None:
     path = damaged(way, made.store)
     fails(4, ("bad.h5", words), "pretrain", "--plugin", "digits-color", "--store", path, "--out", "run", *TINY)
-    fails(4, ("bad.h5", words, "--force"), "prepare", "digits", "--out", path)
+    advice = "another file" if way in ("text", "foreign", "no header") else "--force"  # --force replaces stores alone
+    fails(4, ("bad.h5", words, advice), "prepare", "digits", "--out", path)
     if way not in ("foreign", "no header"):
         fails(4, ("bad.h5", words), *adapt(made.context, made, "--input", path))
 

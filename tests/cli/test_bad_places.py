@@ -53,8 +53,8 @@ def test_a_home_that_cannot_be_written_leaves_no_run(
 @pytest.mark.parametrize(
     ("words", "command"),
     [
-        (("notes.txt exists", "--force"), ["context", "create", "--run", "RUN", "--action", "color"]),
-        (("notes.txt exists", "not an embeddings file", "--force"), ["adapt", "--context", "CONTEXT"]),
+        (("notes.txt exists", "--out"), ["context", "create", "--run", "RUN", "--action", "color"]),
+        (("notes.txt exists", "contextssl-embeddings", "--out"), ["adapt", "--context", "CONTEXT"]),
         (("notes.txt exists and is not a run",), PRETRAIN),
         (("notes.txt exists and is not a run",), [*PRETRAIN, "--force"]),
         (("notes.txt exists and is not a demo",), ["demo"]),
@@ -88,7 +88,8 @@ def test_a_run_is_replaced_only_with_force(fails: Command, cli: Command, own_run
 
 def test_a_store_that_is_something_else(fails: Command) -> None:
     Path("mine.h5").write_text("mine")
-    fails(4, ("mine.h5", "--force"), "prepare", "digits", "--out", "mine.h5")
+    fails(4, ("mine.h5", "another file"), "prepare", "digits", "--out", "mine.h5")
+    fails(2, "mine.h5", "prepare", "digits", "--out", "mine.h5", "--force")
 
 
 @pytest.mark.parametrize("command", ["pretrain", "context", "adapt", "probe"])

@@ -139,7 +139,7 @@ def test_a_dry_run_writes_nothing(cli: Command, own_run: Path) -> None:
 
 
 def test_bad_input(fails: Command, made: Made, workplace: Path) -> None:
-    fails(3, ("missing is neither a run nor a result", "run.json"), "report", "missing")
+    fails(3, "missing does not exist", "report", "missing")
     fails(2, "expected the name of a page", "report", made.run, "--out", "results.json")
     fails(2, "named twice", "report", made.run, made.run)
     (workplace / "folder.html").mkdir()

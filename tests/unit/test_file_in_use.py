@@ -14,12 +14,13 @@ import h5py
 import numpy as np
 import pytest
 
-from contextssl_cli.adaptation.adapt import check_output
 from contextssl_cli.data.prepare import prepare
 from contextssl_cli.errors import CorruptFileError, DataMissingError, FileInUseError
 from contextssl_cli.plugin.registry import registry
 from contextssl_cli.store import hdf5
 from contextssl_cli.store.arrays import read_arrays
+from contextssl_cli.store.embeddings import KIND
+from contextssl_cli.store.replace import check_replaceable
 from tests.small_files import READ, ROWS, WRITE
 
 HOLD = """
@@ -57,8 +58,8 @@ def test_a_file_that_another_process_writes_is_in_use_for_everybody(name: str, h
     before = path.read_bytes()
     kind = name.partition("-")[0]
     for use in (
-        READ[kind], WRITE[kind], hdf5.kind_of, read_arrays, hdf5.check_not_in_use, hdf5.may_be_ours,
-        lambda path: check_output(path, force=True), lambda path: check_output(path, force=False),
+        READ[kind], WRITE[kind], hdf5.kind_of, read_arrays, hdf5.check_not_in_use,
+        lambda path: check_replaceable(path, KIND),
     ):  # fmt: skip
         with pytest.raises(FileInUseError, match=path.name) as caught:
             use(path)

@@ -21,6 +21,7 @@ from contextssl_cli.store.context import Context
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.store.embeddings import Embeddings
 from contextssl_cli.store.part import read_part, write_part
+from contextssl_cli.store.replace import is_kind
 from tests import tiny
 from tests.small_files import READ, ROWS, SCHEMA, WRITE
 from tests.unit.test_store import samples
@@ -415,4 +416,4 @@ def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path: Path) -
 def test_a_foreign_file_with_links_is_not_taken_for_ours(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "foreign.h5", "w") as file:
         file["x"] = h5py.SoftLink("/y")
-    assert not hdf5.may_be_ours(tmp_path / "foreign.h5")
+    assert not is_kind(tmp_path / "foreign.h5", KIND)

@@ -119,7 +119,7 @@ def test_a_damaged_table_is_refused(key: str, value: object, tmp_path: Path) -> 
     values["parts"][0]["tables"][0]["rows"]["simclr"]["top-1 %"][key] = value
     path = tmp_path / "results.json"
     path.write_text(json.dumps(values), encoding="utf-8")
-    with pytest.raises(CorruptFileError, match=r"results.json is damaged: .*top-1 %"):
+    with pytest.raises(CorruptFileError, match=r"results\.json"):
         studies_of([path])
 
 

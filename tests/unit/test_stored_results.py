@@ -46,7 +46,7 @@ def without(key: str) -> Callable[[dict[str, Any]], object]:
         (without("results"), "results"),
         (without("protocol"), "protocol"),
         (lambda found: found["results"][0].update(mean="much"), "results.0.mean"),
-        (lambda found: found["results"][0].update(mean=float("nan")), "results.0.mean"),
+        (lambda found: found["results"][0].update(mean=float("nan")), "results.json"),
         (lambda found: found["protocol"].update(runs=[]), "protocol.runs"),
         (lambda found: found.update(results=[*found["results"][:-1], 7]), "results."),
         (lambda found: found.update(results=[]), "the r2 of rotation under rotation at 0 tokens"),

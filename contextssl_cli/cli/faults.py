@@ -1,0 +1,105 @@
+"""What becomes of an exception that nobody has put into words."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import re
+import shlex
+import tempfile
+import time
+import traceback
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+from contextssl_cli import files, paths
+from contextssl_cli.errors import ContextSSLError, PluginError, UnexpectedError
+from contextssl_cli.text import printable_lines, reason
+
+KEPT = 20
+"""Log files; older ones are removed."""
+
+_PACKAGES = ("contextssl", "torch", "torchvision", "numpy", "h5py", "pydantic", "scikit-learn", "matplotlib", "typer")
+_NO_MEMORY = re.compile("out of memory|not enough memory|(can't|cannot|unable to) allocate", re.IGNORECASE)
+
+
+def in_words(error: BaseException, arguments: Sequence[str]) -> ContextSSLError:
+    """What a user is told of any exception.
+
+    Args:
+        error: as it reached the command line.
+        arguments: of the command.
+
+    Returns:
+        The error itself if it is one of ours; for what the system refuses a message that names the file; a
+        ``PluginError`` if the code of a plugin raised it; else an ``UnexpectedError``, which names a log file.
+    """
+    if isinstance(error, ContextSSLError):
+        return error
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error))):
+        return ContextSSLError(
+            "there is not enough memory for this; close other programs, or take a smaller batch, model or data set"
+        )
+    if isinstance(error, OSError) and error.filename is not None:
+        return files.os_error(error)
+    plugin = _plugin_of(error)
+    if plugin:
+        return PluginError(f"the plugin {plugin} failed: {reason(error)}")
+    if isinstance(error, OSError):
+        return files.os_error(error)
+    log = _write_log(error, arguments)
+    told = "something is nested too deeply" if isinstance(error, RecursionError) else reason(error)
+    advice = f"please report it with {log}" if log else "no log could be written: -vv shows where"
+    return UnexpectedError(f"contextssl has failed unexpectedly: {told}; {advice}")
+
+
+def _plugin_of(error: BaseException) -> str:
+    """The plugin whose code an error came from, empty if it is our own.
+
+    The innermost call of a plugin or of contextssl decides, so a library's error belongs to who called the library.
+    """
+    known: dict[str, str] = {}
+    with contextlib.suppress(Exception):  # an entry point may be broken itself
+        for point in metadata.entry_points(group="contextssl"):
+            known[point.module.partition(".")[0]] = point.name
+    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package == "contextssl_cli":
+            return ""
+        if package in known:
+            return known[package]
+    return ""
+
+
+def _write_log(error: BaseException, arguments: Sequence[str]) -> Path | None:
+    """Keep where an error came from; None where nothing can be written.
+
+    The command and versions are in it, and nothing of the environment, which may hold secrets.
+    """
+    versions = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in _PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    parts = [
+        f"command: {shlex.join(['contextssl', *arguments])}",
+        f"time: {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}",
+        *(f"{name}: {version}" for name, version in versions.items()),
+        "",
+    ]
+    try:
+        parts += traceback.format_exception(error)
+    except Exception:
+        parts += [*traceback.format_tb(error.__traceback__), reason(error)]
+    try:
+        folder = paths.cache() / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=time.strftime("error-%Y%m%d-%H%M%S-"), suffix=".log", dir=folder)
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(printable_lines("\n".join(parts)) + "\n")
+        for older in sorted(folder.glob("error-*.log"))[:-KEPT]:
+            older.unlink(missing_ok=True)
+    except (OSError, RuntimeError, ContextSSLError):
+        return None
+    return Path(name)

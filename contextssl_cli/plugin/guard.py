@@ -1,0 +1,75 @@
+"""The boundary to the code of plugins: whatever that raises is the plugin's error."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from contextssl_cli.errors import ContextSSLError, PluginError
+from contextssl_cli.text import reason
+
+
+@contextmanager
+def blamed(owner: str) -> Iterator[None]:
+    """Turn what a plugin's code raises into a ``PluginError``.
+
+    Errors of contextssl pass, which plugins raise on purpose; so do an interruption, a want of memory, and what the
+    system says of a file.
+
+    Args:
+        owner: who is named, such as ``the data set 'flowers'``.
+
+    Raises:
+        PluginError: in place of any other exception, those that are no ``Exception`` included.
+    """
+    try:
+        yield
+    except (ContextSSLError, KeyboardInterrupt, MemoryError):
+        raise
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
+        raise PluginError(f"{owner} failed: {reason(error)}") from error
+
+
+class Guarded:
+    """A base of plugins' classes, whose methods and properties blame their owner, however they are called."""
+
+    _kind = "plugin"
+    """How messages call it."""
+
+    def __init_subclass__(cls, **how: Any) -> None:
+        super().__init_subclass__(**how)
+        if cls.__module__.partition(".")[0] == __name__.partition(".")[0]:
+            return  # our own
+        for name, value in list(vars(cls).items()):
+            if not name.startswith("__"):
+                _guard(cls, name, value)
+
+
+def title(plugin: Any) -> str:
+    """``the data set 'flowers'``; the class, if it has no name."""
+    name = inspect.getattr_static(plugin, "name", None)  # a property may be what has failed
+    return f"the {plugin._kind} {(name if isinstance(name, str) else type(plugin).__name__)!r}"
+
+
+def _guard(cls: type, name: str, value: Any) -> None:
+    if inspect.isfunction(value):
+        setattr(cls, name, _wrapped(value))
+    elif isinstance(value, property):
+        parts = (part and _wrapped(part) for part in (value.fget, value.fset, value.fdel))
+        setattr(cls, name, property(*parts, doc=value.__doc__))
+    elif isinstance(value, functools.cached_property):
+        value.func = _wrapped(value.func)
+
+
+def _wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(self: Any, *args: Any, **named: Any) -> Any:
+        with blamed(title(self)):
+            return function(self, *args, **named)
+
+    return call
