@@ -10,12 +10,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from table_files import Made, people, prepared, written
 
 from contextssl_cli.errors import UsageError
-from contextssl_table.groups import in_order
 
 HALF = ["train", "test"] * 30
 
@@ -236,12 +233,3 @@ def test_links_that_contradict_one_another(tmp_path: Path) -> None:
     chain = ("sex=female: role: husband=wife", "sex=female: role: wife=child")
     with pytest.raises(UsageError, match="something becomes wife, which changes too"):
         prepared(path, sensitive=("sex",), linked=chain)
-
-
-@given(st.lists(st.one_of(st.integers(), st.floats(allow_nan=False)), max_size=8, unique=True))
-def test_numbers_are_in_the_order_of_numbers(values: list[float]) -> None:
-    assert [float(v) for v in in_order(map(str, values))] == sorted(float(v) for v in values)
-
-
-def test_words_are_in_the_order_of_the_alphabet() -> None:
-    assert in_order(["10", "9", "x"]) == ["10", "9", "x"]
