@@ -76,9 +76,9 @@ def trained(task: Task, store: Store, out: Path, **flags: Any) -> Run:
     return run
 
 
-def untrained(schema: Schema, out: Path, seed: int = 0) -> Run:
+def untrained(schema: Schema, out: Path, seed: int = 0, **given: Any) -> Run:
     """A run with arbitrary weights, as if it had ended, made in milliseconds."""
-    made = model(schema, seed=seed)
+    made = model(schema, seed=seed, **given)
     config = TrainConfig(steps=1, batch_size=16, model=made.config)
     record = RunRecord(
         task="", config=config, space=SPACE, schema_=schema, store="", store_hash="", created=now(), versions={}

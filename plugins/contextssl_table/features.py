@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 MISSING = "(missing)"
 OTHER = "(other)"
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")  # what pandas calls an index without a name in a Parquet file
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class Encoding:
             numbers = None if name in categories else numbers_of(name, self._records)
             if column.null_count() == len(column) and name not in self._options.sensitive:
                 self._leave(name, "no record has a value")
+            elif _PANDAS_INDEX.fullmatch(name) and name not in categories:
+                self._leave(name, "the index of a pandas data frame; --categorical keeps it")
             elif numbers is not None:
                 self._add_numbers(name, numbers)
             else:

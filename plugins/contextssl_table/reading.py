@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from contextssl_cli.errors import DataMissingError, UsageError
+from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError
 from contextssl_cli.files import check_input, read_error
 from contextssl_cli.text import printable
 from contextssl_table.read_csv import read_csv
@@ -13,6 +13,16 @@ from contextssl_table.read_parquet import read_parquet
 from contextssl_table.records import Records, joined
 
 READERS = {".csv": read_csv, ".parquet": read_parquet}
+_OTHER_KINDS = {
+    b"PAR1\x15": "Parquet: name it .parquet",
+    b"PK\x03\x04": "a ZIP archive or a spreadsheet: unpack it, or save it as CSV",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet: save it as CSV",
+    b"\x1f\x8b": "compressed with gzip: unpack it",
+    b"BZh91AY": "compressed with bzip2: unpack it",
+    b"\xfd7zXZ": "compressed with xz: unpack it",
+    b"(\xb5/\xfd": "compressed with Zstandard: unpack it",
+}
+"""By their first bytes: files that are often named .csv and are none."""
 SPLITS = ("train", "test")
 _EXPECTED = "expected a .csv or .parquet file, or a folder with train.csv and test.csv (or .parquet)"
 
@@ -69,4 +79,15 @@ def read(paths: tuple[Path, ...]) -> Records:
     Raises:
         CorruptFileError: if a file is damaged, empty, or does not fit the other.
     """
+    for path in paths:
+        if path.suffix.lower() == ".csv":
+            _check_is_text(path)
     return joined([READERS[path.suffix.lower()](path) for path in paths])
+
+
+def _check_is_text(path: Path) -> None:
+    with path.open("rb") as stream:
+        start = stream.read(8)
+    for signature, words in _OTHER_KINDS.items():
+        if start.startswith(signature):
+            raise CorruptFileError(f"{path} is not CSV but {words}")
