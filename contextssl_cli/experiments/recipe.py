@@ -16,14 +16,14 @@ from contextssl_cli.errors import CorruptFileError, UsageError, invalid_value, s
 from contextssl_cli.evaluation.config import Metric, Reader
 from contextssl_cli.experiments.grid import twice
 from contextssl_cli.methods.config import MethodName
-from contextssl_cli.plugin.options import Settings
+from contextssl_cli.plugin.options import UserValues
 from contextssl_cli.plugin.registry import registry
 
 Scale = Literal["demo", "full"]
 TableName = Literal["methods", "lengths", "fairness", "sweep"]
 
 
-class _Model(Settings):
+class _Model(UserValues):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 

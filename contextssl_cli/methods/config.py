@@ -6,13 +6,13 @@ from typing import Any, Literal, Protocol
 
 from pydantic import ConfigDict, Field
 
-from contextssl_cli.plugin.options import Settings
+from contextssl_cli.plugin.options import UserValues
 
 MethodName = Literal["contextssl", "simclr", "vicreg", "simclr+", "vicreg+", "equimod", "sie", "sen"]
 InstanceObjective = Literal["nt-xent", "vicreg"]
 
 
-class MethodOptions(Settings):
+class MethodOptions(UserValues):
     """The settings of a method that has none of its own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

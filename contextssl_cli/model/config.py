@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from contextssl_cli.plugin.options import Settings
+from contextssl_cli.plugin.options import UserValues
 
 EncoderName = Literal["convnet", "mlp", "resnet18", "resnet34", "resnet50"]
 
 
-class ModelConfig(Settings):
+class ModelConfig(UserValues):
     """Sizes and options of encoder and world model (paper, appendix B; names as in ``docs/configuration.md``)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

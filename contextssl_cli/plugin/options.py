@@ -11,7 +11,7 @@ from contextssl_cli.errors import UsageError, invalid_value, suggestion
 from contextssl_cli.plugin.guard import blamed
 
 
-class Settings(BaseModel):
+class UserValues(BaseModel):
     """Values that a user names; ``true`` is not taken for the number 1, nor ``false`` for 0."""
 
     @field_validator("*", mode="before")
@@ -33,7 +33,7 @@ def _kinds(annotation: Any) -> Iterator[Any]:
         yield from _kinds(part)
 
 
-class Options(Settings):
+class Options(UserValues):
     """What a data set or an action type lets its user choose; none by default.
 
     A field ``limit_objects`` of a data set becomes the flag ``--limit-objects`` of ``contextssl prepare``; the field's

@@ -9,13 +9,13 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_v
 from contextssl_cli.errors import suggestion
 from contextssl_cli.methods.config import CONTEXTUAL, EQUIVARIANT, OPTIONS, InstanceObjective, MethodName
 from contextssl_cli.model.config import ModelConfig
-from contextssl_cli.plugin.options import Settings
+from contextssl_cli.plugin.options import UserValues
 
 OF_NO_MATTER = frozenset({"seed", "checkpoint_every", "monitor_every"})
 """Settings in which runs may differ and still be repetitions of one another, whose figures are averaged."""
 
 
-class TrainConfig(Settings):
+class TrainConfig(UserValues):
     """Everything that decides the weights of a run, beside its data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

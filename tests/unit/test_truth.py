@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from contextssl_cli.evaluation.config import ProbeConfig
 from contextssl_cli.methods.config import SimCLROptions
 from contextssl_cli.model.config import ModelConfig
-from contextssl_cli.plugin.options import Options, Settings
+from contextssl_cli.plugin.options import Options, UserValues
 from contextssl_cli.training.config import TrainConfig
 
 
@@ -29,7 +29,7 @@ class Chosen(Options):
         (ProbeConfig, "seed"), (SimCLROptions, "temperature"), (Chosen, "limit"),
     ],
 )  # fmt: skip
-def test_a_truth_value_is_no_number(kind: type[Settings], name: str, value: bool) -> None:
+def test_a_truth_value_is_no_number(kind: type[UserValues], name: str, value: bool) -> None:
     with pytest.raises(ValidationError, match="expected a number"):
         kind.model_validate({name: value})
 
