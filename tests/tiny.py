@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,8 @@ def untrained(schema: Schema, out: Path, seed: int = 0, **given: Any) -> Run:
     record = RunRecord(
         task="", config=config, space=SPACE, schema_=schema, store="", store_hash="", created=now(), versions={}
     )  # fmt: skip
-    run = Run.create(out, record, force=True)
+    shutil.rmtree(out, ignore_errors=True)
+    run = Run.create(out, record)
     save_checkpoint(run.checkpoint_folder, made, torch.optim.AdamW(made.parameters()), 1, 1)
     return run
 
