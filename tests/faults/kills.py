@@ -211,10 +211,10 @@ def started(sandbox: Sandbox, command: list[str], number: signal.Signals, *, at:
     reading, writing = os.pipe()
     paths = [sandbox.base / "stdout", sandbox.base / "stderr"]
     begun = time.monotonic()
+    given = [str(at), str(int(number)), str(sandbox.root), str(writing), json.dumps(QUICK_PROBES)]
     with paths[0].open("wb") as out, paths[1].open("wb") as err:
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(at), str(int(number)), str(sandbox.root), str(writing), json.dumps(QUICK_PROBES),
-             *command],
+            [sys.executable, "-c", PROGRAM, *given, *command],
             cwd=sandbox.work, env=os.environ | sandbox.environment, stdout=out, stderr=err, pass_fds=[writing],
             start_new_session=True,
         )  # fmt: skip
