@@ -191,8 +191,8 @@ def test_an_older_result_is_replaced_even_if_it_is_cut_off(cli: Command, made: M
 def test_a_sweep_replaces_a_sweeps_files_alone(fails: Command, name: str) -> None:
     Path("out/runs").mkdir(parents=True)
     Path("out", name).write_text('{"mine": 1}')
-    fails(2, f"out/{name}", "sweep", "--plugin", "digits-color", "--vary", "context_mask=0,0.5", "--out", "out", *TINY[:2],
-          "--set", "batch_size=8", *(word for word in TINY[4:]))  # fmt: skip
+    fails(2, f"out/{name}", "sweep", "--plugin", "digits-color", "--vary", "context_mask=0,0.5", "--out", "out",
+          *TINY[:2], "--set", "batch_size=8", *TINY[4:])  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ['{"mine": 1}', "[1, 2]", "not JSON", '{"task": 1}'])
