@@ -290,7 +290,7 @@ def parse_json(text: str) -> Any:
         )
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
-    _check_levels(value)
+    _check_size(value)
     return value
 
 
@@ -323,7 +323,7 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise
     except ValueError as error:  # Python's own, for a number that it does not convert
         raise ValueError(f"a number has more than {_DIGITS:,} digits") from error
-    _check_levels(value)
+    _check_size(value)
     return value
 
 
@@ -349,19 +349,16 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _check_levels(value: Any) -> None:
-    """Refuse what code that recurses could not read."""
+def _check_size(value: Any) -> None:
+    """Refuse what code that recurses could not read, and numbers that cannot be printed."""
     level = [value]
-    for _ in range(_LEVELS):
-        level = [
-            inner
-            for one in level
-            if isinstance(one, dict | list)
-            for inner in (one.values() if isinstance(one, dict) else one)
-            if isinstance(inner, dict | list)
-        ]
-        if not level:
+    for _ in range(_LEVELS + 1):
+        if any(isinstance(one, int) and one.bit_length() > _DIGITS * math.log2(10) for one in level):
+            raise ValueError(f"a number has more than {_DIGITS:,} digits")
+        groups = [one for one in level if isinstance(one, dict | list)]
+        if not groups:
             return
+        level = [inner for one in groups for inner in (one.values() if isinstance(one, dict) else one)]
     raise ValueError(f"it has more than {_LEVELS} levels")
 
 

@@ -109,6 +109,8 @@ def prepared_store(dataset: Dataset, path: Path | None = None) -> Store:
         raise DataMissingError(
             f"{dataset.name} is not prepared ({found} is not there): run contextssl prepare {dataset.name}{source}"
         )
+    if path is not None:
+        files.check_input(path, "a store")
     return prepare(dataset, out=found)
 
 

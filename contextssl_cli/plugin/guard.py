@@ -12,9 +12,13 @@ from contextssl_cli.errors import ContextSSLError, PluginError
 from contextssl_cli.text import reason
 
 
+class PluginCodeError(PluginError):
+    """A plugin's code raised something else than an error of contextssl; that is the cause."""
+
+
 @contextmanager
 def blamed(owner: str) -> Iterator[None]:
-    """Turn what a plugin's code raises into a ``PluginError``.
+    """Turn what a plugin's code raises into a ``PluginCodeError``.
 
     Errors of contextssl pass, which plugins raise on purpose; so do an interruption, a want of memory, and what the
     system says of a file.
@@ -23,7 +27,7 @@ def blamed(owner: str) -> Iterator[None]:
         owner: who is named, such as ``the data set 'flowers'``.
 
     Raises:
-        PluginError: in place of any other exception, those that are no ``Exception`` included.
+        PluginCodeError: in place of any other exception, those that are no ``Exception`` included.
     """
     try:
         yield
@@ -32,7 +36,7 @@ def blamed(owner: str) -> Iterator[None]:
     except BaseException as error:
         if isinstance(error, OSError) and error.filename is not None:
             raise
-        raise PluginError(f"{owner} failed: {reason(error)}") from error
+        raise PluginCodeError(f"{owner} failed: {reason(error)}") from error
 
 
 class Guarded:

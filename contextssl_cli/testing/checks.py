@@ -10,6 +10,8 @@ from typing import Literal
 
 import contextssl_cli
 from contextssl_cli.errors import ContextSSLError
+from contextssl_cli.plugin.guard import PluginCodeError
+from contextssl_cli.text import reason
 
 _CORE = Path(contextssl_cli.__file__).parent
 
@@ -79,10 +81,11 @@ class Rule:
 
 def _explained(error: BaseException) -> str:
     """One line for an error; an author's own mistake is named with its place."""
-    text = " ".join(str(error).split())
+    if isinstance(error, PluginCodeError) and error.__cause__ is not None:
+        error = error.__cause__
     if isinstance(error, ContextSSLError):
-        return text
-    return f"it raises {type(error).__name__}: {text}; mend {_place(error)}"
+        return " ".join(str(error).split())
+    return f"it raises {reason(error)}; mend {_place(error)}"
 
 
 def _place(error: BaseException) -> str:

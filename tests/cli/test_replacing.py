@@ -192,7 +192,7 @@ def test_a_sweep_replaces_a_sweeps_files_alone(fails: Command, name: str) -> Non
     Path("out/runs").mkdir(parents=True)
     Path("out", name).write_text('{"mine": 1}')
     fails(2, f"out/{name}", "sweep", "--plugin", "digits-color", "--vary", "context_mask=0,0.5", "--out", "out",
-          *TINY[:2], "--set", "batch_size=8", *(word for word in TINY[4:]))  # fmt: skip
+          *TINY[:2], "--set", "batch_size=8", *TINY[4:])  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ['{"mine": 1}', "[1, 2]", "not JSON", '{"task": 1}'])

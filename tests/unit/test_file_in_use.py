@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from contextssl_cli.data.prepare import prepare
-from contextssl_cli.errors import CorruptFileError, DataMissingError, FileInUseError
+from contextssl_cli.errors import ContextSSLError, CorruptFileError, FileInUseError
 from contextssl_cli.plugin.registry import registry
 from contextssl_cli.store import hdf5
 from contextssl_cli.store.arrays import read_arrays
@@ -100,9 +100,11 @@ def test_a_file_system_without_locks_is_named(code: int, tmp_path: Path, monkeyp
             use(path)
 
 
-@pytest.mark.parametrize("code", [errno.EMFILE, errno.EIO, errno.ESTALE, errno.ENOMEM])
+@pytest.mark.parametrize(
+    ("code", "status"), [(errno.EMFILE, 1), (errno.EIO, 1), (errno.ESTALE, 3), (errno.ENOMEM, 1), (errno.EACCES, 3)]
+)
 def test_what_the_system_refuses_is_not_called_damage(
-    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    code: int, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "context.h5"
     WRITE["context"](path)
@@ -111,8 +113,9 @@ def test_what_the_system_refuses_is_not_called_damage(
         raise OSError(code, f"Unable to synchronously open file (unable to open file: errno = {code})")
 
     monkeypatch.setattr(h5py, "File", refuse)
-    with pytest.raises(DataMissingError, match=os.strerror(code)):
+    with pytest.raises(ContextSSLError, match=os.strerror(code)) as caught:
         READ["context"](path)
+    assert caught.value.exit_code == status
 
 
 def test_an_impossible_place_in_a_file_is_damage(tmp_path: Path) -> None:
