@@ -240,8 +240,8 @@ def started(sandbox: Sandbox, command: list[str], number: signal.Signals, *, at:
 
 
 def _outlived(group: int) -> bool:
-    """Whether a process of the group is there ten seconds after its leader; it is killed then."""
-    for _ in range(100):
+    """Whether a process of the group is there half a minute after its leader; it is killed then."""
+    for _ in range(300):
         try:
             os.killpg(group, 0)
         except ProcessLookupError:

@@ -89,7 +89,7 @@ def _collected(queue: Any, jobs: int, findings: Path | None) -> Iterable[Verdict
             if findings:
                 with findings.open("a", encoding="utf-8", errors="backslashreplace") as stream:
                     stream.write(line)
-        if number % 50 == 0:
+        if number % 20 == 0:
             print(f"{number} cases", file=sys.stderr, flush=True)
         yield verdict
 

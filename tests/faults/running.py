@@ -12,6 +12,7 @@ import select
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,8 +26,8 @@ from tests.faults.sandbox import Outcome, Sandbox
 MEMORY = 3 << 30
 """Bytes of address space that a command may take beyond those of the process that it is forked from."""
 PROCESSOR_SECONDS = 60
-PATIENCE = 90.0
-"""Seconds by the clock, for what waits rather than works."""
+PATIENCE = 20.0
+"""Seconds without any work, for what waits; twenty times as many by the clock, for what works now and then."""
 LARGEST_FILE = 1 << 30
 QUICK_PROBES = {"action_epochs": 1, "label_epochs": 1, "hidden": 8, "views": 1, "context_lengths": (0, 2)}
 _UNEXPECTED = 99  # an exit code of no command: the harness itself failed, or an exception left the command line
@@ -129,16 +130,29 @@ def _in_process(workers: int, *_: Any, **__: Any) -> ThreadPoolExecutor:
 
 
 def _wait(child: int, patience: float) -> tuple[int, bool]:
-    """The exit code, negative after a signal; and whether the child had to be killed."""
+    """The exit code, negative after a signal; and whether the child had to be killed, since it did nothing any more."""
     handle = os.pidfd_open(child)
+    idle, worked, begun = 0.0, -1, time.monotonic()
     try:
-        ended, _, _ = select.select([handle], [], [], patience)
-        if not ended:
-            os.killpg(child, signal.SIGKILL)
+        while not (ended := select.select([handle], [], [], min(1.0, patience))[0]):
+            before, worked = worked, _processor_time(child)
+            idle = idle + 1 if worked == before else 0
+            if idle > patience or time.monotonic() - begun > 20 * patience:
+                os.killpg(child, signal.SIGKILL)
+                break
         _, status = os.waitpid(child, 0)
     finally:
         os.close(handle)
     return os.waitstatus_to_exitcode(status), not ended
+
+
+def _processor_time(child: int) -> int:
+    """Clock ticks that a process has worked; its turn may be long in coming, but while it works they rise."""
+    try:
+        fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return -1
+    return int(fields[11]) + int(fields[12]) if fields[0] != "R" else time.monotonic_ns()
 
 
 def _end_group(leader: int) -> bool:
