@@ -111,7 +111,10 @@ class Encoding:
         else:
             self._leave(name, "one value in the training split" if len(known) else "no value in the training split")
         if missing[self._train].any() and not missing[self._train].all():
-            self._add(missing.astype(np.int64), name=f"{name} {MISSING}", kind="categorical", categories=("no", "yes"))
+            mark = f"{name} {MISSING}"
+            while mark in self._records.columns:
+                mark = f"{mark} {MISSING}"
+            self._add(missing.astype(np.int64), name=mark, kind="categorical", categories=("no", "yes"))
 
     def _add_categories(self, name: str, text: pl.Series, links: Links) -> None:
         import polars as pl

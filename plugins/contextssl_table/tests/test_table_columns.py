@@ -108,6 +108,14 @@ def test_missing_numbers_are_the_mean_and_say_so(name: str, tmp_path: Path) -> N
     assert table.column("age (missing)", "test") == ["yes", "no", "yes"] * 10
 
 
+def test_a_mark_has_a_name_of_its_own(tmp_path: Path) -> None:
+    columns = people(age=[20, None, 30] * 20) | {"age (missing)": ["a", "b", "c"] * 20}
+    table = made(tmp_path, columns, sensitive=("age (missing)",))
+    assert table.schema.attributes == {"age (missing)": ("a", "b", "c")}
+    assert table.names[:2] == ["age", "age (missing) (missing)"]
+    assert set(table.column("age (missing) (missing)")) == {"no", "yes"}
+
+
 def test_one_number_that_is_missing_here_and_there_leaves_its_mark(tmp_path: Path) -> None:
     table = made(tmp_path, people(age=[20, None, None, 40] * 15, part=HALF))
     assert table.names == ["age (missing)", "sex", "role", "income"]
