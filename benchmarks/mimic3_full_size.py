@@ -77,7 +77,7 @@ def main() -> None:
 
 SCAN = """
 import sys, polars as pl
-lazy = pl.scan_csv(sys.argv[1], infer_schema=False).filter(pl.col("ITEMID") == "50912")
+lazy = pl.scan_csv(sys.argv[1], infer_schema=False, glob=False).filter(pl.col("ITEMID") == "50912")
 print(lazy.select("SUBJECT_ID", "CHARTTIME", "VALUENUM").collect(engine="streaming").height, file=sys.stderr)
 """
 """polars' own way to read LABEVENTS as a stream, for comparison."""

@@ -603,6 +603,27 @@ def _comparison(reports: dict[str, Any], probe: str) -> str:
 # --- writing ------------------------------------------------------------------------------------------------------
 
 
+# --- reliability --------------------------------------------------------------------------------------------------
+
+
+def reliability_page() -> str:
+    """The prose of ``explanation/reliability.txt`` with the counts of the fault harness, ``faults.json``."""
+    folder = DOCS / "explanation"
+    cases = json.loads((folder / "faults.json").read_text(encoding="utf-8"))["cases"]
+    counts = [count for kind in cases.values() for outcomes in kind.values() for count in outcomes.values()]
+    faults = sum(outcomes.get("fault", 0) for kind in cases.values() for outcomes in kind.values())
+    tables = "\n\n".join(_faults_table(kind, found) for kind, found in cases.items())
+    prose = (folder / "reliability.txt").read_text(encoding="utf-8")
+    return prose.format(note=NOTE, total=f"{sum(counts):,}", faults=faults or "none", tables=tables)
+
+
+def _faults_table(kind: str, found: dict[str, dict[str, int]]) -> str:
+    outcomes = sorted({outcome for counts in found.values() for outcome in counts})
+    rows = [[f"`{what}`", *(str(counts.get(outcome, "")) for outcome in outcomes)] for what, counts in found.items()]
+    total = sum(sum(counts.values()) for counts in found.values())
+    return f"### {kind}: {total:,} cases\n\n{_table(['', *outcomes], rows)}"
+
+
 def headline() -> str:
     """The README's table of results, from the same files."""
     from contextssl_cli.evaluation.probe_report import ProbeReport
@@ -659,6 +680,7 @@ def pages() -> dict[Path, str]:
     """Every generated page by its path below ``docs/``."""
     generated = {Path("commands.md"): commands_page(), Path("configuration.md"): configuration_page()}
     generated |= plugin_pages()
+    generated[Path("explanation", "reliability.md")] = reliability_page()
     generated |= {Path("results") / f"{name}.md": text for name, text in results_pages().items()}
     return generated | {Path("api") / f"{name}.md": text for name, text in api_pages().items()}
 

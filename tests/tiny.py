@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -76,14 +77,15 @@ def trained(task: Task, store: Store, out: Path, **flags: Any) -> Run:
     return run
 
 
-def untrained(schema: Schema, out: Path, seed: int = 0) -> Run:
+def untrained(schema: Schema, out: Path, seed: int = 0, **given: Any) -> Run:
     """A run with arbitrary weights, as if it had ended, made in milliseconds."""
-    made = model(schema, seed=seed)
+    made = model(schema, seed=seed, **given)
     config = TrainConfig(steps=1, batch_size=16, model=made.config)
     record = RunRecord(
         task="", config=config, space=SPACE, schema_=schema, store="", store_hash="", created=now(), versions={}
     )  # fmt: skip
-    run = Run.create(out, record, force=True)
+    shutil.rmtree(out, ignore_errors=True)
+    run = Run.create(out, record)
     save_checkpoint(run.checkpoint_folder, made, torch.optim.AdamW(made.parameters()), 1, 1)
     return run
 

@@ -30,7 +30,9 @@ def column(values: ArrayLike, of: str) -> NDArray[Any]:
     kinds = sorted({type(value).__name__ for value in listed})
     if len(kinds) > 1 and not {"int", "float", "bool"}.issuperset(kinds):
         raise UsageError(f"{of}: values of several kinds ({', '.join(kinds)}); give names alone, or numbers alone")
-    return np.asarray(listed)
+    made = np.asarray(listed)
+    # NumPy rounds whole numbers beyond 64 bits or among floats, and drops NUL at the end of a text.
+    return made if made.tolist() == listed else np.array(listed, dtype=object)
 
 
 def _is_nan(value: Any) -> bool:

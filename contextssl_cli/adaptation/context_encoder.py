@@ -156,8 +156,7 @@ class ContextEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                     f"X has {array.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} "
                     "features as input"
                 )
-            numbers = array.astype(np.float32) if array.dtype == bool else array
-            samples = check_samples(numbers, self.run_.record.schema_, "X")
+            samples = check_samples(array, self.run_.record.schema_, "X")
             if fitting or hasattr(self, "feature_names_in_"):
                 validate_data(self, X, reset=fitting, skip_check_array=True, ensure_2d=False)  # names of columns
             return samples

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contextssl_cli.adaptation.inputs import Inputs
-from contextssl_cli.errors import CorruptFileError, DataMissingError
-
-_MISSING = {"", "nan", "na", "none", "null"}
+from contextssl_cli.errors import CorruptFileError
+from contextssl_cli.plugin.cells import csv_rows, is_missing
+from contextssl_cli.text import printable
 
 
 @dataclass(frozen=True)
@@ -34,55 +33,66 @@ class FewLabels:
 def read_labels(path: Path, inputs: Inputs) -> FewLabels:
     """Read ``row,label`` or ``name,label``, with an optional column ``group``.
 
-    ``row`` counts the inputs from 0; ``name`` is an image's path below the folder of inputs. A line that stands twice
-    counts once.
+    ``row`` counts the inputs from 0; ``name`` is an image's path below the folder of inputs. An input that occurs twice
+    with the same label counts once.
 
     Raises:
         DataMissingError: if there is no such file.
-        CorruptFileError: if a column, row, name or label is missing or unknown, or an input has two labels.
+        UnsafeFileError: if it is no regular file.
+        CorruptFileError: if it is not CSV; if a column, row, name or label is missing or unknown, or an input has two
+            labels.
     """
+    shown = printable(path)
     places = {name: number for number, name in enumerate(inputs.names)}
     found: dict[int, tuple[str, str]] = {}
-    lines = _lines(path)
-    columns = list(lines.fieldnames or [])
+    (_, header), *rows = list(csv_rows(path)) or [(0, [])]
+    columns = [cell.strip() for cell in header]
     needed = sorted(column for column in columns if column != "group")
     if needed not in (["label", "row"], ["label", "name"]) or columns.count("group") > 1:
         held = f"begins with {','.join(columns)!r}" if columns else "is empty"
-        raise CorruptFileError(f"{path} {held}, expected row,label or name,label (and group)")
+        raise CorruptFileError(f"{shown} {held}, expected row,label or name,label (and group)")
     key = "row" if "row" in columns else "name"
-    for cells in lines:
-        where = f"{path}, line {lines.line_num}"
-        if None in cells or None in cells.values():
-            raise CorruptFileError(f"{where}: expected {len(columns)} columns")
-        cells = {name: text.strip() for name, text in cells.items()}
-        row = _place(cells.get(key, ""), key, places, len(inputs.samples), where)
+    for line, row in rows:
+        where = f"{shown}, line {line}"
+        if len(row) != len(columns):
+            raise CorruptFileError(f"{where}: expected {len(columns)} columns, found {len(row)}")
+        cells = dict(zip(columns, row, strict=True))
+        place = _named(cells[key], places, where) if key == "name" else _row(cells[key], len(inputs.samples), where)
         for column in set(cells) - {key}:
-            if cells[column].lower() in _MISSING:
+            if is_missing(cells[column]):
                 raise CorruptFileError(f"{where}: the {column} is {cells[column]!r}; leave out inputs without one")
-        told = cells["label"], cells.get("group", "")
-        if found.setdefault(row, told) != told:
-            raise CorruptFileError(f"{where}: {key} {cells[key]} is {told[0]!r} here and {found[row][0]!r} above")
+        given = cells["label"].strip(), cells.get("group", "").strip()
+        if found.setdefault(place, given) != given:
+            raise CorruptFileError(
+                f"{where}: {key} {printable(cells[key].strip())} has the {_differing(given, found[place])} above"
+            )
     if not found:
-        raise CorruptFileError(f"{path} holds no label")
+        raise CorruptFileError(f"{shown} holds no label")
     labels, groups = (np.array(column) for column in zip(*found.values(), strict=True))
     return FewLabels(np.array(list(found), dtype=np.int64), labels, groups if "group" in columns else None)
 
 
-def _lines(path: Path) -> csv.DictReader[str]:
-    if not path.is_file():
-        raise DataMissingError(f"there is no file {path} with labels")
-    try:
-        return csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        raise CorruptFileError(f"{path} cannot be read as UTF-8 text ({error})") from error
+def _differing(here: tuple[str, str], above: tuple[str, str]) -> str:
+    column = 0 if here[0] != above[0] else 1
+    return f"{('label', 'group')[column]} {here[column]!r} here and {above[column]!r}"
 
 
-def _place(text: str, key: str, places: dict[str, int], count: int, where: str) -> int:
-    if key == "name":
-        if text not in places:
-            what = "no such image among the inputs" if places else "these inputs have no names; use the column row"
-            raise CorruptFileError(f"{where}: {text!r}: {what}")
-        return places[text]
-    if not text.isdecimal() or int(text) >= count:
-        raise CorruptFileError(f"{where}: row {text!r}, expected a whole number from 0 to {count - 1}")
-    return int(text)
+def _named(cell: str, places: dict[str, int], where: str) -> int:
+    for name in (cell, cell.strip()):  # the name of a file may begin or end with a blank
+        if name in places:
+            return places[name]
+    what = "no such image among the inputs" if places else "these inputs have no names; use the column row"
+    raise CorruptFileError(f"{where}: {cell.strip()!r}: {what}")
+
+
+def _row(cell: str, count: int, where: str) -> int:
+    text = cell.strip()
+    digits = text.lstrip("0") or text[-1:]
+    # Python refuses to read a number of thousands of digits.
+    if not (text.isascii() and text.isdecimal()) or len(digits) > len(str(count)) or int(digits) >= count:
+        raise CorruptFileError(f"{where}: row {_short(text)}, expected a whole number from 0 to {count - 1}")
+    return int(digits)
+
+
+def _short(text: str) -> str:
+    return repr(text) if len(text) <= 40 else f"{text[:37]!r}..."

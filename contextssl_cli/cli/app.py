@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +13,7 @@ from contextssl_cli.cli import adapt, context, demo, files, plugins, pretrain, p
 from contextssl_cli.cli import prepare as prepare_command
 from contextssl_cli.cli.memory import keep_freed_memory
 from contextssl_cli.cli.options import with_verbosity
-from contextssl_cli.errors import Interrupted, UsageError
+from contextssl_cli.errors import DataMissingError, Interrupted, UsageError
 
 _HELP = """Contextual self-supervised learning: representations that adapt their symmetries to the task.
 
@@ -99,6 +100,7 @@ def _run(arguments: list[str]) -> int:
     from contextssl_cli.report.terminal import terminal
 
     try:
+        _check_working_folder()
         code = app(arguments, standalone_mode=False)
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # the message is the help itself
@@ -120,6 +122,16 @@ def _run(arguments: list[str]) -> int:
     if code == INTERRUPTED:  # typer answers Ctrl-C by itself, and says nothing
         terminal.error(Interrupted.code, "interrupted")
     return code if isinstance(code, int) else 0
+
+
+def _check_working_folder() -> None:
+    """Refuse to run in a folder that was removed: the libraries of PyTorch end the process there, without a message."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise DataMissingError(
+            f"the working folder cannot be used ({error.strerror}); change to one that exists"
+        ) from error
 
 
 def _explain(cause: BaseException, arguments: list[str]) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
+
+from contextssl_cli.plugin.options import UserValues
 
 Metric = Literal["r2", "individual", "top1", "knn", "mrr", "context-labels"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
@@ -24,7 +26,7 @@ def place_of(name: str, judged_on: Judged) -> str:
     return name if judged_on == "test" else f"{name}-{judged_on}"
 
 
-class ProbeConfig(BaseModel):
+class ProbeConfig(UserValues):
     """The paper's probes (section 4.2): Adam at 1e-3, 200 epochs for actions, 300 for labels."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

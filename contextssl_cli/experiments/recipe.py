@@ -9,20 +9,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from contextssl_cli import files
 from contextssl_cli.errors import CorruptFileError, UsageError, invalid_value, suggestion
 from contextssl_cli.evaluation.config import Metric, Reader
 from contextssl_cli.experiments.grid import twice
 from contextssl_cli.methods.config import MethodName
+from contextssl_cli.plugin.options import UserValues
 from contextssl_cli.plugin.registry import registry
 
 Scale = Literal["demo", "full"]
 TableName = Literal["methods", "lengths", "fairness", "sweep"]
 
 
-class _Model(BaseModel):
+class _Model(UserValues):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -53,9 +54,9 @@ class RunRecipe(_Model):
     """By default the settings' or the data set's."""
     seeds: tuple[int, ...] = ()
     """By default the study's."""
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default={})
     """As ``pretrain --set``: keys of the model are dotted."""
-    vary: dict[str, tuple[Any, ...]] = {}
+    vary: dict[str, tuple[Any, ...]] = Field(default={})
     """A grid of settings, as ``sweep --vary``."""
 
 
@@ -65,10 +66,10 @@ class Study(_Model):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     plugin: str
     """As ``pretrain --plugin``."""
-    prepare: dict[str, Any] = {}
+    prepare: dict[str, Any] = Field(default={})
     """Options of the data set; with any, the experiment has a store of its own."""
     preset: Literal["default", "paper"] = "default"
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default={})
     """Of all runs."""
     seeds: tuple[int, ...] = Field(min_length=1)
     budget_minutes: float = Field(gt=0)

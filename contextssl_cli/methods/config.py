@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from contextssl_cli.plugin.options import UserValues
 
 MethodName = Literal["contextssl", "simclr", "vicreg", "simclr+", "vicreg+", "equimod", "sie", "sen"]
 InstanceObjective = Literal["nt-xent", "vicreg"]
 
 
-class MethodOptions(BaseModel):
+class MethodOptions(UserValues):
     """The settings of a method that has none of its own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from contextssl_cli.plugin.options import UserValues
 
 EncoderName = Literal["convnet", "mlp", "resnet18", "resnet34", "resnet50"]
 
 
-class ModelConfig(BaseModel):
+class ModelConfig(UserValues):
     """Sizes and options of encoder and world model (paper, appendix B; names as in ``docs/configuration.md``)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -27,8 +27,8 @@ LARGEST_HEADER = 1 << 20
 _CHUNK = 1 << 20
 _OPENERS: dict[bytes, Callable[[Path], IO[bytes]]] = {
     b"\x1f\x8b": gzip.open,  # type: ignore[dict-item]
-    b"BZh": bz2.open,  # type: ignore[dict-item]
-    b"\xfd7zXZ\0": lzma.open,  # type: ignore[dict-item]
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\0": lzma.open,
 }
 """By how a file begins; every other one may be a plain tar archive."""
 
@@ -55,7 +55,7 @@ def archive_files(path: Path) -> Iterator[tuple[str, Reader]]:
     """
     with _reported(path), _unpacked(path) as stream:
         bounded = _Bounded(stream, path)
-        with tarfile.open(fileobj=bounded, mode="r:", tarinfo=_StrictInfo) as archive:
+        with tarfile.TarFile(fileobj=bounded, tarinfo=_StrictInfo) as archive:  # type: ignore[arg-type]
             for number, member in enumerate(_members(archive, bounded)):
                 if number == MOST_MEMBERS:
                     raise UnsafeFileError(f"{printable(path)} holds more than {MOST_MEMBERS:,} files")

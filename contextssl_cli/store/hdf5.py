@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from contextssl_cli import files
 from contextssl_cli.errors import CorruptFileError, FileInUseError, UnsafeFileError
 from contextssl_cli.store.names import escaped, unescaped
-from contextssl_cli.store.untrusted import check_contents, check_plain
+from contextssl_cli.store.untrusted import check_contents, check_heaps, check_plain
 from contextssl_cli.text import printable
 
 File: TypeAlias = h5py.File
@@ -47,7 +47,7 @@ def create(path: Path, kind: str, version: int) -> Iterator[h5py.File]:
             libver="v110",  # attributes of more than 64 kB, which a wide table's schema needs
         ) as file,
     ):
-        file.attrs["format"] = kind
+        set_text(file, "format", kind)
         file.attrs["version"] = version
         yield file
         file.attrs["complete"] = True
@@ -247,8 +247,12 @@ def text(path: Path, file: h5py.File, name: str, default: str | None = None) -> 
 
 
 def set_text(file: h5py.File, name: str, value: str) -> None:
-    """Write a text attribute that ``text`` reads."""
-    file.attrs[name] = value.encode("utf-8", "surrogateescape")
+    """Write a text attribute that ``text`` reads.
+
+    It has a fixed length, and so is under a checksum; HDF5 keeps text of variable length elsewhere, without one.
+    """
+    data = value.encode("utf-8", "surrogateescape") or b"\0"
+    file.attrs.create(name, np.array(data, np.bytes_), dtype=h5py.string_dtype("utf-8", len(data)))
 
 
 def _attribute(path: Path, file: h5py.File, name: str) -> str | bool | int | float | None:
@@ -260,6 +264,8 @@ def _attribute(path: Path, file: h5py.File, name: str) -> str | bool | int | flo
         plain = found.dtype.kind in "biufS" or h5py.check_string_dtype(found.dtype) is not None
         if not plain or found.shape is None or math.prod(found.shape) != 1:
             raise CorruptFileError(f"{printable(path)}: the attribute {name!r} is neither one number nor one text")
+        if found.dtype.kind == "O":
+            check_heaps(path, file)
         value = np.asarray(file.attrs[name]).reshape(-1)[0]
         value = value.item() if isinstance(value, np.generic) else value
         return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value

@@ -34,7 +34,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """The formats that are read. Pillow knows others; some of them start other programs, as EPS does Ghostscript."""
 MAX_PIXELS = 2**27
-"""Of one image, in width times height: 134 million. Decoded it takes half a gibibyte, at Pillow's 4 bytes a pixel."""
+"""Of one image, in width times height: 134 million. Decoded it takes half a gibibyte, at Pillow's 4 bytes a pixel, and
+three times as much while transparent parts are laid over white."""
 MAX_BYTES = 2**30
 """Of one file: as much as ``MAX_PIXELS`` take where nothing is compressed, at 8 bytes a pixel."""
 _SIGNATURES: dict[str, tuple[bytes, ...]] = {
@@ -226,9 +227,9 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ValueError("it has floating-point values, expected 8 or 16 bits")
     if image.has_transparency_data:
-        layer = image.convert("RGBA")
+        layer = image if image.mode == "RGBA" else image.convert("RGBA")  # which copies
         return Image.alpha_composite(Image.new("RGBA", layer.size, _WHITE), layer).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def decode(data: bytes, height: int, width: int) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+import mmap
 import os
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ SPARSE = 64 << 20
 """Bytes that a file may declare beyond those it holds: what was never written reads as zeros."""
 DEFLATE_RATIO = 1032
 """The most that gzip can compress, so no honest file is refused. LZF reaches less."""
+_SCANNED = 1 << 30
+"""Bytes of a file that ``check_heaps`` scans; a larger one takes too long."""
 _COMPRESSORS = ([h5z.FILTER_DEFLATE], [h5z.FILTER_LZF])
 _HARMLESS = {h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32}
 _LINKS = {h5l.TYPE_SOFT: "a soft link", h5l.TYPE_EXTERNAL: "a link to another file"}
@@ -95,6 +98,34 @@ def check_plain(path: Path, data: h5py.Dataset, rows: int) -> None:
     needed = math.prod((rows, *shape[1:])) * dtype.itemsize
     if needed > _memory():
         raise _refused(path, data, f"takes {needed / 1e9:.1f} GB, the memory has {_memory() / 1e9:.1f} GB")
+
+
+def check_heaps(path: Path, file: h5py.File) -> None:
+    """Refuse a file in which HDF5 would look for text of variable length for ever.
+
+    HDF5 2.0 walks through the objects of a global heap by their sizes, and does not stop at a size of 0.
+
+    Raises:
+        CorruptFileError: if the objects of a heap do not fit it.
+    """
+    _, width = file.id.get_create_plist().get_sizes()
+    size = path.stat().st_size
+    if size > _SCANNED:
+        return
+    header = 8 + (width + 7) // 8 * 8  # of a heap and of each of its objects: 8 bytes, and a size
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        heap = data.find(b"GCOL\x01\0\0\0")
+        while heap >= 0:
+            end = min(size, heap + int.from_bytes(data[heap + 8 : heap + 8 + width], "little"))
+            place = heap + header
+            while end - place >= header:
+                taken = int.from_bytes(data[place + 8 : place + 8 + width], "little")
+                if data[place : place + 2] != b"\0\0":  # else the free rest, whose size includes its header
+                    taken = header + (taken + 7) // 8 * 8
+                if not 0 < taken <= end - place:
+                    raise CorruptFileError(f"{printable(path)} is damaged: its texts overlap; write it again")
+                place += taken
+            heap = data.find(b"GCOL\x01\0\0\0", heap + 1)
 
 
 def _refused(path: Path, data: h5py.Dataset, what: str) -> UnsafeFileError:

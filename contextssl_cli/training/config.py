@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from contextssl_cli.errors import suggestion
 from contextssl_cli.methods.config import CONTEXTUAL, EQUIVARIANT, OPTIONS, InstanceObjective, MethodName
 from contextssl_cli.model.config import ModelConfig
+from contextssl_cli.plugin.options import UserValues
 
 OF_NO_MATTER = frozenset({"seed", "checkpoint_every", "monitor_every"})
 """Settings in which runs may differ and still be repetitions of one another, whose figures are averaged."""
 
 
-class TrainConfig(BaseModel):
+class TrainConfig(UserValues):
     """Everything that decides the weights of a run, beside its data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -75,7 +76,7 @@ class TrainConfig(BaseModel):
     checkpoint_every: int = Field(default=200, ge=1)
     """Steps between checkpoints."""
     model: ModelConfig = ModelConfig()
-    actions: dict[str, dict[str, Any]] = {}
+    actions: dict[str, dict[str, Any]] = Field(default={})
     """Options of the action types, by name: those that the user names; a run keeps all that were in force."""
 
     @field_validator("method_options", mode="after")

@@ -169,7 +169,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for variable, text in environ.items():
         key = variable.removeprefix(_PREFIX)
-        if key == variable or key in _OTHER_VARIABLES:
+        if key == variable or key in _OTHER_VARIABLES or not text:  # a script that cannot unset a variable empties it
             continue
         name = key.lower()
         dotted = f"model.{name.removeprefix('model_')}" if name.startswith("model_") else name

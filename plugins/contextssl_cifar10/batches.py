@@ -24,6 +24,10 @@ IMAGES = 10_000
 """In each file."""
 MOST_STEPS = 500_000
 """Of a pickle's reader. The published files take about 40,000; each may take a hundred bytes of memory."""
+MOST_TUPLES = 20
+"""There are 6. The hash of tuples in tuples can take for ever, and so could a dictionary that has one as a key."""
+_PLACES = ("PUT", "LONG_BINPUT")
+"""Steps that take memory for all places below the one that they name."""
 _ALLOWED = {
     "PROTO", "FRAME", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1", "BININT2",
     "LONG", "LONG1", "STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8",
@@ -81,11 +85,13 @@ def read_batch(data: bytes, name: str) -> tuple[NDArray[np.uint8], NDArray[np.in
 
 def _check_steps(data: bytes) -> None:
     """Refuse a pickle before anything of it is made: a few bytes can ask for gigabytes, or for hours."""
-    for number, (step, _, _) in enumerate(pickletools.genops(data)):
+    tuples = 0
+    for number, (step, value, _) in enumerate(pickletools.genops(data)):
+        tuples += step.name.startswith("TUPLE")
         if step.name not in _ALLOWED:
             raise pickle.UnpicklingError(f"its reader would have to do {step.name}: do not trust it")
-        if number == MOST_STEPS:
-            raise pickle.UnpicklingError(f"it takes more than {MOST_STEPS:,} steps: do not trust it")
+        if number == MOST_STEPS or tuples > MOST_TUPLES or (step.name in _PLACES and (value or 0) > MOST_STEPS):
+            raise pickle.UnpicklingError("its reader would take too much memory or time: do not trust it")
 
 
 def _labels(found: Any) -> NDArray[np.int64]:
@@ -124,12 +130,8 @@ class _Array:
         return np.frombuffer(data, np.uint8).reshape(shape)
 
 
-class _Unpickler(pickle._Unpickler):
-    """Knows the three names that an array needs, each as a stand-in, and refuses all others.
-
-    Python's own reader rather than the faster one in C, in which one number of a pickle decides how much memory is
-    taken.
-    """
+class _Unpickler(pickle.Unpickler):
+    """Knows the three names that an array needs, each as a stand-in, and refuses all others."""
 
     _KNOWN: ClassVar = {
         ("numpy.core.multiarray", "_reconstruct"): _Array,
@@ -137,7 +139,6 @@ class _Unpickler(pickle._Unpickler):
         ("numpy", "ndarray"): _Array,
         ("numpy", "dtype"): _Type,
     }
-    dispatch: ClassVar = dict(pickle._Unpickler.dispatch)
 
     def find_class(self, module: str, name: str) -> Any:
         """The stand-in for a name.
@@ -149,25 +150,3 @@ class _Unpickler(pickle._Unpickler):
             return self._KNOWN[module, name]
         except KeyError:
             raise pickle.UnpicklingError(f"it asks for {module[:80]}.{name[:80]}: do not trust it") from None
-
-    def _set_items(self) -> None:
-        """Fill a dictionary. Only texts are keys: the hash of tuples in tuples can take for ever."""
-        items = self.pop_mark()
-        for key, value in zip(items[::2], items[1::2], strict=True):
-            if not isinstance(key, bytes | str):
-                raise pickle.UnpicklingError(f"it has {type(key).__name__} as a key")
-            self.stack[-1][key] = value
-
-    def _set_item(self) -> None:
-        value, key = self.stack.pop(), self.stack.pop()
-        self.metastack.append(self.stack)
-        self.stack = [key, value]
-        self._set_items()
-
-    def _make_dict(self) -> None:
-        self.metastack[-1].append({})
-        self._set_items()
-
-    dispatch[pickle.SETITEMS[0]] = _set_items
-    dispatch[pickle.SETITEM[0]] = _set_item
-    dispatch[pickle.DICT[0]] = _make_dict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 
 from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.plugin import Column
-from contextssl_table.groups import check_groups, in_order
+from contextssl_cli.plugin.cells import in_order
+from contextssl_cli.text import printable
+from contextssl_table.groups import check_groups
 from contextssl_table.kinds import Numbers, numbers_of
 from contextssl_table.links import Links, check_values
-from contextssl_table.notes import Notes
+from contextssl_table.notes import Notes, cut, shown
 from contextssl_table.options import TableOptions, learned
 from contextssl_table.records import Records, as_text
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 MISSING = "(missing)"
 OTHER = "(other)"
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")  # what pandas calls an index without a name in a Parquet file
 
 
 @dataclass(frozen=True)
@@ -75,11 +79,13 @@ class Encoding:
             if name not in self._options.drop:
                 self._leave(name, f"of the type {kind}")
         categories = {*self._options.sensitive, *self._options.categorical, *links}
-        for name in learned(self._options, self._records.frame.columns):
-            column = self._records.frame[name]
-            numbers = None if name in categories else numbers_of(column, self._records)
+        for name in learned(self._options, self._records.columns):
+            column = self._records.columns[name]
+            numbers = None if name in categories else numbers_of(name, self._records)
             if column.null_count() == len(column) and name not in self._options.sensitive:
                 self._leave(name, "no record has a value")
+            elif _PANDAS_INDEX.fullmatch(name) and name not in categories:
+                self._leave(name, "the index of a pandas data frame; --categorical keeps it")
             elif numbers is not None:
                 self._add_numbers(name, numbers)
             else:
@@ -97,13 +103,18 @@ class Encoding:
                 mean, std = known.mean(), known.std()
                 values = np.where(missing, 0.0, (numbers.values - mean) / std).astype(np.float32)
             if not (np.isfinite(std) and np.isfinite(values).all()):
-                raise CorruptFileError(f"the column {name!r} holds numbers too far apart to standardise; --drop {name}")
+                raise CorruptFileError(
+                    f"the column {name!r} holds numbers too far apart to standardise; --drop {printable(name)}"
+                )
             self._add(values, name=name, kind="numeric", mean=float(mean), std=float(std))
             self._notes.add("numbers" if numbers.kind == "numbers" else "dates, as days since 1970-01-01", name)
         else:
             self._leave(name, "one value in the training split" if len(known) else "no value in the training split")
         if missing[self._train].any() and not missing[self._train].all():
-            self._add(missing.astype(np.int64), name=f"{name} {MISSING}", kind="categorical", categories=("no", "yes"))
+            mark = f"{name} {MISSING}"
+            while mark in self._records.columns:
+                mark = f"{mark} {MISSING}"
+            self._add(missing.astype(np.int64), name=mark, kind="categorical", categories=("no", "yes"))
 
     def _add_categories(self, name: str, text: pl.Series, links: Links) -> None:
         import polars as pl
@@ -149,7 +160,7 @@ class Encoding:
 
     def _note_missing(self, name: str, missing: NDArray[np.bool_]) -> None:
         if missing.any():
-            self._notes.add("records without a value", f"{name} {missing.sum():,}")
+            self._notes.add("records without a value", _counted(name, missing, self._records))
 
 
 def labels_of(
@@ -164,19 +175,20 @@ def labels_of(
     """
     import polars as pl
 
-    text = as_text(records.frame[name])
+    text = as_text(records.columns[name])
     classes = in_order(text.filter(pl.Series(train)).drop_nulls().unique())
     check_groups(f"the label {name!r}", len(classes))
     codes = codes_of(text, classes)
     counts = np.bincount(codes[codes >= 0], minlength=len(classes))
-    notes.add("labels", f"{name} ({'; '.join(f'{c} {n:,}' for c, n in zip(classes, counts, strict=True))})")
+    notes.add("labels", f"{name} ({'; '.join(f'{cut(c)} {n:,}' for c, n in zip(classes, counts, strict=True))})")
     missing = text.is_null().to_numpy()
     if (codes[~train] < 0).all():
         raise UsageError(
-            f"no record of the test split has a label {name!r} that the training split has: {', '.join(classes[:5])}"
+            f"no record of the test split has a label {name!r} that the training split has: "
+            f"{', '.join(map(cut, classes[:5]))}"
         )
     if missing.any():
-        notes.add("labels that are missing", f"{name} {missing.sum():,}")
+        notes.add("labels that are missing", _counted(name, missing, records))
     unseen = (codes < 0) & ~missing
     if unseen.any():
         _note_unseen(notes, name, text, unseen)
@@ -194,9 +206,15 @@ def codes_of(text: pl.Series, known: Sequence[str]) -> NDArray[np.int64]:
     )
 
 
+def _counted(name: str, missing: NDArray[np.bool_], records: Records) -> str:
+    """How many values are missing, and the words that said so."""
+    words = ", ".join(sorted(records.words.get(name, ())))
+    return f"{name} {missing.sum():,}" + (f" ({words})" if words else "")
+
+
 def _note_unseen(notes: Notes, name: str, text: pl.Series, unseen: NDArray[np.bool_]) -> None:
     import polars as pl
 
     values = in_order(text.filter(pl.Series(unseen)).unique())
-    shown = ", ".join(map(repr, values[:3])) + (", ..." if len(values) > 3 else "")
-    notes.add("values that only the test split has", f"{name} {shown} in {unseen.sum():,}")
+    first = ", ".join(map(shown, values[:3])) + (", ..." if len(values) > 3 else "")
+    notes.add("values that only the test split has", f"{name} {first} in {unseen.sum():,}")

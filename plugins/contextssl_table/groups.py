@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from contextssl_cli.errors import UsageError
 
 MAX_GROUPS = 50
@@ -25,11 +23,3 @@ def check_groups(what: str, values: int, others: int = 0) -> None:
         raise UsageError(f"{what} has {found} in the training split; it needs two or more")
     if values > MAX_GROUPS:
         raise UsageError(f"{what} has {values:,} different values, more than {MAX_GROUPS}: bin it, as into quartiles")
-
-
-def in_order(values: Iterable[str]) -> list[str]:
-    """Categories in the order of their numbers, if all are numbers, else of the alphabet."""
-    try:
-        return sorted(values, key=lambda value: (float(value), value))
-    except ValueError:
-        return sorted(values)

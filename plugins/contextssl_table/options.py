@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 from pydantic import Field
 
 from contextssl_cli.errors import UsageError, suggestion
 from contextssl_cli.plugin import Options
+from contextssl_cli.text import printable
 
 SHARE = 0.2
 """Of the records, for the test, where the table does not say."""
@@ -40,7 +41,7 @@ class TableOptions(Options):
     seed: int = Field(default=0, ge=0, description="Of the records that are drawn for the test.")
 
 
-def check_roles(options: TableOptions, columns: Sequence[str], unread: Mapping[str, str]) -> None:
+def check_roles(options: TableOptions, columns: Collection[str], unread: Mapping[str, str]) -> None:
     """Whether every column that is named is there, and none has two roles.
 
     Args:
@@ -57,17 +58,18 @@ def check_roles(options: TableOptions, columns: Sequence[str], unread: Mapping[s
         for name in (value,) if isinstance(value, str) else value or ():
             if flag == "split" and name not in columns:  # a share
                 continue
+            shown = printable(name)
             if name in unread and flag != "drop":
-                raise UsageError(f"--{flag} {name}: the column is of the type {unread[name]}, which cannot be read")
+                raise UsageError(f"--{flag} {shown}: the column is of the type {unread[name]}, which cannot be read")
             if name not in columns and name not in unread:
-                raise UsageError(f"--{flag} {name}: the table has no such column; {suggestion(name, columns)}")
+                raise UsageError(f"--{flag} {shown}: the table has no such column; {suggestion(name, columns)}")
             other = roles.get(name)
             if other and not (flag == "categorical" and other in ("label", "sensitive")):  # those are anyway
                 raise UsageError(f"the column {name!r} is named by --{other} and by --{flag}; it has one role")
             roles[name] = flag
 
 
-def learned(options: TableOptions, columns: Sequence[str]) -> list[str]:
+def learned(options: TableOptions, columns: Collection[str]) -> list[str]:
     """The columns that have no other role than to be learned from; sensitive ones are among them."""
     others = {*options.label, *options.drop, options.id, options.split}
     return [name for name in columns if name not in others]

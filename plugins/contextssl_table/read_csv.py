@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from contextssl_cli.errors import CorruptFileError
-from contextssl_table.records import MISSING, Records
+from contextssl_cli.plugin.cells import csv_rows
+from contextssl_cli.text import printable
+from contextssl_table.records import CELLS, Records, without_missing
 
 if TYPE_CHECKING:
-    from _csv import Reader
-
     import polars as pl
 
-_ROWS = 20_000  # that are held as Python text at a time
-_BYTES = 1 << 20
+_CELLS = 400_000  # that are held as Python text at a time
 
 
 def read_csv(path: Path) -> Records:
@@ -32,43 +30,36 @@ def read_csv(path: Path) -> Records:
     """
     import polars as pl
 
-    lines = array("q")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = _rows(path, csv.reader(stream, strict=True))
-            _, header = next(rows, (0, []))
-            _check_header(path, header)
-            parts = list(_frames(path, header, rows, lines))
-    except UnicodeDecodeError as error:
-        raise CorruptFileError(_bad_byte(path)) from error
+    lines, words = array("q"), dict[str, set[str]]()
+    with closing(csv_rows(path)) as rows:
+        header = [cell.strip() for cell in next(rows, (0, []))[1]]
+        _check_header(path, header)
+        parts = [without_missing(part, words) for part in _frames(path, header, rows, lines)]
     if not parts:
-        raise CorruptFileError(f"{path} holds no records: its header is all there is")
-    return Records(pl.concat(parts), (path,), (len(lines),), np.array(lines, dtype=np.int64))
-
-
-def _rows(path: Path, reader: Reader) -> Iterator[tuple[int, list[str]]]:
-    """Every row that is not empty, with the line in which it ends."""
-    while True:
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            raise CorruptFileError(f"{path}, line {reader.line_num}: {error}; is a quotation mark missing?") from error
-        if row is None:
-            return
-        if row:
-            yield reader.line_num, [cell.strip() for cell in row]
+        raise CorruptFileError(f"{printable(path)} holds no records: its header is all there is")
+    columns = dict(zip(header, pl.concat(parts).get_columns(), strict=True))
+    return Records(
+        {name: column.alias(CELLS) for name, column in columns.items()},
+        (path,),
+        (len(lines),),
+        np.array(lines, dtype=np.int64),
+        words={name: words[column.name] for name, column in columns.items() if column.name in words},
+    )
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:
+    shown = printable(path)
     if not header:
-        raise CorruptFileError(f"{path} is empty; expected a line that names the columns, and records below it")
+        raise CorruptFileError(f"{shown} is empty; expected a line that names the columns, and records below it")
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        raise CorruptFileError(f"{path}: the cells of the header are not separated by commas; write it with commas")
+        raise CorruptFileError(f"{shown}: the cells of the header are not separated by commas; write it with commas")
+    seen = set()
     for number, name in enumerate(header, start=1):
         if not name:
-            raise CorruptFileError(f"{path}: column {number} has no name; the first line must name every column")
-        if name in header[: number - 1]:
-            raise CorruptFileError(f"{path}: two columns are called {name!r}; the first line must name each once")
+            raise CorruptFileError(f"{shown}: column {number} has no name; the first line must name every column")
+        if name in seen:
+            raise CorruptFileError(f"{shown}: two columns are called {name!r}; the first line must name each once")
+        seen.add(name)
 
 
 def _frames(
@@ -78,43 +69,20 @@ def _frames(
     for line, row in rows:
         if len(row) != len(header):
             raise CorruptFileError(
-                f"{path}, line {line}: {len(row)} cells, the header has {len(header)}; is the file cut off, or a comma "
-                "not in quotation marks?"
+                f"{printable(path)}, line {line}: {len(row)} cells, the header has {len(header)}; is the file cut off, "
+                "or a comma not in quotation marks?"
             )
         kept.append(row)
         lines.append(line)
-        if len(kept) == _ROWS:
-            yield _frame(header, kept)
+        if len(kept) * len(header) >= _CELLS:
+            yield _frame(kept)
             kept = []
     if kept:
-        yield _frame(header, kept)
+        yield _frame(kept)
 
 
-def _frame(header: Sequence[str], rows: Sequence[Sequence[str]]) -> pl.DataFrame:
+def _frame(rows: Sequence[Sequence[str]]) -> pl.DataFrame:
     import polars as pl
 
-    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
-    return pl.DataFrame(columns, schema=dict.fromkeys(header, pl.String)).with_columns(
-        pl.when(pl.all().is_in(MISSING)).then(None).otherwise(pl.all()).name.keep()
-    )
-
-
-def _bad_byte(path: Path) -> str:
-    """Which byte of a file is not UTF-8."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    read, line = 0, 1
-    with path.open("rb") as stream:
-        while True:
-            part = stream.read(_BYTES)
-            try:
-                decoder.decode(part, final=not part)
-            except UnicodeDecodeError as error:
-                held = len(error.object) - len(part)  # of the part before
-                place = read - held + error.start
-                line += part[: max(0, error.start - held)].count(b"\n")
-                return (
-                    f"{path}, line {line}: byte {place} (0x{error.object[error.start]:02x}) is not UTF-8; save the "
-                    "file as UTF-8"
-                )
-            read += len(part)
-            line += part.count(b"\n")
+    columns = {str(number): column for number, column in enumerate(zip(*rows, strict=True))}
+    return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))

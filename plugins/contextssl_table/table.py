@@ -14,10 +14,10 @@ from contextssl_cli.files import file_hash
 from contextssl_cli.plugin import Dataset, Options, Prepared, Samples, Schema
 from contextssl_table.features import Encoding, Feature, labels_of
 from contextssl_table.links import check_linked, check_links, parse_links
-from contextssl_table.notes import Notes
+from contextssl_table.notes import Notes, cut, shown
 from contextssl_table.options import TableOptions, check_roles, learned
 from contextssl_table.reading import read, source_paths
-from contextssl_table.records import Records
+from contextssl_table.records import Records, as_text
 from contextssl_table.splitting import split_of
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ class Table(Dataset):
         """Read the table, find out what its columns hold, and encode them."""
         paths = source_paths(source)
         records = read(paths)
-        check_roles(options, records.frame.columns, records.unread)
+        check_roles(options, records.columns, records.unread)
         links = parse_links(options)
-        check_links(links, learned(options, records.frame.columns))
+        check_links(links, learned(options, records.columns))
         _check_ids(records, options)
         train, notes = split_of(records, options), Notes()
         features = Encoding(records, train, options, notes).encode(links)
@@ -91,7 +91,7 @@ def _digests(paths: Sequence[Path]) -> dict[str, str]:
 def _check_ids(records: Records, options: TableOptions) -> None:
     if options.id is None:
         return
-    column = records.frame[options.id]
+    column = as_text(records.columns[options.id])
     missing = column.is_null().to_numpy()
     if missing.any():
         raise CorruptFileError(f"{records.place(int(np.argmax(missing)))}: the column {options.id!r} names no record")
@@ -101,10 +101,11 @@ def _check_ids(records: Records, options: TableOptions) -> None:
         first = column[int(rows[0])]
         other = int(np.flatnonzero((column == first).to_numpy())[1])
         repeated = column.gather(rows).unique(maintain_order=True)
-        names = ", ".join(map(str, repeated[:5])) + (f" and {len(repeated) - 5:,} more" if len(repeated) > 5 else "")
+        names = ", ".join(map(cut, repeated[:5]))
+        names += f" and {len(repeated) - 5:,} more" if len(repeated) > 5 else ""
         raise CorruptFileError(
-            f"{records.place(other)}: the id {first!r} has occurred before, in {records.place(int(rows[0]))}; ids that "
-            f"occur twice: {names}"
+            f"{records.place(other)}: the id {shown(first)} has occurred before, in {records.place(int(rows[0]))}; ids "
+            f"that occur twice: {names}"
         )
 
 

@@ -105,8 +105,8 @@ def fails(cli: Command, cli_home: Path, workplace: Path) -> Command:
 
 
 def listing(folder: Path) -> dict[str, int]:
-    """Every file below a folder, and when it was changed."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    """Every file below a folder but the cache, and when it was changed."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and folder / "cache" not in path.parents)
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in files}
 
 

@@ -20,7 +20,7 @@ from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissing
 from contextssl_cli.evaluation.evaluator import Evaluator
 from contextssl_cli.evaluation.protocol import probe_config
 from contextssl_cli.plugin.task import Task
-from contextssl_cli.store import content
+from contextssl_cli.store import content, hdf5
 from contextssl_cli.store.content import ContentHash
 from contextssl_cli.store.dataset import SPLITS, Samples, Store, create_store
 from contextssl_cli.store.schema import Schema
@@ -48,9 +48,9 @@ def cut(*names: str) -> Damage:
 
 def text_changed(name: str, before: str, after: str) -> Damage:
     def damage(file: h5py.File) -> None:
-        text = file.attrs[name]
+        text = file.attrs[name].decode()
         assert before in text
-        file.attrs[name] = text.replace(before, after, 1)
+        hdf5.set_text(file, name, text.replace(before, after, 1))
 
     return damage
 
@@ -81,7 +81,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "an array at the root": (lambda file: file.create_dataset("other", data=1), "other"),
     "no objects": (lambda file: file.pop("test/objects"), "test/objects"),
     "a digest": (text_changed("digests", "train/inputs", "train/inputx"), "train/inputs"),
-    "the digests are none": (lambda file: file.attrs.modify("digests", "[]"), "digests|damaged"),
+    "the digests are none": (lambda file: hdf5.set_text(file, "digests", "[]"), "digests|damaged"),
 }
 
 

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from contextssl_cli import cpus
 from contextssl_cli.cpus import cpu_count
 from contextssl_cli.data import parts
+from contextssl_cli.errors import UsageError
 from contextssl_cli.store import images
 from tests.small_images import encoded, picture
 
@@ -90,3 +92,33 @@ def test_processes_and_threads_follow(monkeypatch: pytest.MonkeyPatch, tmp_path:
     parts._pool(40).shutdown()
     images.decode_all([encoded(picture(0, 8, 8))] * 200, 8, 8)
     assert asked == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("quotas", "expected"),
+    [
+        ({"user.slice/job.scope": "200000 100000"}, 2),
+        ({"user.slice": "300000 100000", "user.slice/job.scope": "max 100000"}, 3),
+        ({"user.slice": "100000 100000", "user.slice/job.scope": "500000 100000"}, 1),
+        ({"system.slice": "100000 100000"}, 64),
+        ({}, 64),
+    ],
+)
+def test_quotas_of_nested_groups_count(
+    quotas: dict[str, str], expected: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    place(monkeypatch, 64, 64, {})
+    (tmp_path / "cgroup").write_text("4:memory:/elsewhere\n0::/user.slice/job.scope\n")
+    for group, quota in quotas.items():
+        (tmp_path / "limits" / group).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "limits" / group / "cpu.max").write_text(f"{quota}\n")
+    monkeypatch.setattr(cpus, "_GROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(cpus, "_LIMITS", tmp_path / "limits")
+    assert cpu_count() == expected
+
+
+def test_a_wish_that_is_no_number_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    place(monkeypatch, 64, 64, {})
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "many")
+    with pytest.raises(UsageError, match="LOKY_MAX_CPU_COUNT"):
+        cpu_count()

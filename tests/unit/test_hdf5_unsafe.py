@@ -257,6 +257,31 @@ def test_pickles_in_attributes_are_never_loaded(tmp_path: Path) -> None:
     assert not (tmp_path / "executed").exists()
 
 
+@pytest.mark.parametrize("wrong", [None, 0, 2**64 - 16, 2**64 - 1, 2**40])
+def test_texts_that_hdf5_would_look_for_for_ever_are_damage(wrong: int | None, tmp_path: Path) -> None:
+    path = tmp_path / "context.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["format"] = KIND
+    whole = bytearray(path.read_bytes())
+    place = whole.index(b"GCOL") + 16 + (16 + 24 if wrong == 0 else 0) + 8  # the size of the text, or of the free rest
+    assert int.from_bytes(whole[place : place + 8], "little") == (4096 - 16 - 40 if wrong == 0 else len(KIND))
+    if wrong is not None:
+        whole[place : place + 8] = wrong.to_bytes(8, "little")
+    path.write_bytes(whole)
+    with hdf5.open_plain(path) as file:
+        if wrong is None:
+            untrusted.check_heaps(path, file)
+        else:  # before h5py reads the text, which might not end
+            with pytest.raises(CorruptFileError, match=path.name):
+                hdf5.text(path, file, "format")
+
+
+def test_our_own_texts_are_under_a_checksum(tmp_path: Path) -> None:
+    for kind, make in WRITE.items():
+        make(tmp_path / f"{kind}.h5")
+        assert b"GCOL" not in (tmp_path / f"{kind}.h5").read_bytes()
+
+
 def padded(size: int, pad: int) -> h5t.TypeStringID:
     kind = h5t.C_S1.copy()
     kind.set_size(size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,14 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from contextssl_cli.adaptation.bounds import difference, share
+from contextssl_cli.adaptation.classes import class_codes, column
 from contextssl_cli.adaptation.few_labels import read_labels
 from contextssl_cli.adaptation.inputs import Inputs
 from contextssl_cli.adaptation.left_out import PENALTIES, Reader, difference_error, difference_p
 from contextssl_cli.adaptation.select import Selection, select_context
-from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError
+from contextssl_cli.errors import CorruptFileError, DataMissingError, UnsafeFileError, UsageError
 from contextssl_cli.evaluation.fairness import group_differences
+from contextssl_cli.plugin.cells import MISSING
 
 
 class Views:
@@ -278,10 +282,20 @@ def test_rows_names_and_groups_are_read(tmp_path: Path) -> None:
         ("row,label\n0.5,1\n", "row '0.5'"),
         ("row,label\n0,\n", "line 2: the label is ''"),
         ("row,label\n0,NaN\n", "the label is 'NaN'"),
-        ("row,label\n0,1\n1,1\n0,2\n", "line 4: row 0 is '2' here and '1' above"),
+        ("row,label\n0,1\n1,1\n0,2\n", "line 4: row 0 has the label '2' here and '1' above"),
         ("row,label\n0\n", "line 2: expected 2 columns"),
         ("row,label\n0,1,2\n", "line 2: expected 2 columns"),
         ("name,label\nc.png,1\n", "'c.png': no such image"),
+        ("row,label,group\n0,1,x\n0,1,y\n", "line 3: row 0 has the group 'y' here and 'x' above"),
+        ("row,label\n１,1\n", "line 2: row '１'"),
+        ("row,label\n1_0,1\n", "line 2: row '1_0'"),
+        ("row,label\n,1\n", "line 2: row ''"),
+        (f"row,label\n{'1' * 5000},1\n", "line 2: row '11"),
+        ('row,label\n0,"1\n', "line 2"),
+        ("row,label\n0,1\0\n", "line 2"),
+        ("row,label\r\n\r\n0,1\r1,\n", "line 4: the label is ''"),
+        *((f"row,label\n0,a\n1, {word.upper()} \n", "line 3: the label is") for word in MISSING),
+        ("row,label,group\n0,a,<NA>\n", "line 2: the group is"),
     ],
 )
 def test_a_file_of_labels_that_is_wrong(text: str, words: str, tmp_path: Path) -> None:
@@ -291,6 +305,47 @@ def test_a_file_of_labels_that_is_wrong(text: str, words: str, tmp_path: Path) -
         read_labels(file, INPUTS)
     assert words in str(caught.value)
     assert str(file) in str(caught.value)
+
+
+def test_labels_are_cells_of_csv(tmp_path: Path) -> None:
+    labels = ["a\u2028b", "a\x0cb\x85c", "two\nlines", 'say "no", twice', "1_000", "9007199254740993", "x" * 200_000]
+    file = tmp_path / "few.csv"
+    with file.open("w", encoding="utf-8-sig", newline="") as stream:
+        csv.writer(stream).writerows([["row", "label"], *enumerate(labels)])
+    found = read_labels(file, Inputs(np.zeros((len(labels), 2))))
+    assert found.rows.tolist() == list(range(len(labels)))
+    assert found.labels.tolist() == labels
+
+
+def test_names_of_files_may_begin_and_end_with_blanks(tmp_path: Path) -> None:
+    file = tmp_path / "few.csv"
+    file.write_text("name,label\n a.png,first\n b.png ,second\n")
+    found = read_labels(file, Inputs(np.zeros((3, 2)), names=("a.png", " a.png", "b.png")))
+    assert found.rows.tolist() == [1, 2]
+
+
+def test_a_file_of_labels_that_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name in ("fifo", "zero", "."):
+        with pytest.raises(UnsafeFileError):
+            read_labels(tmp_path / name, INPUTS)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [2**53, 2**53 + 1, 0.5],
+        [-1, 2**63, 2**63 + 1],
+        [2**64, 2**64 + 1, 1],
+        ["a", "a\0"],
+        [True, 2, 2**53 + 1, 0.5],
+    ],
+)
+def test_labels_that_numpy_would_round_stay_different(values: list[Any]) -> None:
+    found = column(values * 2, "label")
+    assert found.tolist() == values * 2
+    assert len(set(class_codes(found, 100).tolist())) == len(values)
 
 
 def test_a_file_of_labels_that_is_not_there_or_not_text(tmp_path: Path) -> None:

@@ -10,12 +10,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from table_files import Made, people, prepared, written
 
 from contextssl_cli.errors import UsageError
-from contextssl_table.groups import in_order
 
 HALF = ["train", "test"] * 30
 
@@ -109,6 +106,14 @@ def test_missing_numbers_are_the_mean_and_say_so(name: str, tmp_path: Path) -> N
     assert table.column("age") == [20.0, 30.0, 40.0] * 10
     assert table.column("age (missing)") == ["no", "yes", "no"] * 10
     assert table.column("age (missing)", "test") == ["yes", "no", "yes"] * 10
+
+
+def test_a_mark_has_a_name_of_its_own(tmp_path: Path) -> None:
+    columns = people(age=[20, None, 30] * 20) | {"age (missing)": ["a", "b", "c"] * 20}
+    table = made(tmp_path, columns, sensitive=("age (missing)",))
+    assert table.schema.attributes == {"age (missing)": ("a", "b", "c")}
+    assert table.names[:2] == ["age", "age (missing) (missing)"]
+    assert set(table.column("age (missing) (missing)")) == {"no", "yes"}
 
 
 def test_one_number_that_is_missing_here_and_there_leaves_its_mark(tmp_path: Path) -> None:
@@ -236,12 +241,3 @@ def test_links_that_contradict_one_another(tmp_path: Path) -> None:
     chain = ("sex=female: role: husband=wife", "sex=female: role: wife=child")
     with pytest.raises(UsageError, match="something becomes wife, which changes too"):
         prepared(path, sensitive=("sex",), linked=chain)
-
-
-@given(st.lists(st.one_of(st.integers(), st.floats(allow_nan=False)), max_size=8, unique=True))
-def test_numbers_are_in_the_order_of_numbers(values: list[float]) -> None:
-    assert [float(v) for v in in_order(map(str, values))] == sorted(float(v) for v in values)
-
-
-def test_words_are_in_the_order_of_the_alphabet() -> None:
-    assert in_order(["10", "9", "x"]) == ["10", "9", "x"]

@@ -19,6 +19,7 @@ CELLS = st.one_of(
     st.sampled_from(
         ["(missing)", "(other)", "train", "TEST", '"', "a,b", "two\nlines", " x ", "é", "\x00", "1_0", "0x1F"]
     ),
+    st.sampled_from(["NAN", "-nan", "Infinity", "None", "<NA>", "1e400", "１２", "a\u2028b", "\x0c", "9" * 400, "\r"]),
     st.text(max_size=3),
 )
 OPTIONS = st.fixed_dictionaries(
@@ -55,6 +56,9 @@ def test_any_table_is_read_or_refused(columns: dict[str, list[str]], options: di
         batches = list(found.samples)
     except ContextSSLError:
         return
+    again = prepared(path, **options)
+    assert again.schema == found.schema
+    assert all(note.isprintable() for note in found.notes.values())
     assert {batch.split for batch in batches} == {"train", "test"}
     for batch in batches:
         inputs = np.asarray(batch.inputs)

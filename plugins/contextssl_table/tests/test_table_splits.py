@@ -75,7 +75,7 @@ def test_a_column_that_says_something_else(part: list[str], words: str, tmp_path
         ("incme", "did you mean 'income'"),
         ("0", "a share between 0 and 1"),
         ("1.0", "a share between 0 and 1"),
-        ("nan", "a share between 0 and 1"),
+        ("nan", "neither a column nor a share"),
         ("0.001", "holds 60 records, too few to draw a share of 0.001"),
         ("0.999", "holds 60 records, too few to draw a share of 0.999"),
     ],
