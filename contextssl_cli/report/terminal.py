@@ -21,7 +21,6 @@ from rich.text import Text
 from contextssl_cli.errors import ContextSSLError
 from contextssl_cli.text import printable, printable_lines, reason
 
-
 _LONGEST = 2000  # characters of an error message
 
 
