@@ -7,13 +7,23 @@ from pathlib import Path
 
 import platformdirs
 
-from contextssl_cli.errors import DataMissingError
+from contextssl_cli import files
+from contextssl_cli.errors import DataMissingError, UsageError
 
 
 def home() -> Path:
-    """The folder of all prepared stores and runs."""
+    """The folder of all prepared stores and runs.
+
+    Raises:
+        UsageError: if ``CONTEXTSSL_HOME`` begins with ``~`` and there is no such user.
+    """
     configured = os.environ.get("CONTEXTSSL_HOME")
-    return Path(configured).expanduser() if configured else Path(platformdirs.user_data_dir("contextssl"))
+    if not configured:
+        return Path(platformdirs.user_data_dir("contextssl"))
+    try:
+        return Path(configured).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"CONTEXTSSL_HOME={configured}: there is no such user; name a folder") from error
 
 
 def cache() -> Path:
@@ -42,9 +52,7 @@ def make_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataMissingError(
-            f"cannot create the folder {path}: {error.strerror}; choose another with --out or CONTEXTSSL_HOME"
-        ) from error
+        raise files.write_error(path, error) from error
     if not os.access(path, os.W_OK):
         raise DataMissingError(
             f"cannot write to the folder {path}: permission denied; choose another with --out or CONTEXTSSL_HOME"

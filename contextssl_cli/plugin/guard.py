@@ -64,8 +64,8 @@ def _guard(cls: type, name: str, value: Any) -> None:
     if inspect.isfunction(value):
         setattr(cls, name, _wrapped(value))
     elif isinstance(value, property):
-        parts = (part and _wrapped(part) for part in (value.fget, value.fset, value.fdel))
-        setattr(cls, name, property(*parts, doc=value.__doc__))
+        get, put, drop = (part and _wrapped(part) for part in (value.fget, value.fset, value.fdel))
+        setattr(cls, name, property(get, put, drop, value.__doc__))
     elif isinstance(value, functools.cached_property):
         value.func = _wrapped(value.func)
 

@@ -47,7 +47,7 @@ from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 
 _NOT_OURS = ("backend", "backend_fallback", "interactive", "toolbar", "webagg", "timezone", "date.epoch", "datapath")
-STYLE: dict[str, Any] = {
+STYLE: dict[Any, Any] = {
     **{key: mpl.rcParamsDefault[key] for key in mpl.rcParamsDefault if not key.startswith(_NOT_OURS)},
     "font.size": 9,
     "axes.spines.top": False,
@@ -70,9 +70,9 @@ def rendered(
         settings: over ``STYLE``.
     """
     stream = io.BytesIO()
-    with mpl.rc_context({**STYLE, **(settings or {})}):  # type: ignore[arg-type]
+    with mpl.rc_context(STYLE | dict(settings or {})):
         figure = draw()
         for text in figure.findobj(Text):  # names may come from a file, and SVG takes no control characters
-            text.set(text=printable_lines(text.get_text()))  # type: ignore[attr-defined]
+            text.set(text=printable_lines(text.get_text()))
         figure.savefig(stream, format=kind, dpi=150, metadata=dict(metadata))
     return stream.getvalue()

@@ -21,6 +21,8 @@ from rich.text import Text
 from contextssl_cli.errors import ContextSSLError
 from contextssl_cli.text import printable, printable_lines, reason
 
+_LONGEST = 2000  # characters of an error message
+
 
 class Terminal:
     """The two streams, and how much is said on them.
@@ -60,7 +62,10 @@ class Terminal:
 
     def error(self, code: str, text: str) -> None:
         """An error message, with its stable code (``docs/errors.md``)."""
-        self._print(self.err, f"error[{code}]: {printable(text)}", style="red")
+        shown = printable(text)
+        if len(shown) > _LONGEST:  # it quotes a value of thousands of characters
+            shown = f"{shown[: _LONGEST - 300]} ... {shown[-300:]}"
+        self._print(self.err, f"error[{code}]: {shown}", style="red")
 
     def traceback(self, error: BaseException) -> None:
         """Where an error came from, indented: its text may have line breaks."""

@@ -40,7 +40,7 @@ def raised(error: BaseException) -> BaseException:
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    def fail(path: Path) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr("contextssl_cli.adaptation.describe.describe", fail)
