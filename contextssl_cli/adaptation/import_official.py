@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from pathlib import Path
 
 import torch
 
 from contextssl_cli.data.action_space import ActionSpace, Block
-from contextssl_cli.errors import UsageError
+from contextssl_cli.errors import ContextSSLError, UsageError
 from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.model.official import official_config, read_official
 from contextssl_cli.store.schema import Schema
-from contextssl_cli.training.checkpoint import check_tensors
+from contextssl_cli.training.checkpoint import check_tensors, latest_checkpoint
 from contextssl_cli.training.config import TrainConfig
 from contextssl_cli.training.run import Run, RunRecord, now, versions
 
@@ -61,6 +62,7 @@ def import_run(
     Raises:
         UsageError: if ``out`` is taken; else as ``load_official``.
     """
+    force = force or _is_unfinished(out)
     Run.check_free(out, force=force)
     model, schema, unused = load_official(path, heads, space, block_size, image_size, normalisation)
     record = RunRecord(
@@ -77,6 +79,14 @@ def import_run(
     with run.writing():
         run.save(model, torch.optim.Adam(model.parameters()), step=0, steps=0)
     return run, unused
+
+
+def _is_unfinished(out: Path) -> bool:
+    """Whether a folder holds an import that was killed before its checkpoint was complete."""
+    with contextlib.suppress(ContextSSLError):
+        run = Run(out)
+        return not run.record.task and latest_checkpoint(run.checkpoint_folder) is None
+    return False
 
 
 def parse_blocks(text: str) -> ActionSpace:

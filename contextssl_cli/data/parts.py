@@ -5,6 +5,7 @@ Each part stands in a small store of its own beside the target until all are the
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import multiprocessing
@@ -85,6 +86,17 @@ def _plan(schema: Schema, count: int, identity: Mapping[str, Any]) -> str:
     """The hash of everything that the samples depend on. Every part carries it."""
     text = json.dumps([schema.model_dump(mode="json"), count, dict(identity)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def remove_joined_parts(path: Path) -> None:
+    """Remove parts that the store ``path`` holds already: a kill came after it was written.
+
+    Parts that are newer than the store are those of a preparation that is to replace it.
+    """
+    folder = parts_folder(path)
+    with contextlib.suppress(OSError):
+        if folder.stat().st_mtime_ns < path.stat().st_mtime_ns:
+            remove_parts(path)
 
 
 def _part_path(folder: Path, key: PartKey) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from contextssl_cli import files, paths
-from contextssl_cli.data.parts import Report, make_parts, remove_parts
+from contextssl_cli.data.parts import Report, make_parts, remove_joined_parts, remove_parts
 from contextssl_cli.errors import CorruptFileError, DataMissingError, PluginError, UsageError
 from contextssl_cli.locks import locked
 from contextssl_cli.plugin.guard import blamed, title
@@ -126,6 +126,7 @@ def store_if_made(dataset: Dataset, path: Path | None = None) -> Store | None:
 
 def _existing(dataset: Dataset, path: Path, source: Path | None, asked: Options | None) -> Store:
     check_not_in_use(path)
+    remove_joined_parts(path)
     try:
         store = Store(path)
     except (CorruptFileError, DataMissingError) as error:

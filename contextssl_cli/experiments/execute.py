@@ -116,7 +116,9 @@ def complete(planned: PlannedRun, store: Store, device: str, title: str) -> Run:
     name = f"{title}: {planned.folder}"
     if state == "done":
         terminal.note(f"{name}: done before")
-        return Run(planned.folder)
+        run = Run(planned.folder)
+        run.settle()
+        return run
     terminal.note(f"{name}: {f'goes on at step {planned.step()}' if state == 'half done' else 'begins'}")
     if state == "half done":
         run, task, data = resume_run(planned.folder, None, lambda _: {})

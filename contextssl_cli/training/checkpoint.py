@@ -68,7 +68,7 @@ def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
     """
     target = folder / f"step-{step:08d}"
     try:
-        _remove_hidden(folder)
+        remove_hidden(folder)
         if not (target / STATE_FILE).is_file():
             _hide(target)
             temporary = folder / f".{target.name}.partial"
@@ -81,11 +81,11 @@ def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
     except OSError as error:
         raise files.write_error(target, error) from error
     finally:
-        _remove_hidden(folder)
+        remove_hidden(folder)
     for older in _checkpoints(folder):
         if older != target:
             _hide(older)
-    _remove_hidden(folder)
+    remove_hidden(folder)
     return target
 
 
@@ -230,7 +230,7 @@ def _hide(path: Path) -> None:
         path.rename(path.with_name(f".{path.name}.removed"))
 
 
-def _remove_hidden(folder: Path) -> None:
+def remove_hidden(folder: Path) -> None:
     """Remove what is not a checkpoint yet, or no longer. A kill may have left some."""
     for path in folder.glob(".step-*"):
         shutil.rmtree(path, ignore_errors=True)

@@ -210,6 +210,12 @@ class Run:
         except ContextSSLError as error:  # no reason to lose a training
             _log.warning("warning: adapt will not find %s by itself: %s", printable(self.folder), error)
 
+    def settle(self) -> None:
+        """Finish what a kill after the last checkpoint left undone: the entry in the index, and temporary files."""
+        with contextlib.suppress(FileInUseError), exclusive(self.folder):
+            checkpoints.remove_hidden(self.checkpoint_folder)
+            add_to_index(self.folder)
+
     def add_numerics(self, numerics: Numerics) -> None:
         """Record under which facts the steps from ``numerics.from_step`` on are computed."""
         kept = [entry for entry in self.record.numerics if entry.from_step < numerics.from_step]

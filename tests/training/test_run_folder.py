@@ -14,10 +14,21 @@ import pytest
 import torch
 
 from contextssl_cli import files
+from contextssl_cli.adaptation import import_official
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, FileInUseError, UsageError
 from contextssl_cli.training import checkpoint as checkpoints
 from contextssl_cli.training.checkpoint import MODEL_FILE, Weights, latest_checkpoint, of_newest, save_checkpoint
-from contextssl_cli.training.run import Run, RunRecord, add_to_index, exclusive, holds_run, known_runs, new_run_folder
+from contextssl_cli.training.run import (
+    CHECKPOINTS,
+    Run,
+    RunRecord,
+    add_to_index,
+    exclusive,
+    holds_run,
+    known_runs,
+    new_run_folder,
+)
+from tests import tiny
 from tests.kills import kill_before_each_step
 
 Save = Callable[[Run, int], None]
@@ -99,6 +110,33 @@ def check_replaced_or_whole(old: Path, before: dict[str, bytes], record: RunReco
     assert not run.journal.lines()
     assert (old / "letters/file").read_text() == "letters"
     return "new"
+
+
+def test_what_a_kill_after_the_last_checkpoint_left_is_settled(old: Path) -> None:
+    (old / ".lock").touch()
+    (old / CHECKPOINTS / ".step-00000010.removed").mkdir()
+    Run(old).settle()
+    assert not (old / ".lock").exists()
+    assert [path.name for path in (old / CHECKPOINTS).iterdir()] == ["step-00000020"]
+    assert [run.folder for run in known_runs()] == [old.resolve()]
+
+
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])
+def test_an_import_that_was_killed_is_begun_again_by_the_same_command(
+    every: int, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, schema = tmp_path / "imported", tiny.table_schema()
+    monkeypatch.setattr(import_official, "load_official", lambda *_: (tiny.model(schema), schema, []))
+
+    def imported() -> Run:
+        return import_official.import_run(tmp_path / "official.pt", 2, tiny.SPACE, 16, 8, ((), ()), out)[0]
+
+    for step in kill_before_each_step(lambda: imported(), every=every):
+        if latest_checkpoint(out / CHECKPOINTS) is None:
+            imported()
+            assert {path.name for path in out.iterdir()} - {"metrics.jsonl"} == {CHECKPOINTS, "run.json"}, step
+        Run(out).load_encoder()
+        shutil.rmtree(out)
 
 
 @pytest.mark.parametrize("every", [19, pytest.param(1, marks=pytest.mark.slow)])

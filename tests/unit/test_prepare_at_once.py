@@ -319,3 +319,24 @@ def test_a_part_knows_its_plan_and_its_number(tmp_path: Path) -> None:
         with pytest.raises(CorruptFileError, match=r"part\.h5"):
             read_part(path, SCHEMA, other)
     assert np.asarray(read_part(path, SCHEMA, key).inputs).max() == 4
+
+
+def test_parts_that_a_kill_left_after_they_were_joined_are_removed(
+    sources: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "s.h5"
+    with monkeypatch.context() as killed:
+        killed.setattr("contextssl_cli.data.prepare.remove_parts", lambda path: None)
+        prepare(Grey(in_parts=True), sources[0], out)
+    assert parts_folder(out).exists()
+    prepare(Grey(in_parts=True), sources[0], out)
+    assert not parts_folder(out).exists()
+
+
+def test_parts_of_a_killed_preparation_that_is_to_replace_a_store_are_kept(sources: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "s.h5"
+    prepare(Grey(in_parts=True), sources[0], out)
+    greys(made(out))
+    os.utime(out, ns=(0, 0))
+    prepare(Grey(in_parts=True), sources[0], out)
+    assert len(list(parts_folder(out).iterdir())) == 3
