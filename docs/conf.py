@@ -24,13 +24,14 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         r"py:.*",
-        r"(torch|numpy|np|nn|h5py|pydantic|sklearn|typer|rich|matplotlib|pluggy|polars|importlib|pathlib|collections|typing|abc|argparse|fairlearn|markupsafe)\..*",
+        r"(torch|numpy|np|nn|h5py|pydantic|sklearn|typer|rich|matplotlib|pluggy|polars|importlib|pathlib|collections|contextlib|posix|PIL|typing|abc|argparse|fairlearn|markupsafe)\..*",
     ),
     (
         r"py:.*",
         r"(Tensor|Generator|Path|Any|NDArray|Array|Axes|Figure|Environment|Normalisation|EncoderName|Values|Metric|Reader|Judged|MethodName|InstanceObjective|TableName|TextIO|FrameType|Iterator|Self|types\..*)",
     ),
-    (r"py:.*", r"contextssl_cli\.(plugin\.options\.Chosen|methods\.base\.Model)"),  # type variables
+    # Type variables.
+    (r"py:.*", r"contextssl_cli\.(plugin\.options\.Chosen|methods\.base\.Model|training\.checkpoint\.Result)"),
     (r"py:.*", r"contextssl_cli\..*\._[A-Za-z]+"),  # private bases
     (r"py:.*", r"[A-Z]|[0-9.]+"),  # the letters of shapes, as in (N, D)
     (r"py:.*", r"(annotated_types|FieldInfo|ConfigDict|dict|tuple|list|optional).*"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,10 +80,11 @@ def read_source(path: Path) -> bytes:
         UnsafeFileError: if it is no regular file, or has more than ``LARGEST_FILE`` bytes.
     """
     try:
-        size = check_input(path).stat().st_size
-        if size > LARGEST_FILE:
-            raise UnsafeFileError(f"{printable(path)} has {size:,} bytes, expected {LARGEST_FILE:,} at most")
-        return path.read_bytes()
+        with check_input(path).open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > LARGEST_FILE:
+                raise UnsafeFileError(f"{printable(path)} has {size:,} bytes, expected {LARGEST_FILE:,} at most")
+            return stream.read()
     except OSError as error:
         raise read_error(path, error) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 import zipfile
 from pathlib import Path
 from typing import IO, Any
@@ -50,7 +51,7 @@ def read_arrays(path: Path, prefer: str | None = None) -> dict[str, NDArray[Any]
         if zipfile.is_zipfile(path):
             return _read_npz(path, size)
         with path.open("rb") as stream:
-            return {"x": _read_npy(stream, size)}
+            return {"x": read_npy(stream, size)}
     except OSError as error:
         raise files.read_error(path, error) from error
     except ContextSSLError:
@@ -75,31 +76,39 @@ def _read_npz(path: Path, size: int) -> dict[str, NDArray[Any]]:
                 raise ValueError(f"two arrays are named {name!r}")
             try:
                 with archive.open(member) as stream:
-                    found[name] = _read_npy(stream, member.file_size)
+                    found[name] = read_npy(stream, member.file_size)
             except ValueError as error:
                 raise ValueError(f"{member.filename}: {error}") from error
     return found
 
 
-def _read_npy(stream: IO[bytes], size: int) -> NDArray[Any]:
-    """The array of a stream of ``size`` bytes; its declared shape is compared with them before memory is taken.
+def read_npy(stream: IO[bytes], size: int) -> NDArray[Any]:
+    """The array of a ``.npy`` file, of whatever byte order; nothing is unpickled.
+
+    Args:
+        stream: at its beginning.
+        size: bytes of the file. The declared shape is compared with them before memory is taken.
 
     Raises:
-        ValueError: if it declares more, or holds objects or fields; NumPy may raise any other exception.
+        ValueError: if it declares more, or holds objects or fields. NumPy may raise any other exception.
     """
-    version = npy.read_magic(stream)
-    if version not in _HEADERS:
-        raise ValueError(f"version {'.'.join(map(str, version))} of the format is not read, expected plain numbers")
-    shape, _, dtype = _HEADERS[version](stream)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a file that Python 2 wrote
+        version = npy.read_magic(stream)
+        if version not in _HEADERS:
+            raise ValueError(f"version {'.'.join(map(str, version))} of the format is not read, expected plain numbers")
+        shape, columns_first, dtype = _HEADERS[version](stream)
     if dtype.hasobject:
         raise ValueError("pickled objects are refused, expected plain numbers")
     if dtype.names:
         raise ValueError("it has named fields, expected plain numbers")
     needed = math.prod(shape) * dtype.itemsize
-    if min(shape, default=0) < 0 or needed > size - stream.tell():
+    if not dtype.itemsize or min(shape, default=0) < 0 or needed > size - stream.tell():
         raise ValueError(f"an array of {needed:,} bytes is declared in {size:,}: it is cut off or damaged")
-    stream.seek(0)
-    return np.asarray(npy.read_array(stream, allow_pickle=False))
+    data = np.empty(needed, np.uint8)
+    if stream.readinto(data) < needed:  # type: ignore[attr-defined]
+        raise ValueError(f"it has fewer than the {needed:,} bytes that it declares: it is cut off")
+    return data.view(dtype).reshape(shape, order="F" if columns_first else "C")
 
 
 def _read_hdf5(path: Path, prefer: str | None) -> dict[str, NDArray[Any]]:

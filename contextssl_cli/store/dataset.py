@@ -331,8 +331,8 @@ class Store:
             if missing:
                 raise CorruptFileError(f"{printable(self.path)} has no split {missing[0]!r}; prepare it again")
             self._handle, self._pid = file, os.getpid()
-            self.train.check_shapes()
-            self.test.check_shapes()
+            for split in SPLITS:
+                Split(self, split).check_shapes()
             self._handle = None
 
     @property

@@ -31,7 +31,7 @@ LARGEST_LIST = 1 << 30
 LONGEST_NAME = 255
 """Characters of a file or a folder; no file system has longer ones."""
 _VIEW = re.compile(r"image_([0-9]{1,9})\.jpg\Z")
-_ADVICE = "fetch it again"
+_ADVICE = "fetch the lists again"
 
 
 class Listed(NamedTuple):
@@ -83,9 +83,7 @@ def read_lists(lists: Mapping[str, Path]) -> tuple[dict[str, list[Listed]], tupl
         path = lists[f"{prefix}_images"]
         entries, labels = _read_places(path), _read_labels(lists[f"{prefix}_labels"])
         if len(entries) != len(labels):
-            raise CorruptFileError(
-                f"{printable(path)} has {len(entries)} entries for {len(labels)} labels; fetch the lists again"
-            )
+            raise CorruptFileError(f"{printable(path)} has {len(entries)} entries for {len(labels)} labels; {_ADVICE}")
         objects[split] = _objects(path, entries, labels, first=len(seen))
         for listed in objects[split]:
             if listed.place in seen:

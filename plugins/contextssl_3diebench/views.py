@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from contextssl_3diebench.lists import Listed
 from contextssl_3diebench.npy import read_array
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError
-from contextssl_cli.files import check_input, read_error
+from contextssl_cli.files import read_error
 from contextssl_cli.plugin import Samples
 from contextssl_cli.plugin.sources import read_source
 from contextssl_cli.store.images import decode
@@ -103,7 +103,6 @@ def read_view(folder: Path, number: int, size: int) -> View:
     image, latents = folder / f"image_{number}.jpg", folder / f"latent_{number}.npy"
     try:
         data = read_source(image)
-        check_input(latents)
     except ContextSSLError as error:
         raise type(error)(f"{error}; {_MEND}") from error
     try:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 EXIT_CODES = {0, 1, 2, 3, 4, 5, 130}
+HOME_CACHE = "home/cache"
+"""May be deleted at any time, so any command may write there."""
 _ERROR = re.compile(r"^error\[(E\d+)\]: ", re.MULTILINE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _LONGEST_MESSAGE = 2_000
@@ -84,8 +86,8 @@ class Sandbox:
 
 
 def changed(before: Listing, after: Listing, allowed: Iterable[str] = ()) -> list[str]:
-    """The paths that were made, changed or removed, less those that are, or are below, an allowed one."""
-    kept = tuple(allowed)
+    """The paths that were made, changed or removed, less those that are, or are below, an allowed one or the cache."""
+    kept = (*allowed, HOME_CACHE)
     paths = (path for path in sorted(before.keys() | after.keys()) if before.get(path) != after.get(path))
     return [path for path in paths if not any(path == place or path.startswith(f"{place}/") for place in kept)]
 

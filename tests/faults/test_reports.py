@@ -192,10 +192,10 @@ def test_01_a_country_called_na_is_counted_as_missing(table: Command) -> None:
     assert "country 10" in done.err
 
 
-def test_02_a_nul_in_a_cell_is_part_of_its_value(table: Command) -> None:
+def test_02_a_nul_in_a_cell_is_refused_with_its_line(table: Command) -> None:
     done = table(csv(["a\0b", "ab"] * 20, header="code"), "--label", "y")
-    assert done.code == 0
-    assert columns_of("t.h5") == {"code": ("a\0b", "ab")}
+    assert (done.code, done.error) == (4, "E400")
+    assert "line 2" in done.err
     assert "\0" not in done.out + done.err
 
 
