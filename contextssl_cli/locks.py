@@ -32,7 +32,7 @@ def locked(path: Path, subject: Path, *, wait: bool = False) -> Iterator[None]:
         FileInUseError: if another process holds the lock and ``wait`` is not set, or the file system has no locks.
         DataMissingError: if the lock file cannot be written.
     """
-    lock = FileLock(files.check_output(path))  # a symbolic link would be followed
+    lock = FileLock(path)
     try:
         _acquire(lock, subject, wait=wait)
     except OSError as error:

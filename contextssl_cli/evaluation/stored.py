@@ -61,10 +61,18 @@ class Checked(BaseModel):
     model_config = ConfigDict(allow_inf_nan=False)
 
 
+class _Config(Checked):
+    """What titles and tables are made of; all other settings are shown as they are."""
+
+    seed: int = 0
+    method: str = ""
+    equivariant: list[str] = []
+
+
 class _Run(Checked):
     folder: str
     fingerprint: str
-    config: dict[str, Any]
+    config: _Config
     versions: dict[str, str]
 
 

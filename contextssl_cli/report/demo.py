@@ -50,7 +50,8 @@ def run_demo(
         UsageError: if ``out`` holds something else, or a demo and ``force`` is not given.
     """
     task = resolve_task(TASK)
-    _check_folder(out, [action.name for action in task.actions], seeds, force=force)
+    _check_folder(out, force=force)
+    _check_files(out, [action.name for action in task.actions], seeds, force=force)
     place = resolve_device(device)
     store = prepared_store(task.dataset)
     terminal.note(f"1/5 data: {store.path}")
@@ -68,14 +69,17 @@ def run_demo(
     return report, paths
 
 
-def _check_folder(out: Path, actions: Sequence[str], seeds: Sequence[int], *, force: bool) -> None:
-    """Refuse, before minutes of work, a folder in which something else than a demo would be replaced."""
+def _check_folder(out: Path, *, force: bool) -> None:
     if not out.exists():
         return
     if not out.is_dir() or (any(out.iterdir()) and not list(out.glob("run-seed*"))):
         raise UsageError(f"{out} exists and is not a demo; choose another --out")
     if any(out.iterdir()) and not force:
         raise UsageError(f"{out} holds a demo already; add --force to replace it, or choose another --out")
+
+
+def _check_files(out: Path, actions: Sequence[str], seeds: Sequence[int], *, force: bool) -> None:
+    """Refuse, before minutes of work, a folder in which something else than a demo's files would be replaced."""
     check_probe(out, RETRIEVAL, REPORT)
     for action in actions:
         check_replaceable(out / f"{action}.h5", CONTEXT)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -49,8 +50,8 @@ class Terminal:
             self.result(f"wrote {path}")
 
     def json(self, value: Any) -> None:
-        """The result as one JSON object, in ASCII."""
-        text = json.dumps(value, indent=2, allow_nan=False).replace("\x7f", "\\u007f")
+        """The result as one JSON object, in ASCII; NaN and infinite numbers, which JSON does not have, as null."""
+        text = json.dumps(_finite(value), indent=2, allow_nan=False).replace("\x7f", "\\u007f")
         with self._writing(self.out):
             sys.stdout.write(f"{text}\n")
             sys.stdout.flush()
@@ -144,6 +145,14 @@ class _NoteHandler(logging.Handler):
         except Exception as error:  # a library's message and its values need not fit
             text = f"{record.name}: {reason(error)}"
         self._terminal.note(text)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _discard(stream: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from contextssl_cli.report.canvas import Figure
@@ -12,13 +13,28 @@ _GAP = "held_out_gap_ridge"
 
 def read_losses(journal: Journal) -> list[dict[str, Any]]:
     """The lines that tell a loss; the loss of the features stands among the others, as ``features``."""
-    told = [{**line, "loss": (line.get("loss") or {}) | _features(line)} for line in journal.lines()]
+    told = [
+        {"step": line["step"], "loss": _numbers(line.get("loss")) | _features(line), _GAP: _number(line.get(_GAP))}
+        for line in journal.lines()
+    ]
     return [line for line in told if line["loss"] and line["step"] > 0]
 
 
 def _features(line: dict[str, Any]) -> dict[str, float]:
-    found = line.get("feature_loss") or {}  # runs of earlier versions do not tell it
-    return {"features": found["contrast"]} if found else {}
+    found = _numbers(line.get("feature_loss"))  # runs of earlier versions do not tell it
+    return {"features": found["contrast"]} if "contrast" in found else {}
+
+
+def _numbers(value: Any) -> dict[str, float]:
+    """The numbers of an object by name; another program may have written the line."""
+    pairs = value.items() if isinstance(value, dict) else ()
+    return {name: number for name, inner in pairs if (number := _number(inner)) is not None}
+
+
+def _number(value: Any) -> float | None:
+    with contextlib.suppress(OverflowError):  # of a whole number beyond any float
+        return float(value) if isinstance(value, int | float) else None
+    return None
 
 
 def draw_training(lines: list[dict[str, Any]]) -> Figure:

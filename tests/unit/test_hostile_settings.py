@@ -16,6 +16,7 @@ from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.evaluation.cache import read_tensors, read_values
 from contextssl_cli.experiments.recipe import read_recipe
 from contextssl_cli.plugin.registry import registry
+from contextssl_cli.report.training_curve import draw_training, read_losses
 from contextssl_cli.training.journal import Journal
 from contextssl_cli.training.settings import parse_setting, resolve_config
 
@@ -117,7 +118,7 @@ def test_a_setting_that_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("variable", "text"),
-    [("STEPS", DIGITS), ("LR", "[" * 5000), ("LR", "1e999"), ("LR", ""), ("SEED", "1\nsteps = 2"), ("A" * 5000, "1"),
+    [("STEPS", DIGITS), ("LR", "[" * 5000), ("LR", "1e999"), ("SEED", "1\nsteps = 2"), ("A" * 5000, "1"),
      ("MODEL_" + "_".join("A" * 999), "1"), ("NO.SUCH.KEY" * 99, "1"), ("LR", "\ud800")],
 )  # fmt: skip
 def test_a_variable_that_is_refused(variable: str, text: str) -> None:
@@ -153,3 +154,16 @@ def test_whose_a_json_file_is(text: str, ours: bool, keys: tuple[str, ...], tmp_
     path = tmp_path / "run.json"
     path.write_bytes(text.encode("latin-1"))
     assert files.is_own_json(path, *keys) is ours
+
+
+@pytest.mark.parametrize("loss", ["7", "[1]", '"x"', '{"a": "b"}', '{"a": null}', '{"a": {"b": 1}}', "null", "9" * 400])
+def test_a_training_curve_draws_numbers_alone(loss: str, tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    lines = [
+        f'{{"step": 1, "loss": {loss}, "feature_loss": {loss}, "held_out_gap_ridge": {loss}}}',
+        '{"step": 2, "loss": {"a": 1}}',
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    found = read_losses(Journal(path))
+    assert found[-1] == {"step": 2, "loss": {"a": 1.0}, "held_out_gap_ridge": None}
+    draw_training(found)

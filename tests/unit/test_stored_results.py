@@ -74,3 +74,15 @@ def test_what_is_no_result(tmp_path: Path) -> None:
         read_result(tmp_path / "list.json")
     with pytest.raises(DataMissingError):
         read_result(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("seed", "first"), ("method", 7), ("equivariant", 5), ("equivariant", [None])]
+)
+def test_a_runs_settings_that_tables_show_are_checked(key: str, value: object, tmp_path: Path) -> None:
+    found = values()
+    found["protocol"]["runs"][0]["config"][key] = value
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(found))
+    with pytest.raises(CorruptFileError, match=key):
+        read_result(path)

@@ -94,6 +94,11 @@ def test_markup_and_emoji_in_a_name_are_text(capsys: pytest.CaptureFixture[str])
     assert shown.count(name) == 2
 
 
+def test_json_has_null_for_what_is_no_number(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.json({"a": [float("nan"), 1.5], "b": {"c": float("-inf")}, "d": (float("inf"), "NaN")})
+    assert json.loads(capsys.readouterr().out) == {"a": [None, 1.5], "b": {"c": None}, "d": [None, "NaN"]}
+
+
 def test_json_is_ascii_and_reads_back(capsys: pytest.CaptureFixture[str]) -> None:
     value = {"names": HOSTILE}
     terminal.json(value)
