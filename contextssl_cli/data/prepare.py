@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from contextssl_cli import files, paths
-from contextssl_cli.data.parts import Report, make_parts, remove_joined_parts, remove_parts
-from contextssl_cli.errors import CorruptFileError, DataMissingError, PluginError, UsageError
+from contextssl_cli.data.parts import Report, make_parts, parts_folder, remove_joined_parts, remove_parts
+from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, PluginError, UsageError
 from contextssl_cli.locks import locked
 from contextssl_cli.plugin.guard import blamed, title
 from contextssl_cli.plugin.kinds import Dataset, Prepared
@@ -53,7 +54,7 @@ def prepare(
     if force or not path.exists():
         _check_place(path, source)
         paths.make_folder(path.parent)
-        with locked(path.parent / f".{path.name}.lock", path, wait=True):
+        with locked(_lock(path), path, wait=True):
             if force or not path.exists():  # else another process has prepared it meanwhile
                 _check_place(path, source)
                 _write(dataset, path, source, chosen, report)
@@ -124,9 +125,20 @@ def store_if_made(dataset: Dataset, path: Path | None = None) -> Store | None:
     return prepared_store(dataset, path) if path or paths.store_path(dataset.name).exists() else None
 
 
+def _settle(path: Path) -> None:
+    """Remove what a preparation left that was killed after its store was whole: parts, and the lock file."""
+    if _lock(path).exists() or parts_folder(path).exists():
+        with contextlib.suppress(ContextSSLError), locked(_lock(path), path):  # another process may hold it
+            remove_joined_parts(path)
+
+
+def _lock(path: Path) -> Path:
+    return path.parent / f".{path.name}.lock"
+
+
 def _existing(dataset: Dataset, path: Path, source: Path | None, asked: Options | None) -> Store:
     check_not_in_use(path)
-    remove_joined_parts(path)
+    _settle(path)
     try:
         store = Store(path)
     except (CorruptFileError, DataMissingError) as error:

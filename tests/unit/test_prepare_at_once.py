@@ -329,8 +329,10 @@ def test_parts_that_a_kill_left_after_they_were_joined_are_removed(
         killed.setattr("contextssl_cli.data.prepare.remove_parts", lambda path: None)
         prepare(Grey(in_parts=True), sources[0], out)
     assert parts_folder(out).exists()
+    (tmp_path / ".s.h5.lock").touch()
     prepare(Grey(in_parts=True), sources[0], out)
     assert not parts_folder(out).exists()
+    assert not (tmp_path / ".s.h5.lock").exists()
 
 
 def test_parts_of_a_killed_preparation_that_is_to_replace_a_store_are_kept(sources: list[Path], tmp_path: Path) -> None:
