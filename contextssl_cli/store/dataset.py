@@ -113,8 +113,8 @@ class StoreWriter:
         if samples.split not in SPLITS:
             raise PluginError(f"a store has no split {samples.split!r}: {suggestion(samples.split, SPLITS)}")
         columns = self._inputs(samples)
-        columns |= self._named("labels", samples.labels, set(self._schema.tasks), np.int64)
-        columns |= self._named("attributes", samples.attributes, set(self._schema.attributes), np.int64)
+        columns |= self._codes("labels", samples.labels, self._schema.tasks, -1)
+        columns |= self._codes("attributes", samples.attributes, self._schema.attributes, 0)
         columns |= self._named("latents", samples.latents, set(self._schema.latents), np.float32)
         if samples.objects is not None:
             columns["objects"] = np.asarray(samples.objects, dtype=np.int64)
@@ -148,6 +148,20 @@ class StoreWriter:
         data = np.frombuffer(b"".join(samples.inputs), np.uint8)
         self._extend(name, data)
         return {"inputs": begin + np.cumsum(sizes)}
+
+    def _codes(
+        self, group: str, arrays: Mapping[str, Array], values: Mapping[str, Sequence[str]], lowest: int
+    ) -> dict[str, Array]:
+        found = self._named(group, arrays, set(values), np.int64)
+        for name, classes in values.items():
+            codes = found[hdf5.key(group, name)]
+            low, high = (int(codes.min()), int(codes.max())) if codes.size else (lowest, lowest)
+            if low < lowest or high >= max(1, len(classes)):
+                raise PluginError(
+                    f"{group} of {name!r} have codes from {low} to {high} for {len(classes)} classes; name every class "
+                    "in the schema"
+                )
+        return found
 
     def _named(self, group: str, arrays: Mapping[str, Array], declared: set[str], dtype: type) -> dict[str, Array]:
         if set(arrays) != declared:

@@ -17,7 +17,7 @@ from contextssl_cli.errors import ContextSSLError, DataMissingError, PluginError
 from contextssl_cli.evaluation.protocol import probe_config
 from contextssl_cli.plugin.kinds import ActionType, Dataset
 from contextssl_cli.plugin.options import validated
-from contextssl_cli.store.dataset import Split, Store
+from contextssl_cli.store.dataset import Store
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.testing.actions import check_action_type
 from contextssl_cli.testing.checks import Checks
@@ -143,9 +143,6 @@ def _check_store(dataset: Dataset, store: Store, checks: Checks) -> None:
     schema, subject = store.schema, _subject(dataset)
     with checks.rule(subject, "schema"):
         _check_schema(dataset, schema)
-    with checks.rule(subject, "classes"):
-        for split in (store.train, store.test):
-            _check_classes(title(dataset), split)
     inputs: Tensor | None = None
     with checks.rule(subject, "inputs"):
         inputs = to_tensor(store.train.inputs(slice(ROWS)), schema)
@@ -182,19 +179,6 @@ def _check_columns(name: str, schema: Schema) -> None:
         not schema.columns or schema.shape == (end,),
         f"{name}: the columns end at {end}, the inputs have the shape {schema.shape}; let them agree",
     )
-
-
-def _check_classes(name: str, split: Split) -> None:
-    schema = split.schema
-    groups = {task: (split.labels(task), classes, -1) for task, classes in schema.tasks.items()}
-    groups |= {key: (split.attribute(key), classes, 0) for key, classes in schema.attributes.items()}
-    for target, (codes, classes, lowest) in groups.items():
-        low, high = int(codes.min()), int(codes.max())
-        require(
-            low >= lowest and high < len(classes),
-            f"{name}: {target} in the {split.name} split has codes from {low} to {high} for {len(classes)} classes; "
-            "name every class in the schema",
-        )
 
 
 def _check_change(

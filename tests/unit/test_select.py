@@ -294,7 +294,7 @@ def test_rows_names_and_groups_are_read(tmp_path: Path) -> None:
         ('row,label\n0,"1\n', "line 2"),
         ("row,label\n0,1\0\n", "line 2"),
         ("row,label\r\n\r\n0,1\r1,\n", "line 4: the label is ''"),
-        *((f"row,label\n0,a\n1, {word.upper()} \n", "line 3: the label is") for word in MISSING),
+        *((f"row,label\n0,a\n1, {word.upper()} \n", "line 3: the label is") for word in sorted(MISSING)),
         ("row,label,group\n0,a,<NA>\n", "line 2: the group is"),
     ],
 )
