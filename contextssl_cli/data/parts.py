@@ -93,9 +93,9 @@ def remove_joined_parts(path: Path) -> None:
 
     Parts that are newer than the store are those of a preparation that is to replace it.
     """
-    folder = parts_folder(path)
     with contextlib.suppress(OSError):
-        if folder.stat().st_mtime_ns < path.stat().st_mtime_ns:
+        written = [part.stat().st_mtime_ns for part in parts_folder(path).iterdir()]
+        if all(time <= path.stat().st_mtime_ns for time in written):
             remove_parts(path)
 
 

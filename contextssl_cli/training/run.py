@@ -426,6 +426,8 @@ def _replace(folder: Path) -> None:
                 else:
                     (folder / final).unlink(missing_ok=True)
                 (new / name).rename(folder / final)
+        if (folder / METRICS_FILE).exists() and not (folder / METRICS_FILE).stat().st_size:
+            (folder / METRICS_FILE).unlink()  # nothing was trained
         files.flush(folder)
         shutil.rmtree(new)
 
