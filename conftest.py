@@ -22,6 +22,17 @@ settings.register_profile("contextssl", deadline=None, derandomize=True)  # no t
 settings.load_profile("contextssl")
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Names of tests are sent between processes: text that UTF-8 cannot hold is escaped."""
+    if not isinstance(val, str):
+        return None
+    try:
+        val.encode()
+    except UnicodeEncodeError:
+        return ascii(val)
+    return None
+
+
 @pytest.fixture(scope="session", autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A ``CONTEXTSSL_HOME`` that ends with the tests; no other variable of the user's reaches them."""
