@@ -30,7 +30,9 @@ def reason(error: BaseException) -> str:
     """``TYPE: text`` of any exception, in one line, even of one whose text cannot be had."""
     try:
         text = " ".join(str(error).split())
-    except Exception as broken:  # a stranger's __str__ may raise
+    except KeyboardInterrupt:
+        raise
+    except BaseException as broken:  # a stranger's __str__ may raise anything
         text = f"its text cannot be had, {type(broken).__name__}"
     name = printable(type(error).__name__)
     return f"{name}: {printable(text)}" if text else name

@@ -116,8 +116,9 @@ def _run(arguments: list[str]) -> int:
             return _explain(error.__cause__, arguments)
         code = INTERRUPTED
     except BaseException as error:  # a message of one line is owed to the user even for a mistake of ours
-        if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
-            return 1  # the reader of a pipe had enough; typer has answered with SystemExit
+        answered = isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError)
+        if answered or isinstance(error, BrokenPipeError):
+            return 1  # the reader of a pipe had enough; typer may have answered with SystemExit
         return _explain(error, arguments)
     if code == INTERRUPTED:  # typer answers Ctrl-C by itself, and says nothing
         terminal.error(Interrupted.code, "interrupted")

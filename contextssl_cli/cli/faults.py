@@ -37,7 +37,7 @@ def in_words(error: BaseException, arguments: Sequence[str]) -> ContextSSLError:
         ``PluginError`` if the code of a plugin raised it; else an ``UnexpectedError``, which names a log file.
     """
     if isinstance(error, ContextSSLError):
-        return error
+        return _documented(error)
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error))):
         return ContextSSLError(
             "there is not enough memory for this; close other programs, or take a smaller batch, model or data set"
@@ -55,18 +55,29 @@ def in_words(error: BaseException, arguments: Sequence[str]) -> ContextSSLError:
     return UnexpectedError(f"contextssl has failed unexpectedly: {told}; {advice}")
 
 
+def _documented(error: ContextSSLError) -> ContextSSLError:
+    """The error itself; for a subclass of a plugin's own, whose codes may be any, the error of ours that it is."""
+    kind = next(kind for kind in type(error).__mro__ if _is_ours(kind.__module__))
+    return error if kind is type(error) else kind(reason(error))
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == "contextssl_cli"
+
+
 def _plugin_of(error: BaseException) -> str:
     """The plugin whose code an error came from, empty if it is our own.
 
     The innermost call of a plugin or of contextssl decides, so a library's error belongs to who called the library.
     """
     known: dict[str, str] = {}
-    with contextlib.suppress(Exception):  # an entry point may be broken itself
-        for point in metadata.entry_points(group="contextssl"):
+    for point in metadata.entry_points(group="contextssl"):
+        with contextlib.suppress(Exception):  # one that is broken itself must not hide the others
             known[point.module.partition(".")[0]] = point.name
     for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if package == "contextssl_cli":
+        module = str(frame.f_globals.get("__name__", ""))
+        package = module.partition(".")[0]
+        if _is_ours(module):
             return ""
         if package in known:
             return known[package]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from contextssl_cli.plugin.options import Options, validated
 from contextssl_cli.store.dataset import KIND, Store, create_store
 from contextssl_cli.store.hdf5 import check_not_in_use
 from contextssl_cli.store.replace import check_replaceable, is_replaceable
+from contextssl_cli.store.schema import Schema
 
 
 def prepare(
@@ -63,9 +64,7 @@ def prepare(
 
 
 def _write(dataset: Dataset, path: Path, source: Path | None, chosen: Options, report: Report) -> None:
-    prepared = dataset.prepare(source, chosen)
-    if not isinstance(prepared, Prepared):
-        raise PluginError(f"{title(dataset)} failed: prepare gave {type(prepared).__name__}, expected Prepared")
+    prepared = _checked(dataset, dataset.prepare(source, chosen))
     provenance = {
         "sources": dict(prepared.sources),
         "source": str(source.resolve()) if source else None,
@@ -84,6 +83,20 @@ def _write(dataset: Dataset, path: Path, source: Path | None, chosen: Options, r
         provenance["notes"] = dict(prepared.notes)
     if prepared.parts:
         remove_parts(path)
+
+
+def _checked(dataset: Dataset, prepared: Any) -> Prepared:
+    """What a plugin's ``prepare`` gave, if it is of the declared types."""
+    if not isinstance(prepared, Prepared):
+        raise PluginError(f"{title(dataset)} failed: prepare gave {type(prepared).__name__}, expected Prepared")
+    expected = {"schema": Schema, "sources": Mapping, "parts": Sequence, "notes": Mapping}
+    for name, kind in expected.items():
+        value = getattr(prepared, name)
+        if not isinstance(value, kind):
+            raise PluginError(
+                f"{title(dataset)} failed: {name} of Prepared is {type(value).__name__}, expected {kind.__name__}"
+            )
+    return prepared
 
 
 def _check_place(path: Path, source: Path | None) -> None:

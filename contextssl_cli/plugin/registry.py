@@ -210,6 +210,8 @@ def _checked(item: Any, kind: type[Any], hook: str) -> Any:
         if not isinstance(getattr(item, name, None), declared):
             what = "text" if declared is str else declared.__name__.lower()
             raise PluginError(f"{hook} returned {item.name!r}, which has no {what} {name!r}")
+        if declared is Mapping and not all(isinstance(key, str) for key in getattr(item, name)):
+            raise PluginError(f"{hook} returned {item.name!r}, whose {name!r} has a key that is not text")
     if not issubclass(item.options, Options):
         raise PluginError(f"{hook} returned {item.name!r}, whose options are no subclass of contextssl's Options")
     for action in getattr(item, "actions", ()):

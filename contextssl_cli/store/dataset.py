@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
+from contextssl_cli import files
 from contextssl_cli.errors import CorruptFileError, PluginError, invalid_value, suggestion
 from contextssl_cli.store import content, hdf5
 from contextssl_cli.store.content import PROVENANCE, SCHEMA, ContentHash
 from contextssl_cli.store.images import decode_all
 from contextssl_cli.store.schema import Schema
-from contextssl_cli.text import printable
+from contextssl_cli.text import printable, reason
 
 KIND = "contextssl-store"
 VERSION = 2
@@ -79,7 +80,7 @@ def create_store(path: Path, schema: Schema, provenance: Mapping[str, Any]) -> I
     with hdf5.create(path, KIND, VERSION) as file:
         writer = StoreWriter(file, schema)
         yield writer
-        made = json.dumps(dict(provenance) | writer.skipped())
+        made = _provenance_json(dict(provenance) | writer.skipped())
         found = writer.content()
         hdf5.set_text(file, SCHEMA, described)
         hdf5.set_text(file, PROVENANCE, made)
@@ -92,6 +93,15 @@ def _schema_json(schema: Schema) -> str:
         return schema.model_dump_json()
     except PydanticSerializationError as error:  # of a lone surrogate, which a folder's name may hold
         raise PluginError(f"the data set has a name that is not Unicode: {printable(str(error))}") from error
+
+
+def _provenance_json(provenance: Mapping[str, Any]) -> str:
+    try:
+        made = json.dumps(provenance)
+        files.parse_json(made)  # by the rules of all readers: no NaN, no thousands of digits or levels
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PluginError(f"the sources or notes of the data set cannot be kept as JSON ({reason(error)})") from error
+    return made
 
 
 class StoreWriter:
@@ -115,9 +125,12 @@ class StoreWriter:
         columns = self._inputs(samples)
         columns |= self._codes("labels", samples.labels, self._schema.tasks, -1)
         columns |= self._codes("attributes", samples.attributes, self._schema.attributes, 0)
-        columns |= self._named("latents", samples.latents, set(self._schema.latents), np.float32)
+        columns |= {
+            hdf5.key("latents", name): np.asarray(array, dtype=np.float32)
+            for name, array in _declared("latents", samples.latents, self._schema.latents).items()
+        }
         if samples.objects is not None:
-            columns["objects"] = np.asarray(samples.objects, dtype=np.int64)
+            columns["objects"] = _whole("objects", samples.objects)
         self._check(columns)
         for name, array in columns.items():
             self._extend(f"{samples.split}/{name}", array)
@@ -150,23 +163,18 @@ class StoreWriter:
         return {"inputs": begin + np.cumsum(sizes)}
 
     def _codes(
-        self, group: str, arrays: Mapping[str, Array], values: Mapping[str, Sequence[str]], lowest: int
+        self, group: str, arrays: Mapping[str, Array], declared: Mapping[str, Sequence[str]], lowest: int
     ) -> dict[str, Array]:
-        found = self._named(group, arrays, set(values), np.int64)
-        for name, classes in values.items():
-            codes = found[hdf5.key(group, name)]
-            low, high = (int(codes.min()), int(codes.max())) if codes.size else (lowest, lowest)
-            if low < lowest or high >= max(1, len(classes)):
+        columns = {}
+        for name, array in _declared(group, arrays, declared).items():
+            codes, count = _whole(f"{group} {name!r}", array), len(declared[name])
+            if codes.size and not lowest <= codes.min() <= codes.max() < count:
                 raise PluginError(
-                    f"{group} of {name!r} have codes from {low} to {high} for {len(classes)} classes; name every class "
-                    "in the schema"
+                    f"{group} {name!r} have codes from {codes.min()} to {codes.max()} for {count} classes; name every "
+                    "class in the schema"
                 )
-        return found
-
-    def _named(self, group: str, arrays: Mapping[str, Array], declared: set[str], dtype: type) -> dict[str, Array]:
-        if set(arrays) != declared:
-            raise PluginError(f"{group}: the schema declares {sorted(declared)}, the samples have {sorted(arrays)}")
-        return {hdf5.key(group, name): np.asarray(array, dtype=dtype) for name, array in arrays.items()}
+            columns[hdf5.key(group, name)] = codes
+        return columns
 
     def _check(self, columns: Mapping[str, Array]) -> None:
         inputs = columns["inputs"]
@@ -196,6 +204,21 @@ class StoreWriter:
         dataset.resize(start + len(array), axis=0)
         dataset[start:] = array
         self._content.update(name, array)
+
+
+def _declared(group: str, arrays: Mapping[str, Array], declared: Mapping[str, Any]) -> Mapping[str, Array]:
+    if set(arrays) != set(declared):
+        raise PluginError(f"{group}: the schema declares {sorted(declared)}, the samples have {sorted(arrays)}")
+    return arrays
+
+
+def _whole(name: str, values: Any) -> Array:
+    """Whole numbers as int64. Any other array would be cut off to them in silence."""
+    array = np.asarray(values)
+    whole = array.astype(np.int64) if array.dtype.kind in "biu" or not array.size else None
+    if whole is None or (array.size and array.dtype.kind == "u" and array.max() > np.iinfo(np.int64).max):
+        raise PluginError(f"{name} are {array.dtype}, expected whole numbers of 64 bits")
+    return whole
 
 
 class Split:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 from collections.abc import Iterator
 from importlib import metadata
@@ -195,6 +196,39 @@ def test_a_data_set_that_gives_something_else(given: object, tmp_path: Path) -> 
         prepare(Odd(), None, tmp_path / "store.h5")
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"schema": None},
+        {"schema": {}},
+        {"sources": ["a"]},
+        {"sources": None},
+        {"notes": [1]},
+        {"parts": 5},
+        {"samples": None},
+        {"samples": 5},
+        {"sources": {"a": object()}},
+        {"notes": {"a": b"bytes"}},
+        {"notes": {"a": float("nan")}},
+        {"notes": {"a": 10**5000}},
+        {"notes": {"a": functools.reduce(lambda inner, _: [inner], range(200), [])}},
+        {"notes": {"a": functools.reduce(lambda inner, _: [inner], range(5000), [])}},
+    ],
+)
+def test_a_field_of_what_it_gives_is_something_else(changed: dict[str, Any], tmp_path: Path) -> None:
+    class Odd(BrokenSet):
+        def prepare(self, source: Path | None, options: Any) -> Prepared:
+            made = [
+                Samples(split, np.zeros((1, *SCHEMA.shape), np.uint8), {"class": np.zeros(1, np.int64)})
+                for split in ("train", "test")
+            ]
+            return Prepared(**{"schema": SCHEMA, "samples": made, **changed})
+
+    with pytest.raises(PluginError):
+        prepare(Odd(), None, tmp_path / "store.h5")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("width", [0, -1, "two", 1.5])
 def test_a_width_that_is_none(width: object) -> None:
     from contextssl_cli.data.action_space import ActionSpace
@@ -260,6 +294,8 @@ def getattribute(self: object, name: str) -> object:
         {"training": property(lambda self: fail())},
         {"__getattribute__": getattribute},
         {"training": 5},
+        {"training": {3: 4}},
+        {"trial": {None: 1}},
         {"probing": ["a"]},
         {"options": dict},
         {"name": 7},
@@ -281,7 +317,7 @@ def test_a_command_ends_with_the_plugins_code(
 ) -> None:
     found = registered(module())
     monkeypatch.setattr("contextssl_cli.plugin.registry.registry", lambda: found)
-    for error in (SystemExit(0), Escapes(), Panic("rust"), EOFError()):
+    for error in (SystemExit(0), Escapes(), Panic("rust"), EOFError(), BrokenPipeError(errno.EPIPE, "Broken pipe")):
         raising.append(error)
         assert app.run(["prepare", "stranger", "--out", str(tmp_path / "store.h5")]) == 5
         err = capsys.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,7 @@ def test_a_want_of_memory_is_no_mistake(error: Exception, home: Path) -> None:
 def from_plugin(code: str) -> Callable[[], None]:
     """A function of a built-in plugin's package."""
     scope: dict[str, object] = {"__name__": "contextssl_digits.made_up"}
-    exec(compile(f"def call():\n    {code}", "made_up.py", "exec"), scope)  # noqa: S102 - our own text
+    exec(compile(f"def call():\n    {code}", "made_up.py", "exec"), scope)  # noqa: S102 - our own text  # noqa: S102 - a module without a file
     call = scope["call"]
     assert callable(call)
     return call
@@ -162,3 +163,42 @@ def test_both_paths_of_a_refused_renaming_are_named() -> None:
 def test_the_cache_is_the_place_of_logs(home: Path) -> None:
     assert faults.in_words(raised(ValueError("x")), ["info"]).code == "E101"
     assert logs(home)[0].parent == paths.cache() / "logs"
+
+
+class OddError(PluginError):
+    """As a plugin may derive it, with codes of its own."""
+
+    code = "\x1b[31m"
+    exit_code = 77
+
+
+class MuteError(UsageError):
+    """Whose text ends the process."""
+
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+@pytest.mark.parametrize(("error", "kind"), [(OddError("why"), PluginError), (MuteError("why"), UsageError)])
+def test_a_subclass_of_a_plugin_has_our_codes(
+    error: Exception,
+    kind: type[PluginError],
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    failing(monkeypatch, error)
+    assert app.run(["info", "x"]) == kind.exit_code
+    (line,) = filter(None, capsys.readouterr().err.splitlines())
+    assert line.startswith(f"error[{kind.code}]: {type(error).__name__}: ")
+
+
+def test_a_broken_entry_point_does_not_hide_who_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [EntryPoint("broken", "!!!", "contextssl"), EntryPoint("stranger", "stranger_of_the_test", "contextssl")]
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: points)
+    names: dict[str, object] = {"__name__": "stranger_of_the_test"}
+    exec("def fail():\n    raise ValueError('x')", names)  # noqa: S102 - a module without a file
+    with pytest.raises(ValueError, match="x") as caught:
+        names["fail"]()  # type: ignore[operator]
+    found = in_words(caught.value, [])
+    assert (found.code, "stranger" in str(found)) == ("E500", True)

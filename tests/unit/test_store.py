@@ -128,6 +128,30 @@ BAD = {
     "label": (Samples("train", GOOD.inputs, {}, GOOD.attributes, GOOD.latents), "labels"),
     "latent": (Samples("train", GOOD.inputs, GOOD.labels, GOOD.attributes, {"pos": GOOD.latents["pose"]}), "latents"),
     "nan": (Samples("train", GOOD.inputs * np.nan, GOOD.labels, GOOD.attributes, GOOD.latents), "NaN"),
+    "label with a fraction": (
+        Samples("train", GOOD.inputs, {key: v + 0.5 for key, v in GOOD.labels.items()}, GOOD.attributes, GOOD.latents),
+        "float64, expected whole numbers",
+    ),
+    "label of words": (
+        Samples("train", GOOD.inputs, {"kind": GOOD.labels["kind"].astype("U1")}, GOOD.attributes, GOOD.latents),
+        "expected whole numbers",
+    ),
+    "label of no class": (
+        Samples("train", GOOD.inputs, {key: v + 100 for key, v in GOOD.labels.items()}, GOOD.attributes, GOOD.latents),
+        "the schema declares",
+    ),
+    "attribute below -1": (
+        Samples("train", GOOD.inputs, GOOD.labels, {key: v - 100 for key, v in GOOD.attributes.items()}, GOOD.latents),
+        "the schema declares",
+    ),
+    "objects with a fraction": (
+        Samples("train", GOOD.inputs, GOOD.labels, GOOD.attributes, GOOD.latents, np.arange(len(GOOD.inputs)) / 2),
+        "objects are float64",
+    ),
+    "objects beyond 64 bits": (
+        Samples("train", GOOD.inputs, GOOD.labels, GOOD.attributes, GOOD.latents, np.full(5, 2**63, np.uint64)),
+        "objects are uint64",
+    ),
     "split": (Samples("tran", GOOD.inputs, GOOD.labels, GOOD.attributes, GOOD.latents), "did you mean 'train'"),
 }  # fmt: skip
 
