@@ -10,7 +10,7 @@ import hashlib
 import json
 import multiprocessing
 import os
-import shutil
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -21,15 +21,18 @@ from typing import Any
 
 from contextssl_cli import paths
 from contextssl_cli.cpus import cpu_count
-from contextssl_cli.errors import ContextSSLError, CorruptFileError
+from contextssl_cli.errors import ContextSSLError, CorruptFileError, UsageError
 from contextssl_cli.plugin.guard import blamed
 from contextssl_cli.store.dataset import Samples
 from contextssl_cli.store.part import PartKey, holds_part, read_part, write_part
 from contextssl_cli.store.schema import Schema
+from contextssl_cli.text import printable
 
 Part = Callable[[], Samples]
 Report = Callable[[int, int], None]
 """Told how many parts are done, of how many."""
+_OWN = re.compile(r"\d{6}\.h5|\.\d{6}\.h5\..*\.partial")
+"""The files that a preparation makes in the folder of its parts."""
 
 
 def parts_folder(path: Path) -> Path:
@@ -51,9 +54,13 @@ def make_parts(
 
     Raises:
         ContextSSLError: whatever a part raises. The finished parts are kept.
+        UsageError: if the folder of the parts is a symbolic link.
         CorruptFileError: if a finished part is damaged or was exchanged for another. That part is removed.
     """
-    folder = paths.make_folder(parts_folder(path))
+    folder = parts_folder(path)
+    if folder.is_symlink():  # what it leads to is not ours to write to
+        raise UsageError(f"{printable(folder)} is a symbolic link; remove it, or choose another output file")
+    paths.make_folder(folder)
     plan = _plan(schema, len(parts), identity)
     keys = [PartKey(plan, number) for number in range(len(parts))]
     missing = [key for key in keys if not holds_part(_part_path(folder, key), key)]
@@ -78,8 +85,13 @@ def make_parts(
 
 
 def remove_parts(path: Path) -> None:
-    """Remove the parts, once the store holds them."""
-    shutil.rmtree(parts_folder(path), ignore_errors=True)
+    """Remove the parts, once the store holds them; whatever else is in their folder stays, and so does the folder."""
+    folder = parts_folder(path)
+    with contextlib.suppress(OSError):
+        for entry in folder.iterdir():
+            if _OWN.fullmatch(entry.name):
+                entry.unlink()
+        folder.rmdir()
 
 
 def _plan(schema: Schema, count: int, identity: Mapping[str, Any]) -> str:

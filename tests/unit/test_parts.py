@@ -54,6 +54,28 @@ def test_parts_are_joined_in_order(tmp_path: Path) -> None:
     assert not parts_folder(tmp_path / "s.h5").exists()
 
 
+def test_the_folder_of_the_parts_is_never_a_link(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "000000.h5").write_text("precious")
+    parts_folder(tmp_path / "s.h5").symlink_to(mine)
+    with pytest.raises(UsageError, match="is a symbolic link"):
+        prepare(InParts(tmp_path), out=tmp_path / "s.h5")
+    assert (mine / "000000.h5").read_text() == "precious"
+    assert not (tmp_path / "s.h5").exists()
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", "photo.h5", ".hidden", "folder/000000.h5"])
+def test_only_parts_are_removed(name: str, tmp_path: Path) -> None:
+    other = parts_folder(tmp_path / "s.h5") / name
+    other.parent.mkdir(parents=True)
+    other.write_text("precious")
+    prepare(InParts(tmp_path), out=tmp_path / "s.h5")
+    assert other.read_text() == "precious"
+    left = [path for path in parts_folder(tmp_path / "s.h5").rglob("*") if path.is_file()]
+    assert left == [other]
+
+
 @pytest.mark.parametrize(
     ("fault", "error", "text"),
     [("ours", CorruptFileError, "part 5 is bad"), ("odd", PluginError, "RuntimeError: odd"),
