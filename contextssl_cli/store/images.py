@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -68,6 +69,10 @@ _TRANSPOSITIONS = {
 }
 _DEEP = ("I", "I;16", "I;16B", "I;16L")
 _WHITE = (255, 255, 255, 255)
+_MAX_SCANS = 100
+"""Of a JPEG. Encoders write about ten; each costs the time of a pass over the image, and a hundred bytes can be one."""
+_JPEG_MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")  # in a scan, all else after 0xff belongs to the scan
+_SCAN, _END = 0xDA, 0xD9
 _PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _MAX_TEXT = 2**20  # bytes of all texts of a PNG together; Pillow refuses a file with a longer one
 _MAX_THREADS = 8  # Pillow lets go of the interpreter's lock while it decodes
@@ -97,6 +102,8 @@ def open_image(data: bytes, *, formats: Sequence[str] = FORMATS, enough: tuple[i
         raise ValueError(f"it is not a {' or '.join(filter(None, [', '.join(formats[:-1]), formats[-1]]))} file")
     if name == "PNG":
         data = _without_long_texts(data)
+    if name == "JPEG" and _scans(data) > _MAX_SCANS:
+        raise ValueError(f"it is damaged: it has more than {_MAX_SCANS} scans")
     try:
         # Not Image.open: its bound on pixels is a setting of the process, and from half of it on it warns.
         image = _READERS[name](io.BytesIO(data))
@@ -158,13 +165,26 @@ def _check_size(image: ImageFile.ImageFile) -> None:
         raise _RefusedError("it is damaged: its parts overlap")
 
 
+def _scans(data: bytes) -> int:
+    """How many scans a JPEG has, up to its end; what follows, as the film of a phone's camera, does not count."""
+    found = place = 0
+    while found <= _MAX_SCANS and (marker := _JPEG_MARKER.search(data, place)):
+        kind, place = data[marker.end() - 1], marker.end()
+        if kind == _END:
+            break
+        if kind != 0xD8:  # the beginning has no content
+            place += int.from_bytes(data[place : place + 2], "big")
+        found += kind == _SCAN
+    return found
+
+
 def _without_long_texts(data: bytes) -> bytes:
     """A PNG without colour profiles, and without the texts for which Pillow would refuse it. No pixel changes."""
     kept, start, budget = [data[:8]], 8, _MAX_TEXT
     while start + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, start)
         end = start + 12 + length
-        if kind in _PNG_TEXTS:
+        if kind in _PNG_TEXTS and budget >= 0:  # unpacking thousands of them takes minutes
             budget -= _text_size(kind, data[start + 8 : end - 4])
         if kind != b"iCCP" and (kind not in _PNG_TEXTS or budget >= 0):
             kept.append(data[start:end])

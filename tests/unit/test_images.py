@@ -14,6 +14,7 @@ import pytest
 from PIL import EpsImagePlugin, Image, PngImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
+from contextssl_cli.store import images
 from contextssl_cli.store.images import FORMATS, MAX_PIXELS, decode, is_upright, open_image
 from tests.small_images import picture
 
@@ -192,6 +193,38 @@ def test_texts_in_a_png_of_any_length_are_harmless(case: str, monkeypatch: pytes
     monkeypatch.setattr(PngImagePlugin, "MAX_TEXT_MEMORY", 2**20)  # a sixty-fourth of Pillow's own, for short files
     expected = decode(saved(picture(0), "PNG"), 16, 16)
     assert np.array_equal(decode(png_with(*LONG_TEXTS[case]), 16, 16), expected)
+
+
+def test_only_as_many_texts_are_unpacked_as_show_that_they_are_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    unpacked: list[bytes] = []
+    size = images._text_size
+
+    def counted(kind: bytes, body: bytes) -> int:
+        unpacked.append(kind)
+        return size(kind, body)
+
+    monkeypatch.setattr(images, "_text_size", counted)
+    assert decode(png_with(*LONG_TEXTS["many of them"] * 500), 16, 16).shape == (16, 16, 3)
+    assert len(unpacked) == 3
+
+
+def scans_added(data: bytes, count: int) -> bytes:
+    return data[:-2] + data[data.rindex(b"\xff\xda") : -2] * count + data[-2:]
+
+
+@pytest.mark.parametrize("after", [b"", b"\xff\xda\0\2" * 200], ids=["alone", "a film after its end"])
+def test_a_progressive_jpeg_of_any_encoder_is_read(after: bytes) -> None:
+    data = saved(picture(0), "JPEG", progressive=True, quality=90)
+    expected = decode(data, 16, 16)
+    assert np.array_equal(decode(data + after, 16, 16), expected)
+    inner = b"\xff\xe1" + struct.pack(">H", 602) + b"\xff\xda\0\2" * 150  # as a preview in EXIF
+    assert np.array_equal(decode(data[:2] + inner + data[2:], 16, 16), expected)
+
+
+@pytest.mark.parametrize("options", [{"progressive": True}, {"progressive": True, "quality": 5}, {}])
+def test_a_jpeg_of_thousands_of_scans_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="more than 100 scans"):
+        decode(scans_added(saved(picture(0), "JPEG", **options), 3000), 16, 16)
 
 
 def test_the_orientation_in_a_text_is_kept() -> None:
