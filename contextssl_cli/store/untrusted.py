@@ -23,6 +23,8 @@ from contextssl_cli.text import printable
 
 MOST_OBJECTS = 10_000
 """Groups and data sets of a file."""
+MOST_LEVELS = 50
+"""Of groups in groups. HDF5 goes through all of them for each object, which takes minutes for thousands."""
 SPARSE = 64 << 20
 """Bytes that a file may declare beyond those it holds: what was never written reads as zeros."""
 DEFLATE_RATIO = 1032
@@ -39,7 +41,8 @@ def check_contents(path: Path, file: h5py.File) -> None:
 
     Raises:
         UnsafeFileError: on links that are not hard, objects with several names, named types, virtual data sets,
-            external storage, filters other than gzip, LZF, shuffle and Fletcher32, and oversized shapes.
+            external storage, filters other than gzip, LZF, shuffle and Fletcher32, oversized shapes, and more than
+            ``MOST_OBJECTS`` or ``MOST_LEVELS``.
         CorruptFileError: if a name is not UTF-8.
     """
     size = path.stat().st_size
@@ -74,11 +77,13 @@ def _links(path: Path, file: h5py.File) -> list[tuple[bytes, int]]:
 
     def visit(name: bytes, link: h5l.LinkInfo) -> bool | None:
         found.append((name, link.type))
-        return len(found) > MOST_OBJECTS or None
+        return len(found) > MOST_OBJECTS or name.count(b"/") >= MOST_LEVELS or None
 
     file.id.links.visit(visit, info=True)
     if len(found) > MOST_OBJECTS:
         raise UnsafeFileError(f"{printable(path)} holds more than {MOST_OBJECTS:,} groups and data sets")
+    if found and found[-1][0].count(b"/") >= MOST_LEVELS:
+        raise UnsafeFileError(f"{printable(path)} holds groups in groups in more than {MOST_LEVELS} levels")
     return found
 
 

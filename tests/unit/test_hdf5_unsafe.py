@@ -189,6 +189,19 @@ def test_more_objects_than_a_file_may_have(tmp_path: Path, monkeypatch: pytest.M
         read_arrays(path)
 
 
+@pytest.mark.parametrize("levels", [51, 60, 500])
+def test_more_levels_than_a_file_may_have(levels: int, tmp_path: Path) -> None:
+    path = tmp_path / "deep.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = np.zeros(4)
+        file.create_group("/".join("a" * untrusted.MOST_LEVELS))
+    assert list(read_arrays(path, "x")) == ["x"]
+    with h5py.File(path, "a") as file:
+        file.create_group("/".join("b" * levels))
+    with pytest.raises(UnsafeFileError, match=r"deep\.h5 holds groups in groups in more than 50 levels"):
+        read_arrays(path, "x")
+
+
 def test_no_more_is_read_than_the_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "big.h5"
     with h5py.File(path, "w") as file:
