@@ -213,12 +213,14 @@ def _declared(group: str, arrays: Mapping[str, Array], declared: Mapping[str, An
 
 
 def _whole(name: str, values: Any) -> Array:
-    """Whole numbers as int64. Any other array would be cut off to them in silence."""
+    """Whole numbers as int64, of whatever type they are. Fractions would be cut off in silence."""
     array = np.asarray(values)
-    whole = array.astype(np.int64) if array.dtype.kind in "biu" or not array.size else None
-    if whole is None or (array.size and array.dtype.kind == "u" and array.max() > np.iinfo(np.int64).max):
-        raise PluginError(f"{name} are {array.dtype}, expected whole numbers of 64 bits")
-    return whole
+    if array.dtype.kind in "biuf":
+        with np.errstate(invalid="ignore"):  # NaN, infinite, or beyond 64 bits
+            whole = array.astype(np.int64)
+        if np.array_equal(whole.astype(array.dtype), array) and not (array.dtype.kind == "u" and (whole < 0).any()):
+            return whole
+    raise PluginError(f"{name} are {array.dtype}, expected whole numbers of 64 bits")
 
 
 class Split:

@@ -20,8 +20,9 @@ _SYSTEM = re.compile(
     | \$recycle\.bin | system\ volume\ information | \$extend | found\.\d{3}
     | __macosx | network\ trash\ folder | temporary\ items
     | lost\+found | lost\.dir                                   # Linux, Android
-    | [@#]recycle | [@#]snapshot | @eadir | @recently-snapshot | ~snapshot    # NAS
-    | __pycache__
+    | recycler | @eadir.* | [@#]recycle | [@#]snapshot | @recently-snapshot | ~snapshot    # NAS
+    | @__thumb | @tmp | @sharebin | @transcode
+    | __pycache__ | cvs | _svn | node_modules
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
@@ -71,7 +72,7 @@ def counted(paths: Sequence[str]) -> str:
 
 def is_system(name: str) -> bool:
     """Whether a file or folder of this name is hidden, or made by a system or program and no data of the user's."""
-    return _SYSTEM.fullmatch(name) is not None
+    return _SYSTEM.fullmatch(name.strip(" ")) is not None
 
 
 def walk(root: Path) -> Tree:

@@ -105,6 +105,8 @@ def open_image(data: bytes, *, formats: Sequence[str] = FORMATS, enough: tuple[i
     if name == "JPEG" and _scans(data) > _MAX_SCANS:
         raise ValueError(f"it is damaged: it has more than {_MAX_SCANS} scans")
     try:
+        if name == "WEBP":
+            _check_pixels(_webp_canvas(data))  # Pillow takes memory for the canvas when it opens the file
         # Not Image.open: its bound on pixels is a setting of the process, and from half of it on it warns.
         image = _READERS[name](io.BytesIO(data))
         _check_size(image)
@@ -151,14 +153,32 @@ def _has_signature(name: str, data: bytes) -> bool:
     return data.startswith(_SIGNATURES[name]) and (name != "WEBP" or data[8:12] == b"WEBP")
 
 
+def _check_pixels(size: tuple[int, int]) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise _RefusedError(f"it has {width} x {height} pixels, more than {MAX_PIXELS:,}: scale it down")
+
+
+def _webp_canvas(data: bytes) -> tuple[int, int]:
+    """Width and height of a WebP file, from its first chunk; 0 x 0 if that is cut off or of another kind."""
+    kind, begin = data[12:16], data[20:30].ljust(10, b"\0")
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(begin[4:7], "little"), 1 + int.from_bytes(begin[7:10], "little")
+    if kind == b"VP8L":
+        bits = int.from_bytes(begin[1:5], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if kind == b"VP8 ":
+        return int.from_bytes(begin[6:8], "little") & 0x3FFF, int.from_bytes(begin[8:10], "little") & 0x3FFF
+    return 0, 0
+
+
 def _check_size(image: ImageFile.ImageFile) -> None:
     """Refuse what would take too much memory or time, before it is decoded."""
     sizes = [image.size]
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         sizes.append((image.tag_v2.get(_TILE_WIDTH, 1), image.tag_v2.get(_TILE_LENGTH, 1)))
-    for width, height in sizes:
-        if width * height > MAX_PIXELS:
-            raise _RefusedError(f"it has {width} x {height} pixels, more than {MAX_PIXELS:,}: scale it down")
+    for size in sizes:
+        _check_pixels(size)
     areas = [tile[1] or (0, 0, 0, 0) for tile in image.tile]
     covered = sum((right - left) * (bottom - top) for left, top, right, bottom in areas)
     if covered > _MAX_COVERAGE * image.width * image.height:

@@ -80,7 +80,7 @@ def find_layout(source: Path, *, unlabelled: bool, test_fraction: float | None, 
     }
     of_what = "of each class" if classes else "of all images"
     said = {"split": f"{share:g} {of_what} for the test, seed {seed}"}
-    return Layout(classes, divided, _named(classes) | said | _unused_splits(tree) | notes(tree))
+    return Layout(classes, divided, _named(classes) | said | _like_splits(tree) | _unused_splits(tree) | notes(tree))
 
 
 def _splits(source: Path, *, unlabelled: bool) -> dict[str, str]:
@@ -198,6 +198,18 @@ def _listed(names: Sequence[str]) -> str:
     """The first names; the others are counted."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
+
+
+def _like_splits(tree: Tree) -> dict[str, str]:
+    """A note where the folders of classes hold folders of the same names: they may be splits of another spelling."""
+    inner = [
+        {Path(path).relative_to(tree.root / name).parts[0] for path in paths if Path(path).parent != tree.root / name}
+        for name, paths in tree.folders.items()
+    ]
+    if len(inner) < 2 or len(inner[0]) < 2 or any(names != inner[0] for names in inner):
+        return {}
+    listed = ", ".join(printable(name) for name in sorted(inner[0])[:5])
+    return {"folders that may be splits": f"each of the classes holds {listed}; name splits train/ and test/"}
 
 
 def _unused_splits(tree: Tree) -> dict[str, str]:

@@ -248,3 +248,16 @@ def test_any_mode_becomes_rgb_with_white_behind_it() -> None:
     assert np.array_equal(decode(saved(Image.fromarray(ramp * 257), "PNG"), 16, 16)[..., 1], ramp)
     assert (decode(saved(Image.new("RGBA", (16, 16), (9, 9, 9, 0)), "PNG"), 16, 16) == 255).all()
     assert (decode(saved(Image.new("LA", (16, 16), (9, 255)), "PNG"), 16, 16) == 9).all()
+
+
+@pytest.mark.parametrize("kind", ["VP8X", "VP8L", "VP8 "])
+def test_the_canvas_of_a_webp_is_looked_at_before_memory_is_taken(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    headers = {
+        "VP8X": bytes(4) + (59_999).to_bytes(3, "little") * 2,
+        "VP8L": b"\x2f" + (16_383 | 16_383 << 14).to_bytes(4, "little"),
+        "VP8 ": bytes(6) + (16_383).to_bytes(2, "little") * 2,
+    }
+    monkeypatch.setitem(images._READERS, "WEBP", None)  # nothing opens the file
+    body = b"WEBP" + kind.encode() + (10).to_bytes(4, "little") + headers[kind]
+    with pytest.raises(ValueError, match="pixels"):
+        images.open_image(b"RIFF" + len(body).to_bytes(4, "little") + body)

@@ -138,11 +138,11 @@ BAD = {
     ),
     "label of no class": (
         Samples("train", GOOD.inputs, {key: v + 100 for key, v in GOOD.labels.items()}, GOOD.attributes, GOOD.latents),
-        "the schema declares",
+        "name every class",
     ),
     "attribute below -1": (
         Samples("train", GOOD.inputs, GOOD.labels, {key: v - 100 for key, v in GOOD.attributes.items()}, GOOD.latents),
-        "the schema declares",
+        "name every class",
     ),
     "objects with a fraction": (
         Samples("train", GOOD.inputs, GOOD.labels, GOOD.attributes, GOOD.latents, np.arange(len(GOOD.inputs)) / 2),

@@ -316,3 +316,17 @@ def test_a_folder_that_may_not_be_read(animals: Path) -> None:
             layout(animals)
     finally:
         (animals / "cat").chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    "pair", [("trainval", "holdout"), ("x_train", "x_test"), ("trn", "tst"), ("train_a", "test_a")]
+)
+def test_folders_that_hold_the_same_folders_may_be_splits(pair: tuple[str, str], tmp_path: Path) -> None:
+    paths = [f"{one}/{kind}/{number}.png" for one in pair for kind in ("cat", "dog") for number in range(2)]
+    found = layout(write_files(tmp_path / "photos", files(*paths)))
+    assert "cat, dog" in found.notes["folders that may be splits"]
+
+
+def test_folders_of_different_contents_are_classes(tmp_path: Path) -> None:
+    paths = [f"{place}/{number}.png" for place in ("x/1", "x/2", "y/3") for number in range(2)]
+    assert "folders that may be splits" not in layout(write_files(tmp_path / "photos", files(*paths))).notes
