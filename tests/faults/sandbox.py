@@ -18,7 +18,7 @@ HOME_CACHE = "home/cache"
 """May be deleted at any time, so any command may write there."""
 _ERROR = re.compile(r"^error\[(E\d+)\]: ", re.MULTILINE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_LONGEST_MESSAGE = 2_000
+_LONGEST_MESSAGE = 2_100
 
 Listing = dict[str, str]
 """By the path below the sandbox: kind, mode, size and digest."""
