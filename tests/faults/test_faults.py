@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -136,6 +137,13 @@ def test_counts_are_by_kind_format_and_outcome() -> None:
     ]
     assert counted(verdicts) == {"mutation": {"store": {"refused (4)": 2}, "run.json": {"fault": 1}}}
     assert summary(verdicts).endswith("3 cases, 1 with faults")
+
+
+def test_what_keeps_each_promise_is_there() -> None:
+    page = (ROOT / "docs" / "explanation" / "reliability.txt").read_text()
+    named = re.findall(r"`((?:tests|plugins)/[^`]*)`", page)
+    assert len(named) > 15
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 @pytest.mark.slow
