@@ -15,7 +15,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=0, help="how many commands to kill")
     parser.add_argument("--mutations", type=int, default=0, help="how many files to damage")
     parser.add_argument("--command-lines", type=int, default=0, help="how many odd command lines to run")
-    parser.add_argument("--only", action="append", default=[], help="one case by its name, or all whose names begin so")
+    parser.add_argument("--only", action="append", default=[], help="one case, by its name; repeatable")
     parser.add_argument("--seed", type=int, default=0, help="of everything that is drawn")
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
     parser.add_argument("--counts", type=Path, help="where to write the counts as JSON")
@@ -23,6 +23,8 @@ def main() -> int:
     given = parser.parse_args()
     counts = {"kill": given.kills, "mutation": given.mutations, "command-line": given.command_lines}
     verdicts = run_cases(counts, given.only, given.seed, given.jobs, given.findings)
+    for verdict in verdicts if given.only else ():
+        print(ascii(f"{verdict.case}  {verdict.what}: {verdict.outcome}")[1:-1])
     print(summary(verdicts))
     if given.counts:
         write_counts(given.counts, verdicts, given.seed)
