@@ -77,7 +77,10 @@ def adapt(
     if labels is not None:
         choice = read_choice(found.run, contexts, labels, source, at_most or [], skip_corrupt=skip_corrupt)
     if dry_run:
-        terminal.result(f"would embed {source or 'the test split of the run'} under {' or '.join(contexts)} into {out}")
+        terminal.plan(
+            f"would embed {source or 'the test split of the run'} under {' or '.join(contexts)} into {out}",
+            as_json=json,
+        )
         return
     chosen, about = next(iter(contexts)), None
     if choice is not None:

@@ -29,7 +29,9 @@ def demo(
 
     chosen = options.seeds(seeds) if seeds else [seed]
     if dry_run:
-        terminal.result(f"would train digits-rotation-color with the seeds {chosen} and write the report to {out}")
+        terminal.plan(
+            f"would train digits-rotation-color with the seeds {chosen} and write the report to {out}", as_json=json
+        )
         return
     report, paths = run_demo(out, chosen, steps=steps, device=device, force=force)
     print_probe(report, paths, as_json=json)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import errno
 import os
 import platform
 import re
@@ -22,6 +24,7 @@ KEPT = 20
 """Log files; older ones are removed."""
 
 _PACKAGES = ("contextssl", "torch", "torchvision", "numpy", "h5py", "pydantic", "scikit-learn", "matplotlib", "typer")
+_LOOP = re.compile(r"Symlink loop from (['\"].*['\"])", re.DOTALL)
 _NO_MEMORY = re.compile("out of memory|not enough memory|(can't|cannot|unable to) allocate", re.IGNORECASE)
 
 
@@ -42,6 +45,8 @@ def in_words(error: BaseException, arguments: Sequence[str]) -> ContextSSLError:
         return ContextSSLError(
             "there is not enough memory for this; close other programs, or take a smaller batch, model or data set"
         )
+    if isinstance(error, RuntimeError) and (loop := _LOOP.match(str(error))):  # of Path.resolve, until Python 3.12
+        error = OSError(errno.ELOOP, os.strerror(errno.ELOOP), ast.literal_eval(loop[1]))
     if isinstance(error, OSError) and error.filename is not None:
         return files.os_error(error)
     plugin = _plugin_of(error)

@@ -78,7 +78,7 @@ def probe(
     else:
         check_probe(folder, *([RETRIEVAL] if retrieval else []))
     if dry_run:
-        terminal.result(f"would probe {', '.join(str(r.folder) for r in runs)} into {folder}")
+        terminal.plan(f"would probe {', '.join(str(r.folder) for r in runs)} into {folder}", as_json=json)
         return
     make_folder(folder)  # before minutes of work that could not be written
     if not compare and (folder / RESULTS).is_file():

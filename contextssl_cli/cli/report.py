@@ -36,7 +36,7 @@ def report(
     results, runs = sort_out(paths)
     page = check_page(out or (paths[0].parent if paths[0].is_file() else paths[0]) / "report.html")
     if dry_run:
-        terminal.result(f"would write {page} of {', '.join(map(str, paths))}")
+        terminal.plan(f"would write {page} of {', '.join(map(str, paths))}", as_json=json)
         return
     found = gather(results, runs, resolve_device(device))
     print_page(found, write_page(found, page, studies_of(results)), as_json=json)

@@ -46,9 +46,11 @@ def keep_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 
 
 def read_values(path: Path) -> Values | None:
-    """The values of a cache file, None if there is none or it is damaged."""
+    """The values of a cache file, None if there is none or they are not those that were written."""
     with contextlib.suppress(ContextSSLError, LookupError, TypeError, ValueError):
-        return {(v["metric"], v["target"], v["probe"]): float(v["value"]) for v in files.read_json(path)["values"]}
+        found = files.read_json(path)
+        if found["sha256"] == _digest(found["values"]):
+            return {(v["metric"], v["target"], v["probe"]): float(v["value"]) for v in found["values"]}
     return None
 
 
@@ -56,4 +58,8 @@ def keep_values(path: Path, values: Values) -> None:
     """Write values to a cache file, if it can be written."""
     lines = [{"metric": m, "target": t, "probe": p, "value": value} for (m, t, p), value in values.items()]
     with contextlib.suppress(ContextSSLError):
-        files.write_json(path, {"values": lines})
+        files.write_json(path, {"values": lines, "sha256": _digest(lines)})
+
+
+def _digest(lines: Any) -> str:
+    return hashlib.sha256(json.dumps(lines, sort_keys=True).encode()).hexdigest()

@@ -44,6 +44,13 @@ class Terminal:
         """A line of the result."""
         self._print(self.out, printable(text))
 
+    def plan(self, text: str, *, as_json: bool) -> None:
+        """What a command would do, of ``--dry-run``; or one JSON object."""
+        if as_json:
+            self.json({"dry_run": text})
+        else:
+            self.result(text)
+
     def written(self, *paths: Path) -> None:
         """A line for each file that was written."""
         for path in paths:

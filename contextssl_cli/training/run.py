@@ -186,6 +186,7 @@ class Run:
         """
         with exclusive(self.folder):
             self._check_current()
+            checkpoints.remove_hidden(self.checkpoint_folder)  # of a process that was killed
             try:
                 yield
             finally:

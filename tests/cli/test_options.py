@@ -68,6 +68,16 @@ def test_a_dry_run_writes_nothing(
     assert [listing(folder) for folder in (workplace, cli_home, made.run)] == before
 
 
+@pytest.mark.parametrize(
+    "command", [["probe", "--run", "RUN"], ["report", "RUN"], ["adapt", "--context", "CONTEXT"], ["demo"]]
+)
+def test_a_dry_run_as_json_is_one_object(cli: Command, made: Made, command: list[str]) -> None:
+    names = {"RUN": str(made.run), "CONTEXT": str(made.context)}
+    outcome = cli(*(names.get(part, part) for part in command), "--dry-run", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["dry_run"].startswith("would ")
+
+
 def test_quiet_says_nothing_but_the_result(cli: Command, made: Made) -> None:
     outcome = cli(*PRETRAIN, "--out", "run", "-q")
     assert outcome.err == ""

@@ -121,6 +121,12 @@ def test_what_a_kill_after_the_last_checkpoint_left_is_settled(old: Path) -> Non
     assert [run.folder for run in known_runs()] == [old.resolve()]
 
 
+def test_who_goes_on_with_a_run_removes_what_a_killed_trainer_left(old: Path) -> None:
+    (old / CHECKPOINTS / ".step-00000010.removed").mkdir()
+    with Run(old).writing():
+        assert [path.name for path in (old / CHECKPOINTS).iterdir()] == ["step-00000020"]
+
+
 @pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])
 def test_an_import_that_was_killed_is_begun_again_by_the_same_command(
     every: int, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

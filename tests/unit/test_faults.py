@@ -14,6 +14,7 @@ from contextssl_cli import paths
 from contextssl_cli.cli import app, faults
 from contextssl_cli.cli.faults import in_words
 from contextssl_cli.errors import PluginError, UsageError
+from contextssl_cli.text import printable
 
 
 class Silent(Exception):  # noqa: N818 - a stranger's
@@ -202,3 +203,15 @@ def test_a_broken_entry_point_does_not_hide_who_failed(monkeypatch: pytest.Monke
         names["fail"]()  # type: ignore[operator]
     found = in_words(caught.value, [])
     assert (found.code, "stranger" in str(found)) == ("E500", True)
+
+
+@pytest.mark.parametrize("name", ["plain", "it's", 'a "b"', "line\nbreak"])
+def test_a_loop_of_links_is_a_file_that_cannot_be_used(name: str, tmp_path: Path) -> None:
+    link = tmp_path / name
+    link.symlink_to(link)
+    try:
+        link.resolve(strict=True)
+    except (RuntimeError, OSError) as error:  # the one until Python 3.12, the other from 3.13 on
+        told = in_words(error, [])
+    assert (told.code, told.exit_code) == ("E300", 3)
+    assert printable(name) in str(told)
