@@ -51,7 +51,7 @@ def read_official(path: Path) -> tuple[dict[str, Tensor], list[str]]:
         raise CorruptFileError(
             f"{path} is not a PyTorch state_dict of tensors alone; pickled objects are refused"
         ) from error
-    if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
+    if not isinstance(loaded, dict) or not all(isinstance(n, str) and isinstance(t, Tensor) for n, t in loaded.items()):
         raise CorruptFileError(f"{path} does not hold a state_dict: a mapping of names to tensors")
     renamed: dict[str, Tensor] = {}
     unused: list[str] = []
