@@ -70,7 +70,7 @@ class Copy:
 
     def pytest(self, *arguments: str) -> None:
         """Run tests of the copy, of which some must pass and none fail."""
-        printed = self.python("-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments)
+        printed = self.python("-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *arguments)
         assert " passed" in printed.splitlines()[-1]
 
 
@@ -117,7 +117,7 @@ def copy_without(*gone: str) -> Iterator[Copy]:
 def run_with(kept: tuple[str, ...], *tests: str) -> list[tuple[str, str]]:
     """Run tests where there are a few plugins only; those that were skipped, and which plugins they need."""
     with copy_without(*(name for name in FOLDERS if name not in kept)) as copy:
-        printed = copy.python("-m", "pytest", "-v", "-p", "no:cacheprovider", *tests)
+        printed = copy.python("-m", "pytest", "-v", "-n", "0", "-p", "no:cacheprovider", *tests)
     return re.findall(NEEDS, printed, re.MULTILINE)
 
 
