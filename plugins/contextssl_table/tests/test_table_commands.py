@@ -152,14 +152,14 @@ def test_the_source_is_never_written_over(tmp_path: Path, capsys: pytest.Capture
     source = written(tmp_path, people())
     before = source.read_bytes()
     ask = ("prepare", "table", "--source", source, "--label", "income", "--force")
-    assert "is the source" in refusal(capsys, 2, *ask, "--out", source)
+    assert str(source) in refusal(capsys, 2, *ask, "--out", source)
     other = tmp_path / "notes.txt"
     other.write_text("mine")
-    assert "is not a store" in refusal(capsys, 2, *ask, "--out", other)
+    assert str(other) in refusal(capsys, 2, *ask, "--out", other)
     arrays = tmp_path / "arrays.h5"
     with h5py.File(arrays, "w") as file:
         file["x"] = np.zeros(3)
-    assert "is not a store" in refusal(capsys, 2, *ask, "--out", arrays)
+    assert str(arrays) in refusal(capsys, 2, *ask, "--out", arrays)
     assert (source.read_bytes(), other.read_text()) == (before, "mine")
 
 
