@@ -35,14 +35,6 @@ def reproduce(
         int | None,
         typer.Option("--limit-seeds", min=1, help="How many of a recipe's seeds to run; by default all.", metavar="N"),
     ] = None,
-    measured: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--measured",
-            help="A results.json of this experiment, from another machine or day, to be repeated; its runs are not "
-            "trained again.",
-        ),
-    ] = None,
     no_train: Annotated[
         bool,
         typer.Option("--no-train", help="Train nothing; the page has the runs that are done, and names the rest."),
@@ -75,7 +67,6 @@ def reproduce(
         sources=parse_sources(source or []),
         only=only or [],
         limit_seeds=limit_seeds,
-        measured=measured or [],
     )
     if dry_run:
         print_plan(outlook(experiment, part), as_json=json)

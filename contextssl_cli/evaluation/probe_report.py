@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.results import Row, average, spread, to_dicts
 
 
@@ -76,29 +75,6 @@ class ProbeReport:
     def seeds(self) -> list[int]:
         """Of the runs."""
         return [int(run["config"]["seed"]) for run in self.protocol["runs"]]
-
-    def by_run(self) -> list[Self]:
-        """A report of each run, which ``pool`` puts together again.
-
-        Raises:
-            UsageError: if the rows are of an earlier version, which kept no value of each run.
-        """
-        if any(len(row.values) < len(self.seeds) > 1 for row in self.rows):
-            raise UsageError("only means over the seeds were kept, by an earlier version")
-        return [self._of_run(index) for index in range(len(self.seeds))]
-
-    def _of_run(self, index: int) -> Self:
-        values = [(row.key, (row.values or [row.mean])[index]) for row in self.rows]
-        return replace(
-            self,
-            rows=average([(self.seeds[index], dict(values))]),
-            gaps=self.gaps[index : index + 1],
-            clipped_gaps=self.clipped_gaps[index : index + 1],
-            protocol={
-                **self.protocol,
-                "runs": [{"store_hash": self.protocol["store_hash"], **self.protocol["runs"][index]}],
-            },
-        )
 
     def as_dict(self) -> dict[str, Any]:
         """One JSON object."""

@@ -101,7 +101,7 @@ def train_missing(points: Sequence[Point], store: Store, device: str, share: Sha
             data.
         Interrupted: after SIGINT or SIGTERM, once the state is saved.
     """
-    runs = [run for run in share.take(list(runs_of(points))) if run.measured is None]
+    runs = share.take(list(runs_of(points)))
     for run in runs:
         run.check(store)
         if not run.exists:
@@ -137,23 +137,21 @@ def probe_points(points: Sequence[Point], device: torch.device, **flags: Any) ->
     """Probe trained points, each over its seeds; what a run's cache holds is not measured again.
 
     Args:
-        points: trained, here or elsewhere.
+        points: whose runs are trained.
         device: for encoder and probes.
         flags: values of ``ProbeConfig``.
     """
     found: dict[str, Probed] = {}
     for family in dict.fromkeys(point.family for point in points):
         members = [point for point in points if point.family == family]
-        here = [point.label for point in members if point.here]
-        if here:
-            terminal.note(f"probing {', '.join(here)}")
+        terminal.note(f"probing {', '.join(point.label for point in members)}")
         for probed in _probe_family(members, device, flags):
             found[probed.label] = probed
     return [found[point.label] for point in points]
 
 
 def _probe_family(points: Sequence[Point], device: torch.device, flags: dict[str, Any]) -> list[Probed]:
-    reports = [_probe_each(point, device, flags) for point in points]
+    reports = [probe_each([Run(run.folder) for run in point.runs], device, **flags) for point in points]
     if len(points) > 1 and points[0].config.method in EQUIVARIANT and asks_r2(flags):
         found = compare_reports(reports)
         between = found.gaps, found.clipped_gaps
@@ -162,14 +160,8 @@ def _probe_family(points: Sequence[Point], device: torch.device, flags: dict[str
     return [_probed(p, r, r.gaps, r.clipped_gaps) for p, r in zip(points, pooled, strict=True)]
 
 
-def _probe_each(point: Point, device: torch.device, flags: dict[str, Any]) -> list[ProbeReport]:
-    """A report of each run."""
-    found = iter(probe_each([Run(run.folder) for run in point.here], device, **flags) if point.here else [])
-    return [run.measured.report if run.measured else next(found) for run in point.runs]
-
-
 def _probed(point: Point, report: ProbeReport, gaps: list[float], clipped: list[float]) -> Probed:
-    times = [run.measured.time if run.measured else Run(run.folder).training_time() for run in point.runs]
+    times = [Run(run.folder).training_time() for run in point.runs]
     return Probed(
         label=point.label,
         family=point.family,

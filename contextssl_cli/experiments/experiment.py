@@ -9,19 +9,15 @@ from typing import Any
 
 from contextssl_cli import files, paths
 from contextssl_cli.errors import CorruptFileError, UsageError, suggestion
-from contextssl_cli.evaluation.protocol import probe_config
 from contextssl_cli.evaluation.stored import RESULTS
 from contextssl_cli.experiments.execute import check_probes
 from contextssl_cli.experiments.fairness import attribute_change
 from contextssl_cli.experiments.grid import folder_name
-from contextssl_cli.experiments.measured import Data, Elsewhere, read_measured
 from contextssl_cli.experiments.page import PAGE
-from contextssl_cli.experiments.plan import PlannedRun, Point, check_folder, runs_of
+from contextssl_cli.experiments.plan import Point, check_folder, runs_of
 from contextssl_cli.experiments.recipe import Recipe, RunRecipe, Scale, Study, find_recipe
 from contextssl_cli.experiments.sweep import grid_points
 from contextssl_cli.report.settings import describe, show
-from contextssl_cli.report.terminal import terminal
-from contextssl_cli.store.dataset import Store
 
 PLAN = "plan.json"
 """Written first; it marks the folder as an experiment's."""
@@ -69,7 +65,6 @@ class Experiment:
         scale: ``demo`` or ``full``.
         out: the folder.
         parts: one for each study that is asked for.
-        elsewhere: runs that were measured before, on whatever machine.
     """
 
     name: str
@@ -77,38 +72,6 @@ class Experiment:
     scale: Scale
     out: Path
     parts: list[Part]
-    elsewhere: Elsewhere
-
-    def with_measured(self, part: Part, store: Store | None) -> Part:
-        """A part in which every run that is not done here, and was measured elsewhere, counts as measured.
-
-        Args:
-            part: as planned.
-            store: its data; None if they are not prepared, whose sizes cannot be compared.
-        """
-        planned = {(part.study.name, point.label, run.config.seed) for point in part.points for run in point.runs}
-        for study, label, seed in sorted(self.elsewhere.keys() - planned):
-            if study == part.study.name:
-                path = self.elsewhere[study, label, seed][0].path
-                terminal.note(f"{path}: {study}, {label} (seed {seed}): not taken: no such run is asked for")
-        points = [
-            replace(point, runs=tuple(self._settled(part.study, point.label, run, store) for run in point.runs))
-            for point in part.points
-        ]
-        return replace(part, points=points)
-
-    def _settled(self, study: Study, label: str, run: PlannedRun, store: Store | None) -> PlannedRun:
-        found = self.elsewhere.get((study.name, label, run.config.seed), [])
-        if not found or run.state(store) == "done":
-            return run
-        data = Data(study.plugin, study.prepare, (len(store.train), len(store.test)) if store else None)
-        probes = probe_config(run.task.dataset, **study.probe.asked())
-        reasons = [measured.unlike(data, run.config, probes) for measured in found]
-        if "" in reasons:
-            return replace(run, measured=found[reasons.index("")])
-        for measured, reason in zip(found, reasons, strict=True):
-            terminal.note(f"{measured.path}: {study.name}, {label} (seed {run.config.seed}): not taken: {reason}")
-        return run
 
 
 def plan_experiment(
@@ -120,7 +83,6 @@ def plan_experiment(
     sources: Mapping[str, Path] | None = None,
     only: Sequence[str] = (),
     limit_seeds: int | None = None,
-    measured: Sequence[Path] = (),
 ) -> Experiment:
     """Settle every run of an experiment. Variables of the environment do not change a recipe.
 
@@ -132,13 +94,11 @@ def plan_experiment(
         sources: of data sets, by name.
         only: studies; by default all of the scale.
         limit_seeds: how many of a recipe's seeds are run; by default all.
-        measured: ``results.json`` files of the same experiment, whose runs need not be trained again.
 
     Raises:
-        UsageError: if there is no such recipe, scale, study or data set, a run in ``out`` is another, ``out`` holds
-            something else, or a file of ``measured`` is of another experiment, or of a study that needs its runs.
+        UsageError: if there is no such recipe, scale, study or data set, a run in ``out`` is another, or ``out``
+            holds something else.
         DataMissingError: if a source does not exist.
-        DataMissingError, CorruptFileError: if a file of ``measured`` cannot be read.
         PluginError: if a plugin that it needs failed.
     """
     recipe = find_recipe(name)
@@ -150,25 +110,16 @@ def plan_experiment(
             raise UsageError(f"--source {dataset}={path}: {name} needs no such data set: {suggestion(dataset, known)}")
         files.check_source(path, f"--source {dataset}={path}:")
     _check_out(out, name, scale, studies)
-    elsewhere = read_measured(measured, name, scale, [study.name for study in studies])
     parts = [_plan_part(study, runs or out, given.get(study.dataset)) for study in studies]
     parts = [part.limited(limit_seeds) for part in parts] if limit_seeds else parts
     for part in parts:
-        _check_needs(part.study, elsewhere)
         if part.study.guarded:
             for run in runs_of(part.points):
                 attribute_change(run.task)
         check_probes(part.points, part.study.probe.asked())
         for run in runs_of(part.points):
             run.check(None)
-    return Experiment(name, recipe, scale, out, parts, elsewhere)
-
-
-def _check_needs(study: Study, elsewhere: Elsewhere) -> None:
-    """Refuse figures in place of runs where more than figures is made of the runs."""
-    made = "a fairness table" if study.guarded else "a picture of neighbours" if study.retrieval else None
-    if made and any(name == study.name for name, _, _ in elsewhere):
-        raise UsageError(f"--measured: {study.name} makes {made} of the runs themselves; leave it out with --only")
+    return Experiment(name, recipe, scale, out, parts)
 
 
 def _check_out(out: Path, name: str, scale: Scale, studies: Sequence[Study]) -> None:

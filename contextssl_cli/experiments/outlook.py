@@ -17,7 +17,7 @@ def outlook(experiment: Experiment, share: Share = EVERYTHING) -> dict[str, Any]
     Hours are the budget of a run times the share of its steps that is left; how the recipe knows budget and memory
     stands beside them.
     """
-    rows = [row for part in experiment.parts for row in share.take(_runs(experiment, part))]
+    rows = [row for part in experiment.parts for row in share.take(_runs(part))]
     return {
         "recipe": experiment.name,
         "scale": experiment.scale,
@@ -43,9 +43,8 @@ def _data(part: Part) -> dict[str, Any]:
     }
 
 
-def _runs(experiment: Experiment, part: Part) -> list[dict[str, Any]]:
+def _runs(part: Part) -> list[dict[str, Any]]:
     store = Store(part.store) if part.prepared else None
-    part = experiment.with_measured(part, store)
     return [
         {"part": part.study.name, "run": point.label, "seed": run.config.seed, "state": run.state(store),
          "step": run.step(), "steps": run.steps(store), "minutes left": _minutes(part, run, store),
@@ -55,8 +54,6 @@ def _runs(experiment: Experiment, part: Part) -> list[dict[str, Any]]:
 
 
 def _minutes(part: Part, run: PlannedRun, store: Store | None) -> float:
-    if run.measured is not None:
-        return 0.0
     steps = run.steps(store)
     share = max(0.0, 1 - run.step() / steps) if steps else 1.0
     return round(part.study.budget_minutes * share, 1)

@@ -72,7 +72,7 @@ def _part(part: Mapping[str, Any], folder: str, versions: Mapping[str, str]) -> 
     lines += [f"Not trained yet: {', '.join(part['not_trained'])}."] if part["not_trained"] else []
     left_out = part.get("left_out", [])  # nor is it in files of earlier versions
     lines += [f"Left out by `--limit-seeds`: {', '.join(left_out)}."] if left_out else []
-    lines += _elsewhere(part, points, versions)
+    lines += _other_origins(part, points, versions)
     for table in map(ResultTable.from_dict, part["tables"]):
         lines.append(f"### {table.title}\n\n{table.text().markdown()}")
         lines.append(f"By: {table.by()}.")
@@ -83,11 +83,8 @@ def _part(part: Mapping[str, Any], folder: str, versions: Mapping[str, str]) -> 
     return lines
 
 
-def _elsewhere(part: Mapping[str, Any], points: Sequence[Probed], versions: Mapping[str, str]) -> list[str]:
-    """Which runs were measured elsewhere, and which of them on other content or by other versions."""
-    if not part.get("measured_elsewhere"):  # nor is it in files of earlier versions
-        return []
-    told = f"Measured elsewhere, and taken from there: {', '.join(part['measured_elsewhere'])}."
+def _other_origins(part: Mapping[str, Any], points: Sequence[Probed], versions: Mapping[str, str]) -> list[str]:
+    """Which runs were probed on other content than the page's, or by other versions."""
     content: dict[str, list[str]] = {}
     packages: dict[str, list[str]] = {}
     for point in points:
@@ -99,11 +96,10 @@ def _elsewhere(part: Mapping[str, Any], points: Sequence[Probed], versions: Mapp
                      if package not in _MACHINE and versions.get(package, version) != version]  # fmt: skip
             if other:
                 packages.setdefault(", ".join(other), []).append(name)
-    for found, runs in content.items():
-        told += f" On data made with the same options, whose content is {found}: {', '.join(runs)}."
-    for found, runs in packages.items():
-        told += f" By {found}: {', '.join(runs)}."
-    return [told]
+    told = [f"On data made with the same options, whose content is {found}: {', '.join(runs)}."
+            for found, runs in content.items()]  # fmt: skip
+    told += [f"By {found}: {', '.join(runs)}." for found, runs in packages.items()]
+    return [" ".join(told)] if told else []
 
 
 def _fairness(found: Mapping[str, Any]) -> list[str]:

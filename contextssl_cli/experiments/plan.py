@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.errors import UsageError
-from contextssl_cli.experiments.measured import Measured
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training import checkpoint as checkpoints
@@ -23,7 +22,7 @@ from contextssl_cli.training.trainer import hold_out
 RUNS = "runs"
 """The folder of the runs, in that of the experiment: ``runs/POINT/seed-N``."""
 
-State = Literal["missing", "half done", "done", "measured elsewhere"]
+State = Literal["missing", "half done", "done"]
 
 
 @dataclass(frozen=True)
@@ -34,13 +33,11 @@ class PlannedRun:
         folder: where it stands, or will.
         task: data set and action types, with the configuration's options.
         config: resolved.
-        measured: what a run like it was found to know elsewhere, if that is to stand for it.
     """
 
     folder: Path
     task: Task
     config: TrainConfig
-    measured: Measured | None = None
 
     @property
     def exists(self) -> bool:
@@ -62,8 +59,6 @@ class PlannedRun:
 
     def state(self, store: Store | None = None) -> State:
         """Whether it is trained to its end."""
-        if self.measured is not None:
-            return "measured elsewhere"
         if not self.exists:
             return "missing"
         total = self.steps(store)
@@ -103,11 +98,6 @@ class Point:
     def names(self, runs: Iterable[PlannedRun]) -> list[str]:
         """What a page calls some of its runs."""
         return [f"{self.label} (seed {run.config.seed})" for run in runs]
-
-    @property
-    def here(self) -> list[PlannedRun]:
-        """Its runs that were not measured elsewhere."""
-        return [run for run in self.runs if run.measured is None]
 
 
 def settle(

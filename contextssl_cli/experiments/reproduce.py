@@ -50,21 +50,18 @@ def run_experiment(experiment: Experiment, device: str, *, train: bool = True) -
     """
     place = resolve_device(device)
     found, fair = _load(experiment)
-    parts: Sequence[tuple[Part, Store | None, list[str]]] = _opened(experiment) if train else _done(experiment)
+    parts = _opened(experiment) if train else _done(experiment)
     _begin(experiment)
     drawn: list[Path] = []
     for part, store, missing in parts:
-        taken = sum(run.measured is not None for run in runs_of(part.points))
-        others = f"; {taken} runs were measured elsewhere" if taken else ""
-        data = f"{store.path} ({len(store.train)} training samples)" if store else "its data are not here"
-        terminal.note(f"{part.study.name}: {data}{others}")
-        if train and store:
+        terminal.note(f"{part.study.name}: {store.path} ({len(store.train)} training samples)")
+        if train:
             train_missing(part.points, store, device)
         measured, figures = _measured(part, store, experiment, place)
         found[part.study.name] = measured | {"not_trained": missing}
         drawn += figures
         results = _write(experiment, found)
-        if part.study.guarded and store:
+        if part.study.guarded:
             found[part.study.name]["fairness"] = measure_fairness(part.points, store, fair.get(part.study.name))
             results = _write(experiment, found)
     return results, [experiment.out / PAGE, experiment.out / RESULTS, *drawn]
@@ -106,32 +103,28 @@ def _write(experiment: Experiment, found: Mapping[str, Any]) -> dict[str, Any]:
 def _opened(experiment: Experiment) -> list[tuple[Part, Store, list[str]]]:
     """Every part with its data, made now where they are missing, its runs checked against them."""
     stores = [_prepared(part) for part in experiment.parts]
-    parts = [experiment.with_measured(*both) for both in zip(experiment.parts, stores, strict=True)]
-    for part, store in zip(parts, stores, strict=True):
+    for part, store in zip(experiment.parts, stores, strict=True):
         _check(part, store)
-    return [(part, store, []) for part, store in zip(parts, stores, strict=True)]
+    return [(part, store, []) for part, store in zip(experiment.parts, stores, strict=True)]
 
 
-def _done(experiment: Experiment) -> list[tuple[Part, Store | None, list[str]]]:
-    """The parts with the runs that are done, and the names of the others; parts without any are left out.
-
-    Figures that were measured elsewhere need no data here; runs that are here do.
-    """
+def _done(experiment: Experiment) -> list[tuple[Part, Store, list[str]]]:
+    """The parts with the runs that are done, and the names of the others; parts without any are left out."""
     found = []
-    for planned in experiment.parts:
-        store = _prepared(planned) if planned.prepared else None
-        part = experiment.with_measured(planned, store)
-        usable = ("done", "measured elsewhere") if store else ("measured elsewhere",)
+    for part in experiment.parts:
+        if not part.prepared:
+            if any(run.exists for run in runs_of(part.points)):
+                terminal.note(
+                    f"{part.study.name}: its runs are left out, because its data are not prepared: contextssl prepare "
+                    f"{part.study.dataset}"
+                )
+            continue
+        store = _prepared(part)
         points, missing = [], []
         for point in part.points:
-            runs = tuple(run for run in point.runs if run.state(store) in usable)
+            runs = tuple(run for run in point.runs if run.state(store) == "done")
             missing += point.names(run for run in point.runs if run not in runs)
             points += [replace(point, runs=runs)] if runs else []
-        if store is None and any(run.measured is None and run.exists for run in runs_of(part.points)):
-            terminal.note(
-                f"{part.study.name}: the runs that are here are left out, their data are not prepared: contextssl "
-                f"prepare {part.study.dataset}"
-            )
         if points:
             done = replace(part, points=points)
             _check(done, store)
@@ -141,17 +134,16 @@ def _done(experiment: Experiment) -> list[tuple[Part, Store | None, list[str]]]:
     return found
 
 
-def _check(part: Part, store: Store | None) -> None:
+def _check(part: Part, store: Store) -> None:
     """Refuse runs that are of other data, and data of which a fairness table is asked and cannot be made."""
-    if part.study.guarded and store:
+    if part.study.guarded:
         sensitive_attribute(part.points, store.schema)
     for run in runs_of(part.points):
-        if run.measured is None:
-            run.check(store)
+        run.check(store)
 
 
 def _measured(
-    part: Part, store: Store | None, experiment: Experiment, place: torch.device
+    part: Part, store: Store, experiment: Experiment, place: torch.device
 ) -> tuple[dict[str, Any], list[Path]]:
     """Results of a part whose runs are trained, and the figures drawn."""
     probed = probe_points(part.points, place, **part.study.probe.asked())
@@ -221,28 +213,21 @@ def _with_published(table: ResultTable, part: Part, recipe: Recipe) -> ResultTab
 
 
 def _part_results(
-    part: Part, store: Store | None, probed: Sequence[Probed], tables: Sequence[ResultTable], figures: Sequence[Path]
+    part: Part, store: Store, probed: Sequence[Probed], tables: Sequence[ResultTable], figures: Sequence[Path]
 ) -> dict[str, Any]:
     return {
         "study": part.study.model_dump(mode="json"),
-        "store": _data(part, store),
+        "store": {
+            "path": str(store.path),
+            "hash": store.content_hash,
+            "train": len(store.train),
+            "test": len(store.test),
+        },
         "tables": [table.as_dict() for table in tables],
         "figures": [path.name for path in figures],
         "points": [point.as_dict() for point in probed],
-        "measured_elsewhere": [
-            name for point in part.points for name in point.names(run for run in point.runs if run.measured)
-        ],
         "left_out": part.left_out,
     }
-
-
-def _data(part: Part, store: Store | None) -> dict[str, Any]:
-    """What the figures are of: the data that are here, or those of the first run that was measured elsewhere."""
-    if store:
-        return {
-            "path": str(store.path), "hash": store.content_hash, "train": len(store.train), "test": len(store.test),
-        }  # fmt: skip
-    return next(run.measured for run in runs_of(part.points) if run.measured).store()
 
 
 def _results(experiment: Experiment, found: Mapping[str, Any]) -> dict[str, Any]:

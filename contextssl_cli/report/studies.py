@@ -128,11 +128,10 @@ def _source(plugin: str) -> list[str]:
 
 
 def _state(values: Mapping[str, Any], part: Mapping[str, Any]) -> list[str]:
-    """What of the study is not there or from elsewhere, and how it differs from what was published."""
+    """What of the study is not there or left out, and how it differs from what was published."""
     lists = {
         "Not trained yet": part["not_trained"],
         "Left out by --limit-seeds": part.get("left_out", []),  # nor is it in files of earlier versions
-        "Measured elsewhere": part.get("measured_elsewhere", []),
     }
     told = [f"{words}: {', '.join(names)}." for words, names in lists.items() if names]
     differs = f"What differs from the paper: {part['study']['differs']}"
