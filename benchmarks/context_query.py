@@ -13,8 +13,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from contextssl_cli.data.action_space import ActionSpace, Block
-from contextssl_cli.model.config import ModelConfig
+from contextssl_cli.config.model import ModelConfig
+from contextssl_cli.data.actions import ActionSpace, Block
 from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.store.schema import Schema
 

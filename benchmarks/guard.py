@@ -17,15 +17,15 @@ import numpy as np
 import torch
 
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
-from contextssl_cli.adaptation.contexts import NONE, context_from_run
+from contextssl_cli.adaptation.context_files import NONE, context_from_run
 from contextssl_cli.adaptation.guard_profile import MLP, fit_quietly, guard_profile, mlp_classifier
 from contextssl_cli.evaluation.evaluator import Evaluator
 from contextssl_cli.evaluation.fairness import fairness_differences
 from contextssl_cli.evaluation.probes import LOGISTIC, strong_classifier
 from contextssl_cli.evaluation.protocol import probe_config
 from contextssl_cli.store.dataset import Store
-from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.start import run_store, run_task
 
 
 def main() -> None:

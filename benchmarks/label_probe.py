@@ -14,13 +14,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from contextssl_cli.config.probe import ProbeConfig
 from contextssl_cli.evaluation import probes
-from contextssl_cli.evaluation.config import ProbeConfig
 from contextssl_cli.evaluation.evaluator import Evaluator
 from contextssl_cli.evaluation.protocol import drawn_conditions, probe_config
 from contextssl_cli.evaluation.stacks import Stacks
-from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.start import run_store, run_task
 
 PAIRS = 63
 RATES = 1e-3, 1e-2, 1e-1

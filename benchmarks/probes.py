@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from contextssl_cli.config.probe import ProbeConfig
 from contextssl_cli.data.pairs import seeded
 from contextssl_cli.evaluation import probes
-from contextssl_cli.evaluation.config import ProbeConfig
 from contextssl_cli.training.metrics import pooled_r2
 
 

@@ -5,7 +5,7 @@ it with the plugin, and prints one JSON object. Both ways read the same images, 
 128 x 128, in turns within one run:
 
 - the plain loop opens each file with Pillow, decodes and resizes it, in one process, as a data set class does;
-- the store hands over batches of model inputs as training reads them (``contextssl_cli.data.inputs.Stored``).
+- the store hands over batches of model inputs as training reads them (``contextssl_cli.data.rows.Stored``).
 
 The pictures are renderings of shapes3d (3DIEBench-format, not 3DIEBench): some are rendered, the others are these
 shifted by a random offset, so that no two files are equal.
@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from contextssl_cli.cpus import cpu_count
-from contextssl_cli.data.inputs import Stored
 from contextssl_cli.data.prepare import prepare
+from contextssl_cli.data.rows import Stored
 from contextssl_cli.plugin.registry import registry
 from contextssl_cli.store.dataset import Store
 from contextssl_shapes3d.layout import start_layout, write_object

@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 from contextssl_cli import files
 from contextssl_cli.adaptation.adapt import NO_CONTEXT
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
-from contextssl_cli.adaptation.contexts import context_from_run
-from contextssl_cli.adaptation.select import Selection, select_context
+from contextssl_cli.adaptation.context_files import context_from_run
 from contextssl_cli.data.pairs import PairSource, seeded
 from contextssl_cli.data.tensors import to_array
 from contextssl_cli.report.selection_counts import verdicts
+from contextssl_cli.selection.select import Selection, select_context
 from contextssl_cli.store.context import Context
-from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run, versions
+from contextssl_cli.training.start import run_store, run_task
 
 PART = "digits"
 ACTIONS = ("rotation", "color")

@@ -29,18 +29,18 @@ from numpy.typing import NDArray
 
 from contextssl_cli import files
 from contextssl_cli.adaptation.adapt import NO_CONTEXT
-from contextssl_cli.adaptation.bounds import EQUAL_OPPORTUNITY, EQUALIZED_ODDS
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
-from contextssl_cli.adaptation.contexts import NONE, context_from_run
-from contextssl_cli.adaptation.select import Selection, select_context
+from contextssl_cli.adaptation.context_files import NONE, context_from_run
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.fairness import group_differences
 from contextssl_cli.evaluation.probes import strong_classify
 from contextssl_cli.report.selection_counts import verdicts
+from contextssl_cli.selection.bounds import EQUAL_OPPORTUNITY, EQUALIZED_ODDS
+from contextssl_cli.selection.select import Selection, select_context
 from contextssl_cli.store.context import Context
 from contextssl_cli.store.dataset import Store
-from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run, versions
+from contextssl_cli.training.start import run_store, run_task
 
 PART = "adult"
 TASK, ATTRIBUTE = "income", "gender"

@@ -40,12 +40,14 @@ NOTE = "<!-- Written by docs/generate.py from the code; do not edit. -->"
 LAYERS = (
     "store",
     "plugin",
+    "config",
     "data",
     "model",
     "methods",
     "training",
     "evaluation",
     "adaptation",
+    "selection",
     "report",
     "experiments",
     "testing",
@@ -254,10 +256,10 @@ The settings of the evaluation protocol. `contextssl probe --seed` sets the seed
 
 def configuration_page() -> str:
     """The tables of every setting, from the models and the docstrings below their fields."""
-    from contextssl_cli.evaluation.config import ProbeConfig
-    from contextssl_cli.model.config import ModelConfig
-    from contextssl_cli.training.config import TrainConfig
-    from contextssl_cli.training.settings import PAPER
+    from contextssl_cli.config.model import ModelConfig
+    from contextssl_cli.config.probe import ProbeConfig
+    from contextssl_cli.config.resolve import PAPER
+    from contextssl_cli.config.train import TrainConfig
 
     sets = {dataset.name: dataset for dataset in _own_datasets()}
     layers = {f"`{name}`": _flat(dataset.training) for name, dataset in sets.items()}

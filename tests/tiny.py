@@ -9,17 +9,17 @@ from typing import Any
 
 import torch
 
-from contextssl_cli.data.action_space import ActionSpace, Block
-from contextssl_cli.model.config import ModelConfig
+from contextssl_cli.config.model import ModelConfig
+from contextssl_cli.config.resolve import resolve_config
+from contextssl_cli.config.train import TrainConfig
+from contextssl_cli.data.actions import ActionSpace, Block
 from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.store.schema import Column, Schema
 from contextssl_cli.training.checkpoint import save_checkpoint
-from contextssl_cli.training.config import TrainConfig
-from contextssl_cli.training.pretrain import start_run, train
 from contextssl_cli.training.run import Run, RunRecord, now
-from contextssl_cli.training.settings import resolve_config
+from contextssl_cli.training.start import start_run, train
 
 MODEL = {
     "width": 16,

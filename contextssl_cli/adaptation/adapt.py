@@ -10,7 +10,6 @@ from typing import Any
 
 from contextssl_cli import paths
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
-from contextssl_cli.adaptation.find_run import FoundRun
 from contextssl_cli.adaptation.guard import Guard
 from contextssl_cli.adaptation.guard_profile import GuardRow, guard_profile
 from contextssl_cli.adaptation.inputs import Inputs, from_split, read_inputs
@@ -24,8 +23,9 @@ from contextssl_cli.store.context import Context
 from contextssl_cli.store.embeddings import KIND, Embeddings
 from contextssl_cli.store.replace import check_replaceable
 from contextssl_cli.training.device import resolve_device
-from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.runs import FoundRun
+from contextssl_cli.training.start import run_store, run_task
 
 NO_CONTEXT = "no context"
 _NAMED = 100  # images left out that the embeddings file names; more are counted

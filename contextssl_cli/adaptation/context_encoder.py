@@ -13,7 +13,6 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from contextssl_cli.adaptation.find_run import warn_of_another_run
 from contextssl_cli.adaptation.guard import Guard, guard_pairs
 from contextssl_cli.data.tensors import check_samples, to_tensor
 from contextssl_cli.errors import CorruptFileError, InvalidInputError, UsageError
@@ -23,6 +22,7 @@ from contextssl_cli.model.world_model import Cache
 from contextssl_cli.store.context import Context
 from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.runs import warn_of_another_run
 
 
 class ContextEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]

@@ -12,8 +12,8 @@ from contextssl_cli.errors import CorruptFileError
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.store import context, dataset, embeddings, hdf5
 from contextssl_cli.text import printable
-from contextssl_cli.training.pretrain import run_store
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.start import run_store
 
 RUN = "run"
 

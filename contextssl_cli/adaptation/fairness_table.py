@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
-from contextssl_cli.adaptation.contexts import NONE, context_from_run
+from contextssl_cli.adaptation.context_files import NONE, context_from_run
 from contextssl_cli.adaptation.guard_profile import MLP, fit_quietly, mlp_classifier
 from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.evaluation.fairness import Reduction, group_differences, support

@@ -28,13 +28,13 @@ def create(
     dry_run: options.DryRun = False,
 ) -> None:
     """Write a context file from a run's training split, or from your own pairs."""
-    from contextssl_cli.adaptation.contexts import context_from_pairs, context_from_run
-    from contextssl_cli.adaptation.find_run import latest_run
+    from contextssl_cli.adaptation.context_files import context_from_pairs, context_from_run
     from contextssl_cli.plugin.task import environment_name
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.store.context import KIND
     from contextssl_cli.store.replace import check_replaceable
     from contextssl_cli.training.run import Run
+    from contextssl_cli.training.runs import latest_run
 
     check_replaceable(out, KIND, from_pairs)
     if out.exists() and not force:
@@ -64,12 +64,6 @@ def inspect(
     json: options.Json = False,
 ) -> None:
     """Say what a context brings: symmetries by its length, how many pairs suffice, and which of them hurt."""
-    from contextssl_cli.adaptation.find_run import (
-        FoundRun,
-        check_named_context,
-        find_run,
-        warn_of_another_run,
-    )
     from contextssl_cli.evaluation.evaluator import Evaluator
     from contextssl_cli.evaluation.inspection import inspect_context
     from contextssl_cli.evaluation.protocol import probe_config
@@ -77,8 +71,14 @@ def inspect(
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.store.context import Context
     from contextssl_cli.training.device import resolve_device
-    from contextssl_cli.training.pretrain import run_task
     from contextssl_cli.training.run import Run
+    from contextssl_cli.training.runs import (
+        FoundRun,
+        check_named_context,
+        find_run,
+        warn_of_another_run,
+    )
+    from contextssl_cli.training.start import run_task
 
     pairs = Context.load(context)
     found = FoundRun(Run(run), "named with --run") if run else find_run(pairs, str(context))

@@ -23,7 +23,7 @@ def demo(
     dry_run: options.DryRun = False,
 ) -> None:
     """The whole path on scikit-learn's digits: prepare, pretrain, probe, contexts, adapt, and a report."""
-    from contextssl_cli.report.demo import run_demo
+    from contextssl_cli.experiments.demo import run_demo
     from contextssl_cli.report.summary import print_probe
     from contextssl_cli.report.terminal import terminal
 

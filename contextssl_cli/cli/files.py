@@ -40,8 +40,8 @@ def import_official(
     dry_run: options.DryRun = False,
 ) -> None:
     """Turn a checkpoint of the authors' code into a run, for use with adapt --input and ContextEncoder."""
-    from contextssl_cli.adaptation.import_official import import_run, parse_blocks, parse_numbers
     from contextssl_cli.report.terminal import terminal
+    from contextssl_cli.training.import_official import import_run, parse_blocks, parse_numbers
     from contextssl_cli.training.run import Run
 
     target = out or Path(file.stem)

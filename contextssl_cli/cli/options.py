@@ -92,7 +92,7 @@ def seeds(text: str) -> list[int]:
     Raises:
         UsageError: if a part is no whole number from 0 on, or stands there twice.
     """
-    from contextssl_cli.training.settings import check_seeds
+    from contextssl_cli.config.resolve import check_seeds
 
     found = _numbers("--seeds", text, "0,1,2")
     check_seeds(found)
@@ -105,7 +105,7 @@ def measures(metrics: str | None, probes: str | None, lengths: str | None, judge
     Raises:
         UsageError: if a word or a number is none.
     """
-    from contextssl_cli.evaluation.config import METRICS, Reader
+    from contextssl_cli.config.probe import METRICS, Reader
 
     asked = {
         "metrics": words("--metrics", metrics, (*METRICS, "all")),

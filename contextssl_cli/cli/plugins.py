@@ -36,7 +36,7 @@ def new(
     dry_run: options.DryRun = False,
 ) -> None:
     """Write the project of a new plugin: it trains, and its contract test passes, before a line of it is changed."""
-    from contextssl_cli.plugin.skeleton import check_new, project_name, write_skeleton
+    from contextssl_cli.plugin.scaffolding.new import check_new, project_name, write_skeleton
     from contextssl_cli.report.terminal import terminal
 
     folder = out or Path(project_name(name))

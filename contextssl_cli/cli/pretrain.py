@@ -13,9 +13,9 @@ from contextssl_cli.cli import options
 from contextssl_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from contextssl_cli.config.train import TrainConfig
     from contextssl_cli.plugin.task import Task
     from contextssl_cli.store.dataset import Store
-    from contextssl_cli.training.config import TrainConfig
     from contextssl_cli.training.run import Run
 
 
@@ -61,8 +61,8 @@ def pretrain(
     dry_run: options.DryRun = False,
 ) -> None:
     """Train an encoder and its world model, or the encoder of another method."""
+    from contextssl_cli.config.resolve import asked_settings, parse_setting, resolve_config
     from contextssl_cli.plugin.task import resolve_task
-    from contextssl_cli.training.settings import asked_settings, parse_setting, resolve_config
 
     named: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "method": method}
     named["equivariant"] = equivariant or None
@@ -116,8 +116,8 @@ def _start(
     from contextssl_cli.data.prepare import prepared_store, store_if_made
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.device import resolve_device
-    from contextssl_cli.training.pretrain import check_start, start_run, with_equivariant
     from contextssl_cli.training.run import Run
+    from contextssl_cli.training.start import check_start, start_run, with_equivariant
 
     resolve_device(device)  # before an older run is replaced
     config = with_equivariant(config, task)
@@ -136,9 +136,9 @@ def _start(
 def _resume(
     out: Path | None, plugin: str | None, asked: Callable[[Task], dict[str, Any]], device: str, *, dry_run: bool
 ) -> None:
-    from contextssl_cli.adaptation.find_run import latest_run
     from contextssl_cli.report.terminal import terminal
-    from contextssl_cli.training.pretrain import resume_run
+    from contextssl_cli.training.runs import latest_run
+    from contextssl_cli.training.start import resume_run
 
     folder = out or latest_run().folder
     run, task, data = resume_run(folder, plugin, asked)
@@ -151,7 +151,7 @@ def _resume(
 def _train(run: Run, task: Task, data: Store, device: str) -> None:
     from contextssl_cli.report.progress import training_progress
     from contextssl_cli.report.terminal import terminal
-    from contextssl_cli.training.pretrain import train
+    from contextssl_cli.training.start import train
 
     terminal.note(f"run: {run.folder}")
     terminal.note(f"configuration: {run.record.config.model_dump_json()}", verbosity=1)

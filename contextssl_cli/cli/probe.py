@@ -97,8 +97,8 @@ def probe(
 
 
 def _named_runs(folders: Sequence[Path], seeds: Sequence[int]) -> list[Run]:
-    from contextssl_cli.adaptation.find_run import latest_run, runs_of_seeds
     from contextssl_cli.training.run import Run
+    from contextssl_cli.training.runs import latest_run, runs_of_seeds
 
     if seeds and not folders:
         raise UsageError("--seeds picks runs of a folder: name the folder with --run")

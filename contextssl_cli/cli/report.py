@@ -24,13 +24,13 @@ def report(
     dry_run: options.DryRun = False,
 ) -> None:
     """Write one HTML page of runs or of results that are there; a run that has not been probed is probed."""
-    from contextssl_cli.adaptation.find_run import latest_run
     from contextssl_cli.report.gather import check_page, gather, sort_out
     from contextssl_cli.report.page import write_page
     from contextssl_cli.report.studies import studies_of
     from contextssl_cli.report.summary import print_page
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.device import resolve_device
+    from contextssl_cli.training.runs import latest_run
 
     paths = run or [latest_run().folder]
     results, runs = sort_out(paths)

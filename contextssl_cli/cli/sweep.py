@@ -37,10 +37,10 @@ def sweep(
     dry_run: options.DryRun = False,
 ) -> None:
     """Train a run for each value of a setting, or each point of a grid, and compare them; goes on where it stopped."""
+    from contextssl_cli.config.resolve import parse_setting
     from contextssl_cli.experiments.grid import parse_vary
     from contextssl_cli.experiments.printing import print_sweep, print_sweep_plan
     from contextssl_cli.experiments.sweep import check_data, plan_sweep, run_sweep
-    from contextssl_cli.training.settings import parse_setting
 
     asked = options.measures(metrics, probes, lengths, judge_on)
     flags: dict[str, Any] = {"steps": steps} if steps else {}

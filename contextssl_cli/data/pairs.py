@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from contextssl_cli.data.inputs import Rows, Subset, inputs_of, whole
+from contextssl_cli.data.rows import Rows, Subset, inputs_of, whole
 from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.plugin.kinds import ActionType
 from contextssl_cli.plugin.task import Task

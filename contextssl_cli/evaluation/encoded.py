@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from contextssl_cli.data.inputs import Rows
+from contextssl_cli.config.probe import ProbeConfig
 from contextssl_cli.data.pairs import PairBatch, PairSource, seeded
+from contextssl_cli.data.rows import Rows
 from contextssl_cli.evaluation.cache import cache_key, keep_tensors, read_tensors
-from contextssl_cli.evaluation.config import ProbeConfig
 from contextssl_cli.evaluation.samples import Samples
 from contextssl_cli.model.encoder_model import EncoderModel
 

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from contextssl_cli.config.probe import ProbeConfig
 from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.evaluation.bank import FeatureBank
 from contextssl_cli.evaluation.cache import cache_key
-from contextssl_cli.evaluation.config import ProbeConfig
 from contextssl_cli.evaluation.contexts import context_hash, draw_context, draw_context_pairs, read_context
 from contextssl_cli.evaluation.encoded import (
     EncodedSplit,
@@ -33,8 +33,8 @@ from contextssl_cli.model.world_model import Cache
 from contextssl_cli.plugin.code import code_hash
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.context import Context
-from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.start import run_store, run_task
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from contextssl_cli.data.inputs import whole
+from contextssl_cli.data.rows import whole
 from contextssl_cli.evaluation.probes import LOGISTIC, can_be_read, strong_classify
 from contextssl_cli.evaluation.results import RAW, Key
 from contextssl_cli.evaluation.samples import Samples

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from contextssl_cli.config.probe import METRICS, Metric, Reader
 from contextssl_cli.evaluation import context_labels, probes
 from contextssl_cli.evaluation.cache import Values, keep_values, read_values
-from contextssl_cli.evaluation.config import METRICS, Metric, Reader
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.fairness import fairness_differences
 from contextssl_cli.evaluation.results import BLIND, ENCODER, Key

@@ -22,8 +22,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from contextssl_cli.config.probe import ProbeConfig, Reader
 from contextssl_cli.data.pairs import seeded
-from contextssl_cli.evaluation.config import ProbeConfig, Reader
 
 RIDGE = 1e-2
 """Penalty of the closed-form probe, per sample and standardised column."""

@@ -11,22 +11,22 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
+from contextssl_cli.config.methods import CONTEXTUAL, PREDICTING, MethodName
+from contextssl_cli.config.probe import METRICS, Metric, ProbeConfig
+from contextssl_cli.config.resolve import changed_settings
+from contextssl_cli.config.train import OF_NO_MATTER
 from contextssl_cli.errors import UsageError, invalid_value
-from contextssl_cli.evaluation.config import METRICS, Metric, ProbeConfig
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.fairness import raw_baseline
 from contextssl_cli.evaluation.measures import context_label_ceiling, measure, ranks_views
 from contextssl_cli.evaluation.probe_report import ProbeReport, pool
 from contextssl_cli.evaluation.results import ENCODER, Key, Row, average, find
-from contextssl_cli.methods.config import CONTEXTUAL, PREDICTING, MethodName
 from contextssl_cli.plugin.kinds import Dataset
 from contextssl_cli.plugin.task import Task, environment_name
 from contextssl_cli.text import printable
-from contextssl_cli.training.config import OF_NO_MATTER
 from contextssl_cli.training.metrics import adaptation_gap
-from contextssl_cli.training.pretrain import run_task
 from contextssl_cli.training.run import Run, versions
-from contextssl_cli.training.settings import changed_settings
+from contextssl_cli.training.start import run_task
 
 _log = logging.getLogger(__name__)
 

@@ -9,18 +9,18 @@ from typing import Any, Self, TypeVar
 
 import torch
 
-from contextssl_cli.data.action_space import ActionSpace
+from contextssl_cli.config.methods import CONTEXTUAL, EQUIVARIANT
+from contextssl_cli.data.actions import ActionSpace
 from contextssl_cli.errors import Interrupted, UsageError
 from contextssl_cli.evaluation.comparison import asks_r2, compare_reports
 from contextssl_cli.evaluation.probe_report import ProbeReport, pool
 from contextssl_cli.evaluation.protocol import measurable, probe_config, probe_each
 from contextssl_cli.experiments.plan import PlannedRun, Point, runs_of
-from contextssl_cli.methods.config import CONTEXTUAL, EQUIVARIANT
 from contextssl_cli.report.progress import training_progress
 from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.dataset import Store
-from contextssl_cli.training.pretrain import check_fit, resume_run, start_run, train
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.start import check_fit, resume_run, start_run, train
 
 _T = TypeVar("_T")
 

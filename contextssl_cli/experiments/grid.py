@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from contextssl_cli.config.resolve import parse_setting
 from contextssl_cli.errors import UsageError
-from contextssl_cli.training.settings import parse_setting
 
 Values = dict[str, Any]
 """The settings that set one point apart, by key."""

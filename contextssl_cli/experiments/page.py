@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from contextssl_cli.evaluation.config import ProbeConfig
+from contextssl_cli.config.probe import ProbeConfig
 from contextssl_cli.experiments.execute import Probed
 from contextssl_cli.report.fairness import FAIRNESS_NOTE, fairness_tables
 from contextssl_cli.report.result_table import ResultTable

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from contextssl_cli.config.resolve import changed_settings, resolve_config
+from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.errors import UsageError
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training import checkpoint as checkpoints
-from contextssl_cli.training.config import TrainConfig
-from contextssl_cli.training.pretrain import with_equivariant
 from contextssl_cli.training.run import CHECKPOINTS, Run, holds_run
-from contextssl_cli.training.settings import changed_settings, resolve_config
+from contextssl_cli.training.start import with_equivariant
 from contextssl_cli.training.trainer import hold_out
 
 RUNS = "runs"

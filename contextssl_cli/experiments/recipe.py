@@ -12,10 +12,10 @@ from typing import Any, Literal, Self
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from contextssl_cli import files
+from contextssl_cli.config.methods import MethodName
+from contextssl_cli.config.probe import Metric, Reader
 from contextssl_cli.errors import CorruptFileError, UsageError, invalid_value, suggestion
-from contextssl_cli.evaluation.config import Metric, Reader
 from contextssl_cli.experiments.grid import twice
-from contextssl_cli.methods.config import MethodName
 from contextssl_cli.plugin.options import UserValues
 from contextssl_cli.plugin.registry import registry
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from contextssl_cli import files
+from contextssl_cli.config.probe import Judged, place_of
+from contextssl_cli.config.resolve import check_seeds
 from contextssl_cli.data.prepare import prepared_store, store_if_made
 from contextssl_cli.errors import UsageError
-from contextssl_cli.evaluation.config import Judged, place_of
 from contextssl_cli.evaluation.results import to_csv
 from contextssl_cli.evaluation.stored import SWEEP, SWEEP_KEYS, check_results
 from contextssl_cli.experiments.execute import Probed, check_probes, probe_points, train_missing
@@ -26,7 +27,6 @@ from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.run import RUN_FILE, Run, versions
-from contextssl_cli.training.settings import check_seeds
 
 STEM = Path(SWEEP).stem
 _LOST = ("method_options", "equivariant")  # settings of a method, which change with it

@@ -11,10 +11,10 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from contextssl_cli.data.action_space import ActionSpace
+from contextssl_cli.config.model import ModelConfig
+from contextssl_cli.data.actions import ActionSpace
 from contextssl_cli.data.pairs import PairBatch
 from contextssl_cli.methods.losses import weighted_sum
-from contextssl_cli.model.config import ModelConfig
 from contextssl_cli.model.context_ssl import ContextSSL, Environment
 from contextssl_cli.model.encoder_model import EncoderModel
 from contextssl_cli.store.schema import Schema

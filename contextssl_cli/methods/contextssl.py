@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from contextssl_cli.data.action_space import ActionSpace
+from contextssl_cli.config.methods import Settings, SimCLROptions, VICRegOptions
+from contextssl_cli.config.model import ModelConfig
+from contextssl_cli.data.actions import ActionSpace
 from contextssl_cli.data.pairs import PairBatch
 from contextssl_cli.methods.base import Step, StepLoss
-from contextssl_cli.methods.config import Settings, SimCLROptions, VICRegOptions
 from contextssl_cli.methods.losses import auxiliary_loss, linear_readout, nt_xent, weighted_sum
 from contextssl_cli.methods.simclr import SimCLR
 from contextssl_cli.methods.vicreg import vicreg_terms, vicreg_weights
-from contextssl_cli.model.config import ModelConfig
 from contextssl_cli.model.context_ssl import ContextSSL, Environment
 from contextssl_cli.model.world_model import Cache
 from contextssl_cli.plugin.task import environment_name

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Generator, Tensor, nn
 
+from contextssl_cli.config.methods import EquiModOptions
 from contextssl_cli.methods.base import Predicting, mlp, multiple
-from contextssl_cli.methods.config import EquiModOptions
 from contextssl_cli.methods.losses import as_pairs, nt_xent
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from contextssl_cli.data.action_space import ActionSpace
+from contextssl_cli.config.methods import SimCLRPlusOptions, VICRegPlusOptions
+from contextssl_cli.config.model import ModelConfig
+from contextssl_cli.data.actions import ActionSpace
 from contextssl_cli.data.pairs import PairBatch
 from contextssl_cli.methods.base import Step, StepLoss
-from contextssl_cli.methods.config import SimCLRPlusOptions, VICRegPlusOptions
 from contextssl_cli.methods.losses import nt_xent, weighted_sum
 from contextssl_cli.methods.vicreg import vicreg_terms, vicreg_weights
-from contextssl_cli.model.config import ModelConfig
 from contextssl_cli.model.context_ssl import ContextSSL, Environment
 from contextssl_cli.store.schema import Schema
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from contextssl_cli.config.methods import OPTIONS, Settings
 from contextssl_cli.methods.base import Method
-from contextssl_cli.methods.config import OPTIONS, Settings
 from contextssl_cli.methods.contextssl import ContextSSLMethod
 from contextssl_cli.methods.equimod import EquiMod
 from contextssl_cli.methods.plus import Plus

@@ -8,8 +8,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from contextssl_cli.config.methods import SIEOptions
 from contextssl_cli.methods.base import Predicting, mlp
-from contextssl_cli.methods.config import SIEOptions
 from contextssl_cli.methods.losses import covariance, variance
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from torch import Generator, Tensor, nn
 
+from contextssl_cli.config.methods import SimCLROptions
 from contextssl_cli.methods.base import Baseline, mlp, multiple
-from contextssl_cli.methods.config import SimCLROptions
 from contextssl_cli.methods.losses import as_pairs, nt_xent
 
 

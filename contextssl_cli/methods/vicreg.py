@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from contextssl_cli.config.methods import VICRegOptions, VICRegPlusOptions
 from contextssl_cli.methods.base import Baseline, mlp, multiple
-from contextssl_cli.methods.config import VICRegOptions, VICRegPlusOptions
 from contextssl_cli.methods.losses import covariance, variance
 
 

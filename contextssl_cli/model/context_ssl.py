@@ -12,9 +12,9 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from contextssl_cli.data.action_space import ActionSpace
+from contextssl_cli.config.model import ModelConfig
+from contextssl_cli.data.actions import ActionSpace
 from contextssl_cli.data.pairs import PairBatch
-from contextssl_cli.model.config import ModelConfig
 from contextssl_cli.model.encoder_model import EncoderModel, spread
 from contextssl_cli.model.mask import context_mask, pair_mask
 from contextssl_cli.model.world_model import Cache, WorldModel

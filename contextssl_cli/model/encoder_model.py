@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from contextssl_cli.data.action_space import ActionSpace
-from contextssl_cli.model.config import ModelConfig
+from contextssl_cli.config.model import ModelConfig
+from contextssl_cli.data.actions import ActionSpace
 from contextssl_cli.model.encoders import build_encoder
 from contextssl_cli.store.schema import Schema
 

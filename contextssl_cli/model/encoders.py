@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from contextssl_cli.config.model import ModelConfig
 from contextssl_cli.errors import UsageError
-from contextssl_cli.model.config import ModelConfig
 from contextssl_cli.store.schema import Schema
 
 

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from contextssl_cli import files
+from contextssl_cli.config.model import EncoderName, ModelConfig
 from contextssl_cli.errors import CorruptFileError, UsageError, invalid_value
-from contextssl_cli.model.config import EncoderName, ModelConfig
 
 _RENAMES = (
     (r"enc\.", "encoder."),

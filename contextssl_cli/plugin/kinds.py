@@ -132,9 +132,9 @@ class Dataset(Guarded, ABC):
     actions: ClassVar[tuple[ActionType, ...]] = ()
     """The data set's own action types, recorded ones among them; they shadow others of the same name."""
     training: ClassVar[Mapping[str, Any]] = {}
-    """Defaults of the pretraining configuration (``contextssl_cli.training.config``)."""
+    """Defaults of the pretraining configuration (``contextssl_cli.config.train``)."""
     probing: ClassVar[Mapping[str, Any]] = {}
-    """Defaults of the evaluation protocol (``contextssl_cli.evaluation.config``)."""
+    """Defaults of the evaluation protocol (``contextssl_cli.config.probe``)."""
 
     @abstractmethod
     def prepare(self, source: Path | None, options: Any) -> Prepared:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from contextssl_cli import files
+from contextssl_cli.config.probe import Judged, place_of
 from contextssl_cli.evaluation.comparison import Comparison
-from contextssl_cli.evaluation.config import Judged, place_of
 from contextssl_cli.evaluation.probe_report import ProbeReport
 from contextssl_cli.evaluation.results import to_csv
 from contextssl_cli.evaluation.stored import COMPARISON, COMPARISON_KEYS, REPORT_KEYS, RESULTS, check_results

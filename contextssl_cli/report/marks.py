@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from contextssl_cli.config.resolve import flat_settings
+from contextssl_cli.config.train import OF_NO_MATTER
 from contextssl_cli.evaluation.probe_report import ProbeReport
 from contextssl_cli.report.settings import describe
-from contextssl_cli.training.config import OF_NO_MATTER
-from contextssl_cli.training.settings import flat_settings
 
 
 def marks(reports: Sequence[ProbeReport]) -> list[str]:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import torch
 
+from contextssl_cli.config.probe import Judged
 from contextssl_cli.errors import UsageError
-from contextssl_cli.evaluation.config import Judged
 from contextssl_cli.evaluation.evaluator import Evaluator
 from contextssl_cli.evaluation.protocol import drawn_conditions, probe_config
 from contextssl_cli.evaluation.retrieval import retrieve
 from contextssl_cli.report.figures import retrieval_figure
-from contextssl_cli.training.pretrain import run_task
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.start import run_task
 
 RETRIEVAL = "retrieval.png"
 

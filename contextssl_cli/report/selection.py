@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextssl_cli.adaptation.select import Selection
 from contextssl_cli.report.terminal import terminal
+from contextssl_cli.selection.select import Selection
 
 
 def print_selection(selection: Selection) -> None:

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from contextssl_cli.adaptation.select import Selection
 from contextssl_cli.report.tables import TextTable
+from contextssl_cli.selection.select import Selection
 
 _SETS = {"two": "the two contexts", "all": "the two contexts, and no context"}
 _VERDICTS = ("cannot tell", "sure and right", "sure and wrong")

@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 from contextssl_cli.report.canvas import Figure
-from contextssl_cli.training.journal import Journal
+from contextssl_cli.training.log import Journal
 
 _GAP = "held_out_gap_ridge"
 

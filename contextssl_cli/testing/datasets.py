@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from contextssl_cli.config.resolve import resolve_config
 from contextssl_cli.data.prepare import prepare
 from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.errors import ContextSSLError, DataMissingError, PluginError
@@ -22,7 +23,6 @@ from contextssl_cli.store.schema import Schema
 from contextssl_cli.testing.actions import check_action_type
 from contextssl_cli.testing.checks import Checks
 from contextssl_cli.testing.rules import ROWS, check_like, check_names, check_options, check_random, require, title
-from contextssl_cli.training.settings import resolve_config
 
 
 def check_dataset(

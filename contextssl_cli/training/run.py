@@ -26,8 +26,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import nn
 
 from contextssl_cli import files, paths
+from contextssl_cli.config.methods import CONTEXTUAL
+from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.cpus import cpu_count
-from contextssl_cli.data.action_space import ActionSpace
+from contextssl_cli.data.actions import ActionSpace
 from contextssl_cli.errors import (
     ContextSSLError,
     CorruptFileError,
@@ -37,7 +39,6 @@ from contextssl_cli.errors import (
     invalid_value,
 )
 from contextssl_cli.locks import locked
-from contextssl_cli.methods.config import CONTEXTUAL
 from contextssl_cli.methods.registry import method_of
 from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.model.encoder_model import EncoderModel
@@ -45,8 +46,7 @@ from contextssl_cli.store.schema import Schema
 from contextssl_cli.text import printable
 from contextssl_cli.training import checkpoint as checkpoints
 from contextssl_cli.training.clock import TrainingTime
-from contextssl_cli.training.config import TrainConfig
-from contextssl_cli.training.journal import Journal
+from contextssl_cli.training.log import Journal
 
 _log = logging.getLogger(__name__)
 Result = TypeVar("Result")

@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.data.pairs import PairSource, seeded
 from contextssl_cli.errors import ContextSSLError, Interrupted, UsageError
 from contextssl_cli.methods.base import Step, StepLoss
@@ -20,7 +21,6 @@ from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training import checkpoint as checkpoints
 from contextssl_cli.training.clock import Clock, TrainingTime
-from contextssl_cli.training.config import TrainConfig
 from contextssl_cli.training.monitor import Monitor
 from contextssl_cli.training.progress import Progress
 from contextssl_cli.training.run import Run

@@ -53,7 +53,7 @@ class Cifar10(Dataset):
 
     def augment(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         """Mirror every other image: a class looks the same from left and right."""
-        from contextssl_cli.data.nuisance import horizontal_flip
+        from contextssl_cli.data.augment import horizontal_flip
 
         return horizontal_flip(inputs, generator)
 

@@ -39,7 +39,7 @@ class Digits(Dataset):
 
     def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         """Move each view by up to a pixel and stretch it by up to a tenth: no one writes a digit twice alike."""
-        from contextssl_cli.data.nuisance import jitter
+        from contextssl_cli.data.augment import jitter
 
         return jitter(inputs, SHIFT, ZOOM, generator)
 

@@ -86,7 +86,7 @@ class Mimic3(Dataset):
 
     def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         """Corrupt each view as SCARF does, so that aligning a pair is not trivial."""
-        from contextssl_cli.data.nuisance import scarf_corruption
+        from contextssl_cli.data.augment import scarf_corruption
 
         return scarf_corruption(inputs, schema, CORRUPTION_RATE, generator)
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from contextssl_cli.config.methods import CONTEXTUAL, EQUIVARIANT, OPTIONS
 from contextssl_cli.methods.base import StepLoss
-from contextssl_cli.methods.config import CONTEXTUAL, EQUIVARIANT, OPTIONS
 from contextssl_cli.plugin.registry import registry
 from contextssl_cli.training.checkpoint import OPTIMIZER_FILE
 from contextssl_cli.training.run import Run

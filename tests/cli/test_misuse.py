@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from contextssl_cli import files
-from contextssl_cli.adaptation import import_official
 from contextssl_cli.errors import DataMissingError
 from contextssl_cli.methods.base import StepLoss
 from contextssl_cli.methods.contextssl import ContextSSLMethod
 from contextssl_cli.store.context import Context
+from contextssl_cli.training import import_official
 from contextssl_cli.training.progress import Progress
 from contextssl_cli.training.run import Run, exclusive
 from tests.cli.conftest import TINY, Command, Made
@@ -42,7 +42,7 @@ def test_the_folder_that_a_context_names_goes_before_another_run_of_equal_weight
 
 def test_a_context_whose_run_is_gone_says_which(fails: Command, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     replace(Context.load(made.context), run="/gone/run").save(Path("orphan.h5"))
-    monkeypatch.setattr("contextssl_cli.adaptation.find_run.known_runs", list)
+    monkeypatch.setattr("contextssl_cli.training.runs.known_runs", list)
     fails(3, "/gone/run", "adapt", "--context", "orphan.h5")
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from contextssl_cli.model.config import ModelConfig
+from contextssl_cli.config.model import ModelConfig
+from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.plugin.registry import registry
 from contextssl_cli.plugin.task import resolve_task
-from contextssl_cli.training.config import TrainConfig
 from tests.docs.conftest import EXAMPLE, PAGES, ROOT, blocks
 
 

@@ -35,9 +35,9 @@ def test_every_top_level_command_is_on_the_page(generate: ModuleType, capsys: py
 
 
 def test_every_setting_has_a_line(generate: ModuleType) -> None:
-    from contextssl_cli.evaluation.config import ProbeConfig
-    from contextssl_cli.model.config import ModelConfig
-    from contextssl_cli.training.config import TrainConfig
+    from contextssl_cli.config.model import ModelConfig
+    from contextssl_cli.config.probe import ProbeConfig
+    from contextssl_cli.config.train import TrainConfig
 
     page = (DOCS / "configuration.md").read_text()
     names = {*TrainConfig.model_fields, *ModelConfig.model_fields, *ProbeConfig.model_fields} - {"model"}

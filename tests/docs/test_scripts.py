@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from contextssl_cli import Context
-from contextssl_cli.adaptation.contexts import context_from_pairs, context_from_run
-from contextssl_cli.adaptation.find_run import check_context
+from contextssl_cli.adaptation.context_files import context_from_pairs, context_from_run
 from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.plugin.registry import registry
 from contextssl_cli.store.embeddings import Embeddings
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.runs import check_context
 from tests.docs.conftest import DOCS, ROOT, blocks
 
 

@@ -10,16 +10,16 @@ from typing import Any, cast
 import pytest
 
 from contextssl_cli.errors import UsageError
+from contextssl_cli.experiments import demo
 from contextssl_cli.experiments.execute import train_missing
 from contextssl_cli.experiments.plan import PlannedRun, Point, check_folder, check_same, settle
 from contextssl_cli.experiments.sweep import grid_points, plan_sweep
 from contextssl_cli.plugin.task import Task
-from contextssl_cli.report import demo
 from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.dataset import Store
-from contextssl_cli.training.pretrain import start_run, train
 from contextssl_cli.training.progress import Progress
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.start import start_run, train
 from tests import tiny
 
 SETTINGS = {f"model.{key}": value for key, value in tiny.MODEL.items()} | {

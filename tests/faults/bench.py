@@ -124,7 +124,7 @@ def own_recipe() -> None:
 
 def _stop_soon() -> None:
     """Ctrl-C once the first step is logged."""
-    from contextssl_cli.training.journal import Journal
+    from contextssl_cli.training.log import Journal
 
     append = Journal.append
 
@@ -214,8 +214,8 @@ def _write_official(path: Path) -> None:
     """A checkpoint of the authors' shapes. One number stands for a whole tensor, so that the file is small."""
     import torch
 
-    from contextssl_cli.data.action_space import ActionSpace, Block
-    from contextssl_cli.model.config import ModelConfig
+    from contextssl_cli.config.model import ModelConfig
+    from contextssl_cli.data.actions import ActionSpace, Block
     from contextssl_cli.model.context_ssl import ContextSSL
     from contextssl_cli.store.schema import Schema
 

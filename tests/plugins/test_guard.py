@@ -231,7 +231,7 @@ def test_a_field_of_what_it_gives_is_something_else(changed: dict[str, Any], tmp
 
 @pytest.mark.parametrize("width", [0, -1, "two", 1.5])
 def test_a_width_that_is_none(width: object) -> None:
-    from contextssl_cli.data.action_space import ActionSpace
+    from contextssl_cli.data.actions import ActionSpace
 
     class Wide(Broken):
         def width(self, schema: Schema) -> int:

@@ -15,7 +15,7 @@ import pytest
 
 from contextssl_cli.cli.app import run
 from contextssl_cli.plugin.registry import registry
-from contextssl_cli.plugin.skeleton import project_name, skeleton
+from contextssl_cli.plugin.scaffolding.new import project_name, skeleton
 from tests.installed import install_project
 from tests.places import built_in, real_data
 

@@ -13,10 +13,10 @@ import torch
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training import numerics as numerics_module
-from contextssl_cli.training import pretrain
+from contextssl_cli.training import start as pretrain
 from contextssl_cli.training.numerics import differences, numerics
-from contextssl_cli.training.pretrain import start_run, train
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.start import start_run, train
 from tests import tiny
 
 CPU = torch.device("cpu")

@@ -17,15 +17,15 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from contextssl_cli.config.probe import ProbeConfig
 from contextssl_cli.data.pairs import PairSource, seeded
 from contextssl_cli.evaluation import probes
-from contextssl_cli.evaluation.config import ProbeConfig
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.protocol import probe_runs
 from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.store.dataset import Split
-from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.start import run_store, run_task
 from contextssl_cli.training.trainer import hold_out
 from tests.tiny import trained
 

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from contextssl_cli import files
-from contextssl_cli.adaptation import import_official
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, FileInUseError, UsageError
 from contextssl_cli.training import checkpoint as checkpoints
+from contextssl_cli.training import import_official
 from contextssl_cli.training.checkpoint import MODEL_FILE, Weights, latest_checkpoint, of_newest, save_checkpoint
 from contextssl_cli.training.run import (
     CHECKPOINTS,

@@ -20,8 +20,8 @@ from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training import trainer as trainer_module
 from contextssl_cli.training.checkpoint import weights_hash
-from contextssl_cli.training.pretrain import start_run
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.start import start_run
 from contextssl_cli.training.trainer import Trainer
 from tests import tiny
 

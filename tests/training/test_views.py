@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from contextssl_cli.config.methods import EQUIVARIANT, MethodName
+from contextssl_cli.config.probe import ProbeConfig
 from contextssl_cli.data.prepare import prepare
 from contextssl_cli.errors import UsageError
-from contextssl_cli.evaluation.config import ProbeConfig
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.protocol import probe_runs
 from contextssl_cli.evaluation.results import find
-from contextssl_cli.methods.config import EQUIVARIANT, MethodName
 from contextssl_cli.methods.registry import method_of
 from contextssl_cli.methods.sen import SEN
 from contextssl_cli.model.context_ssl import ContextSSL

@@ -12,9 +12,9 @@ from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.checkpoint import OPTIMIZER_FILE, weights_hash
-from contextssl_cli.training.pretrain import start_run
 from contextssl_cli.training.progress import Progress
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.start import start_run
 from contextssl_cli.training.trainer import Trainer
 from tests import tiny
 

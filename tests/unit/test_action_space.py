@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextssl_cli.data.action_space import ActionSpace, Block
+from contextssl_cli.data.actions import ActionSpace, Block
 from contextssl_cli.errors import CorruptFileError
 from contextssl_cli.plugin.task import resolve_task
 from tests import tiny

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from contextssl_cli.config.resolve import PAPER, asked_settings, changed_settings, parse_setting, resolve_config
+from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UsageError
 from contextssl_cli.plugin.kinds import Dataset, Prepared
 from contextssl_cli.plugin.options import Options
-from contextssl_cli.training.config import TrainConfig
-from contextssl_cli.training.settings import PAPER, asked_settings, changed_settings, parse_setting, resolve_config
 
 
 class Sample(Dataset):

@@ -24,8 +24,8 @@ from contextssl_cli.store import content, hdf5
 from contextssl_cli.store.content import ContentHash
 from contextssl_cli.store.dataset import SPLITS, Samples, Store, create_store
 from contextssl_cli.store.schema import Schema
-from contextssl_cli.training.pretrain import resume_run, start_run
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.start import resume_run, start_run
 from tests import tiny
 from tests.small_files import WRITE
 from tests.unit.test_store import samples, write

@@ -15,10 +15,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from contextssl_cli import Context, ContextEncoder
-from contextssl_cli.adaptation.contexts import context_from_run
-from contextssl_cli.adaptation.select import select_context
+from contextssl_cli.adaptation.context_files import context_from_run
 from contextssl_cli.errors import CorruptFileError, DataMissingError, InvalidInputError, UsageError
 from contextssl_cli.evaluation.contexts import ContextTooLongWarning
+from contextssl_cli.selection.select import select_context
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.checkpoint import weights_hash
 from contextssl_cli.training.run import Run

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from contextssl_cli.data.nuisance import scarf_corruption
+from contextssl_cli.data.augment import scarf_corruption
 from contextssl_cli.data.pairs import seeded
 from contextssl_cli.store.schema import Schema
 from tests import tiny

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from contextssl_cli.data import inputs
+from contextssl_cli.data import rows as inputs
 from contextssl_cli.errors import CorruptFileError
 from contextssl_cli.store.dataset import Samples, Store, create_store
 from contextssl_cli.store.images import decode, decode_all

@@ -12,7 +12,7 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.linear_model import LogisticRegression
 
 from contextssl_cli import Context, ContextEncoder
-from contextssl_cli.adaptation.contexts import context_from_run
+from contextssl_cli.adaptation.context_files import context_from_run
 from contextssl_cli.adaptation.guard import THRESHOLD, Guard
 from contextssl_cli.adaptation.guard_profile import fit_quietly, mlp_classifier, mlp_regressor
 from contextssl_cli.data.pairs import seeded

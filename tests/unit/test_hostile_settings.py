@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextssl_cli import files
+from contextssl_cli.config.resolve import parse_setting, resolve_config
 from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.evaluation.cache import keep_values, read_tensors, read_values
 from contextssl_cli.experiments.recipe import read_recipe
 from contextssl_cli.plugin.registry import registry
 from contextssl_cli.report.training_curve import draw_training, read_losses
-from contextssl_cli.training.journal import Journal
-from contextssl_cli.training.settings import parse_setting, resolve_config
+from contextssl_cli.training.log import Journal
 
 DIGITS = "9" * 5000
 TOML = {

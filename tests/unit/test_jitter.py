@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from contextssl_cli.data.nuisance import jitter
+from contextssl_cli.data.augment import jitter
 
 SIZE = 16
 

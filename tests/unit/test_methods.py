@@ -12,9 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from contextssl_cli.config.methods import CONTEXTUAL, EQUIVARIANT, OPTIONS, MethodName
+from contextssl_cli.config.model import ModelConfig
+from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.data.pairs import PairBatch, seeded
 from contextssl_cli.methods.base import Baseline, Step
-from contextssl_cli.methods.config import CONTEXTUAL, EQUIVARIANT, OPTIONS, MethodName
 from contextssl_cli.methods.equimod import EquiMod
 from contextssl_cli.methods.losses import as_pairs, covariance, nt_xent, variance
 from contextssl_cli.methods.registry import method_of
@@ -22,9 +24,7 @@ from contextssl_cli.methods.sen import SEN
 from contextssl_cli.methods.sie import SIE, HyperNetwork
 from contextssl_cli.methods.simclr import SimCLR
 from contextssl_cli.methods.vicreg import VICReg, vicreg_terms
-from contextssl_cli.model.config import ModelConfig
 from contextssl_cli.model.context_ssl import ContextSSL
-from contextssl_cli.training.config import TrainConfig
 from tests import tiny
 
 Array = NDArray[np.float64]

@@ -16,11 +16,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from contextssl_cli import Context, ContextEncoder
-from contextssl_cli.adaptation.import_official import load_official
 from contextssl_cli.cli.app import run as command
-from contextssl_cli.data.action_space import ActionSpace, Block
+from contextssl_cli.data.actions import ActionSpace, Block
 from contextssl_cli.methods.losses import nt_xent
 from contextssl_cli.model.context_ssl import ContextSSL
+from contextssl_cli.training.import_official import load_official
 from contextssl_cli.training.metrics import pooled_r2
 
 DEFAULT = Path(__file__).parents[3] / "shared" / "parity" / "official_resnet18"

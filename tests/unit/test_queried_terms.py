@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.data.pairs import PairBatch, seeded
 from contextssl_cli.errors import UsageError
 from contextssl_cli.methods.base import Step, StepLoss
@@ -15,7 +16,6 @@ from contextssl_cli.methods.contextssl import ContextSSLMethod
 from contextssl_cli.methods.losses import linear_readout
 from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.plugin.task import Task
-from contextssl_cli.training.config import TrainConfig
 from tests import tiny
 from tests.unit.test_methods import Array, contrast, off_diagonal, short_of_one
 

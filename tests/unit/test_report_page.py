@@ -18,7 +18,7 @@ from contextssl_cli.report.page import render
 from contextssl_cli.report.studies import studies_of
 from contextssl_cli.report.summary import comparison_sentence, print_page
 from contextssl_cli.report.training_curve import draw_training, read_losses
-from contextssl_cli.training.journal import Journal
+from contextssl_cli.training.log import Journal
 from tests.pages import Page
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from contextssl_cli.cli.app import run
+from contextssl_cli.config.resolve import resolve_config
+from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.evaluation.probe_report import ProbeReport
 from contextssl_cli.plugin.task import resolve_task
 from contextssl_cli.report.reproduce import commands, unknown_settings
-from contextssl_cli.training.config import TrainConfig
-from contextssl_cli.training.pretrain import with_equivariant
-from contextssl_cli.training.settings import resolve_config
+from contextssl_cli.training.start import with_equivariant
 from tests.places import built_in
 
 TASK = "digits-rotation-color"

@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
-from contextssl_cli.adaptation.bounds import difference, share
-from contextssl_cli.adaptation.classes import class_codes, column
-from contextssl_cli.adaptation.few_labels import read_labels
 from contextssl_cli.adaptation.inputs import Inputs
-from contextssl_cli.adaptation.left_out import PENALTIES, Reader, difference_error, difference_p
-from contextssl_cli.adaptation.select import Selection, select_context
 from contextssl_cli.errors import CorruptFileError, DataMissingError, UnsafeFileError, UsageError
 from contextssl_cli.evaluation.fairness import group_differences
 from contextssl_cli.plugin.cells import MISSING
+from contextssl_cli.selection.bounds import difference, share
+from contextssl_cli.selection.classes import class_codes, column
+from contextssl_cli.selection.labels import read_labels
+from contextssl_cli.selection.left_out import PENALTIES, Reader, difference_error, difference_p
+from contextssl_cli.selection.select import Selection, select_context
 
 
 class Views:

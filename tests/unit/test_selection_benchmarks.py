@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contextssl_cli.adaptation.select import Selection
 from contextssl_cli.report.selection_counts import adult_tables, digits_tables
+from contextssl_cli.selection.select import Selection
 
 SCRIPTS = Path(__file__).parents[2] / "benchmarks"
 DIGITS = runpy.run_path(str(SCRIPTS / "selection.py"))

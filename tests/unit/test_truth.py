@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from contextssl_cli.evaluation.config import ProbeConfig
-from contextssl_cli.methods.config import SimCLROptions
-from contextssl_cli.model.config import ModelConfig
+from contextssl_cli.config.methods import SimCLROptions
+from contextssl_cli.config.model import ModelConfig
+from contextssl_cli.config.probe import ProbeConfig
+from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.plugin.options import Options, UserValues
-from contextssl_cli.training.config import TrainConfig
 
 
 class Chosen(Options):

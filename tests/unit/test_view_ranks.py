@@ -10,6 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from contextssl_cli.config.methods import EQUIVARIANT, MethodName
+from contextssl_cli.config.model import ModelConfig
+from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.data.pairs import seeded
 from contextssl_cli.evaluation.cache import Values
 from contextssl_cli.evaluation.encoded import EncodedSplit, RecordedViews
@@ -18,10 +21,7 @@ from contextssl_cli.evaluation.ranking import HITS
 from contextssl_cli.evaluation.results import ENCODER
 from contextssl_cli.evaluation.view_ranks import view_ranks
 from contextssl_cli.methods.base import Headed, Predicting
-from contextssl_cli.methods.config import EQUIVARIANT, MethodName
 from contextssl_cli.methods.registry import method_of
-from contextssl_cli.model.config import ModelConfig
-from contextssl_cli.training.config import TrainConfig
 from tests import tiny
 
 OBJECTS, VIEWS, DIM = 5, 4, 16

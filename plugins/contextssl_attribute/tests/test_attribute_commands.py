@@ -12,8 +12,8 @@ from attribute_tables import crowd, schema
 
 from contextssl_cli.plugin import Dataset, Options, Prepared, Samples
 from contextssl_cli.plugin.registry import registry
-from contextssl_cli.training.pretrain import run_task
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.start import run_task
 from tests.cli.conftest import TINY
 from tests.places import built_in
 from tests.walk import command, refusal

@@ -10,7 +10,7 @@ from attribute_tables import crowd, decoded, records, schema
 from torch import Generator, Tensor
 
 from contextssl_attribute.chosen import ChosenAttribute
-from contextssl_cli.data.nuisance import scarf_corruption
+from contextssl_cli.data.augment import scarf_corruption
 from contextssl_cli.data.pairs import PairSource, seeded
 from contextssl_cli.errors import UsageError
 from contextssl_cli.plugin import Dataset, Options, Prepared, Schema

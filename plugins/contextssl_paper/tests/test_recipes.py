@@ -8,11 +8,11 @@ from typing import get_args
 import pytest
 
 import contextssl_paper
+from contextssl_cli.config.methods import CONTEXTUAL, EQUIVARIANT
 from contextssl_cli.experiments.experiment import Experiment, plan_experiment
 from contextssl_cli.experiments.outlook import outlook
 from contextssl_cli.experiments.plan import runs_of
 from contextssl_cli.experiments.recipe import Scale, read_recipe
-from contextssl_cli.methods.config import CONTEXTUAL, EQUIVARIANT
 from contextssl_cli.plugin.registry import registry
 from tests.places import built_in
 

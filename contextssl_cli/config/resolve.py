@@ -14,11 +14,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from contextssl_cli import files
+from contextssl_cli.config.methods import without_effect
+from contextssl_cli.config.model import ModelConfig
+from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.errors import UsageError, invalid_value, suggestion
-from contextssl_cli.methods.config import without_effect
-from contextssl_cli.model.config import ModelConfig
 from contextssl_cli.plugin.kinds import Dataset
-from contextssl_cli.training.config import TrainConfig
 
 _PREFIX = "CONTEXTSSL_"
 _GROUPS = 8  # in which a setting may be; no option of a plugin is as deep

@@ -1,7 +1,7 @@
 """Few-shot symmetry selection: which context suits a task, from a few labelled inputs.
 
 Every candidate context gives embeddings of the labelled inputs; no weight changes. From each, ridge regression on
-one-hot classes predicts every input's label with that input left out (``contextssl_cli.adaptation.left_out``).
+one-hot classes predicts every input's label with that input left out (``contextssl_cli.selection.left_out``).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from contextssl_cli.adaptation.bounds import Codes, Estimate, check_bounds, measured, share
-from contextssl_cli.adaptation.classes import class_codes, column
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
-from contextssl_cli.adaptation.find_run import refuse_another_run
-from contextssl_cli.adaptation.left_out import Floats, Reader, difference_error, difference_p, squared_errors
 from contextssl_cli.errors import UsageError
+from contextssl_cli.selection.bounds import Codes, Estimate, check_bounds, measured, share
+from contextssl_cli.selection.classes import class_codes, column
+from contextssl_cli.selection.left_out import Floats, Reader, difference_error, difference_p, squared_errors
 from contextssl_cli.store.context import Context
+from contextssl_cli.training.runs import refuse_another_run
 
 LEVEL = 0.05
 """Of all tests: that the labels can be read at all, that the best candidate reads them better than each other, and that

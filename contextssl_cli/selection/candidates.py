@@ -12,9 +12,15 @@ from numpy.typing import NDArray
 
 from contextssl_cli.adaptation.adapt import NO_CONTEXT, read_or_test
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
-from contextssl_cli.adaptation.contexts import NONE, context_from_run
-from contextssl_cli.adaptation.few_labels import read_labels
-from contextssl_cli.adaptation.find_run import (
+from contextssl_cli.adaptation.context_files import NONE, context_from_run
+from contextssl_cli.adaptation.guard import guard_pairs
+from contextssl_cli.errors import UsageError
+from contextssl_cli.plugin.task import environment_name
+from contextssl_cli.selection.labels import read_labels
+from contextssl_cli.selection.select import Selection, check_choice, check_distinct, select_context
+from contextssl_cli.store.context import Context
+from contextssl_cli.training.run import Run
+from contextssl_cli.training.runs import (
     FoundRun,
     check_named_context,
     find_run,
@@ -22,13 +28,7 @@ from contextssl_cli.adaptation.find_run import (
     refuse_another_run,
     warn_of_another_run,
 )
-from contextssl_cli.adaptation.guard import guard_pairs
-from contextssl_cli.adaptation.select import Selection, check_choice, check_distinct, select_context
-from contextssl_cli.errors import UsageError
-from contextssl_cli.plugin.task import environment_name
-from contextssl_cli.store.context import Context
-from contextssl_cli.training.pretrain import run_task
-from contextssl_cli.training.run import Run
+from contextssl_cli.training.start import run_task
 
 Candidates = dict[str, Context | None]
 """By the file's name or the environment's; None is no context."""

@@ -12,19 +12,19 @@ import numpy as np
 import torch
 
 from contextssl_cli import files
-from contextssl_cli.data.action_space import ActionSpace
+from contextssl_cli.config.methods import EQUIVARIANT
+from contextssl_cli.config.resolve import changed_settings
+from contextssl_cli.config.train import TrainConfig
+from contextssl_cli.data.actions import ActionSpace
 from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, suggestion
-from contextssl_cli.methods.config import EQUIVARIANT
 from contextssl_cli.methods.registry import method_of
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.text import printable
-from contextssl_cli.training.config import TrainConfig
 from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.numerics import differences, numerics
 from contextssl_cli.training.progress import Progress
 from contextssl_cli.training.run import Numerics, Run, RunRecord, new_run_folder, now, versions
-from contextssl_cli.training.settings import changed_settings
 from contextssl_cli.training.trainer import Trainer, held_out_count
 
 _log = logging.getLogger(__name__)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from contextssl_cli.adaptation.find_run import check_named_context
 from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.errors import UsageError, suggestion
 from contextssl_cli.evaluation.contexts import draw_changes, draw_context, fit_length
 from contextssl_cli.store.context import Context
-from contextssl_cli.training.pretrain import run_store, run_task
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.runs import check_named_context
+from contextssl_cli.training.start import run_store, run_task
 
 NONE = "none"
 

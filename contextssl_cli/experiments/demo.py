@@ -7,8 +7,8 @@ from pathlib import Path
 
 from contextssl_cli import files
 from contextssl_cli.adaptation.adapt import Adaptation, adapt
-from contextssl_cli.adaptation.contexts import context_from_run
-from contextssl_cli.adaptation.find_run import FoundRun
+from contextssl_cli.adaptation.context_files import context_from_run
+from contextssl_cli.config.resolve import resolve_config
 from contextssl_cli.data.prepare import prepared_store
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.probe_report import ProbeReport
@@ -26,9 +26,9 @@ from contextssl_cli.store.dataset import Store
 from contextssl_cli.store.embeddings import KIND as EMBEDDINGS
 from contextssl_cli.store.replace import check_replaceable
 from contextssl_cli.training.device import resolve_device
-from contextssl_cli.training.pretrain import start_run, train
 from contextssl_cli.training.run import Run
-from contextssl_cli.training.settings import resolve_config
+from contextssl_cli.training.runs import FoundRun
+from contextssl_cli.training.start import start_run, train
 
 TASK = "digits-rotation-color"
 REPORT = "report.md"

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 
-from contextssl_cli.data.action_space import ActionSpace, Block
+from contextssl_cli.config.train import TrainConfig
+from contextssl_cli.data.actions import ActionSpace, Block
 from contextssl_cli.errors import ContextSSLError, UsageError
 from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.model.official import official_config, read_official
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.training.checkpoint import check_tensors, latest_checkpoint
-from contextssl_cli.training.config import TrainConfig
 from contextssl_cli.training.run import Run, RunRecord, now, versions
 
 Normalisation = tuple[tuple[float, ...], tuple[float, ...]]

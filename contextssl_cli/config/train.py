@@ -6,9 +6,9 @@ from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from contextssl_cli.config.methods import CONTEXTUAL, EQUIVARIANT, OPTIONS, InstanceObjective, MethodName
+from contextssl_cli.config.model import ModelConfig
 from contextssl_cli.errors import suggestion
-from contextssl_cli.methods.config import CONTEXTUAL, EQUIVARIANT, OPTIONS, InstanceObjective, MethodName
-from contextssl_cli.model.config import ModelConfig
 from contextssl_cli.plugin.options import UserValues
 
 OF_NO_MATTER = frozenset({"seed", "checkpoint_every", "monitor_every"})

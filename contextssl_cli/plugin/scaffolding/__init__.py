@@ -1,0 +1,1 @@
+"""``contextssl plugins new``: a new plugin project from templates."""

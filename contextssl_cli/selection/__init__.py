@@ -1,0 +1,1 @@
+"""Few-shot selection: which context suits a task, judged by a few labelled inputs."""
