@@ -475,7 +475,7 @@ def results_pages() -> dict[str, str]:
 
 
 def _results_page(path: Path) -> str:
-    from contextssl_cli.evaluation.probe_report import ProbeReport
+    from contextssl_cli.evaluation.results import ProbeReport
     from contextssl_cli.experiments.page import versions_text
     from contextssl_cli.report.summary import gap_sentence
     from contextssl_cli.report.tables import probe_tables
@@ -502,7 +502,7 @@ def _results_page(path: Path) -> str:
 
 def _comparison_page(path: Path, compared: dict[str, Any]) -> str:
     """A page that holds several reports of one data set side by side, at the longest context."""
-    from contextssl_cli.evaluation.probe_report import ProbeReport
+    from contextssl_cli.evaluation.results import ProbeReport
     from contextssl_cli.experiments.page import versions_text
 
     reports = {name: ProbeReport.from_dict(values) for name, values in compared.items()}
@@ -628,8 +628,8 @@ def _faults_table(kind: str, found: dict[str, dict[str, int]]) -> str:
 
 def headline() -> str:
     """The README's table of results, from the same files."""
-    from contextssl_cli.evaluation.probe_report import ProbeReport
     from contextssl_cli.evaluation.probes import LOGISTIC
+    from contextssl_cli.evaluation.results import ProbeReport
 
     digits, photographs, adult = (
         ProbeReport.from_dict(json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8")))

@@ -12,9 +12,8 @@ import torch
 
 from contextssl_cli.config.methods import CONTEXTUAL
 from contextssl_cli.errors import UsageError
-from contextssl_cli.evaluation.probe_report import ProbeReport, pool
 from contextssl_cli.evaluation.protocol import probe_each
-from contextssl_cli.evaluation.results import ENCODER, find, spread
+from contextssl_cli.evaluation.results import ENCODER, ProbeReport, find, pool, spread
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.training.metrics import adaptation_gap
 from contextssl_cli.training.run import Run

@@ -19,8 +19,7 @@ from contextssl_cli.errors import UsageError, invalid_value
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.fairness import raw_baseline
 from contextssl_cli.evaluation.measures import context_label_ceiling, measure, ranks_views
-from contextssl_cli.evaluation.probe_report import ProbeReport, pool
-from contextssl_cli.evaluation.results import ENCODER, Key, Row, average, find
+from contextssl_cli.evaluation.results import ENCODER, Key, ProbeReport, Row, average, find, pool
 from contextssl_cli.plugin.kinds import Dataset
 from contextssl_cli.plugin.task import Task, environment_name
 from contextssl_cli.text import printable

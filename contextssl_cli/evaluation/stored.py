@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from contextssl_cli import files
 from contextssl_cli.errors import CorruptFileError, UsageError, invalid_value
 from contextssl_cli.evaluation.comparison import Comparison
-from contextssl_cli.evaluation.probe_report import ProbeReport
-from contextssl_cli.evaluation.results import Row, find
+from contextssl_cli.evaluation.results import ProbeReport, Row, find
 from contextssl_cli.text import printable
 
 RESULTS = "results.json"

@@ -13,8 +13,8 @@ from contextssl_cli.config.methods import CONTEXTUAL, EQUIVARIANT
 from contextssl_cli.data.actions import ActionSpace
 from contextssl_cli.errors import Interrupted, UsageError
 from contextssl_cli.evaluation.comparison import asks_r2, compare_reports
-from contextssl_cli.evaluation.probe_report import ProbeReport, pool
 from contextssl_cli.evaluation.protocol import measurable, probe_config, probe_each
+from contextssl_cli.evaluation.results import ProbeReport, pool
 from contextssl_cli.experiments.plan import PlannedRun, Point, runs_of
 from contextssl_cli.report.progress import training_progress
 from contextssl_cli.report.terminal import terminal

@@ -6,8 +6,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 
 from contextssl_cli.evaluation.fairness import METRICS
-from contextssl_cli.evaluation.probe_report import ProbeReport
-from contextssl_cli.evaluation.results import ENCODER, RAW, Row, spread
+from contextssl_cli.evaluation.results import ENCODER, RAW, ProbeReport, Row, spread
 from contextssl_cli.experiments.execute import Probed
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.report.result_table import CLIPPED, GAP, NEIGHBOURS, PERCENT, Cell, Line, ResultTable

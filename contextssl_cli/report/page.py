@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from contextssl_cli import files
 from contextssl_cli.evaluation.comparison import Comparison
-from contextssl_cli.evaluation.probe_report import ProbeReport
+from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.plugin.task import Task, environment_name
 from contextssl_cli.report import reproduce
 from contextssl_cli.report.figures import draw_context_lengths, draw_ranking

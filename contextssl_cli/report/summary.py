@@ -8,7 +8,7 @@ from typing import Any
 
 from contextssl_cli.adaptation.adapt import Adaptation
 from contextssl_cli.evaluation.comparison import Comparison
-from contextssl_cli.evaluation.probe_report import ProbeReport
+from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.report.gather import reports_of
 from contextssl_cli.report.marks import marks
 from contextssl_cli.report.tables import comparison_table, probe_tables, side_by_side

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from contextssl_cli.evaluation.probe_report import ProbeReport
+from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.evaluation.stored import read_results
 from contextssl_cli.experiments import execute
 from contextssl_cli.experiments.grid import parse_vary

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextssl_cli.evaluation.probe_report import ProbeReport
-from contextssl_cli.evaluation.results import Row
+from contextssl_cli.evaluation.results import ProbeReport, Row
 from contextssl_cli.experiments.execute import Probed
 from contextssl_cli.experiments.tables import fairness_tables, lengths_table, methods_table, sweep_table
 from contextssl_cli.report.result_table import Cell, ResultTable

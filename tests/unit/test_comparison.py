@@ -6,8 +6,7 @@ import pytest
 
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.comparison import trained_gap
-from contextssl_cli.evaluation.probe_report import ProbeReport
-from contextssl_cli.evaluation.results import ENCODER, Row
+from contextssl_cli.evaluation.results import ENCODER, ProbeReport, Row
 
 
 def model(method: str, told: tuple[str, ...], rotation: float, color: float) -> ProbeReport:

@@ -11,8 +11,7 @@ import pytest
 
 from contextssl_cli.errors import CorruptFileError
 from contextssl_cli.evaluation.comparison import Comparison
-from contextssl_cli.evaluation.probe_report import ProbeReport
-from contextssl_cli.evaluation.results import Row
+from contextssl_cli.evaluation.results import ProbeReport, Row
 from contextssl_cli.evaluation.stored import read_results
 from contextssl_cli.report.page import render
 from contextssl_cli.report.studies import studies_of

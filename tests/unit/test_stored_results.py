@@ -11,7 +11,7 @@ import pytest
 
 from contextssl_cli.errors import CorruptFileError, DataMissingError
 from contextssl_cli.evaluation.comparison import Comparison
-from contextssl_cli.evaluation.probe_report import ProbeReport
+from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.evaluation.stored import read_result
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
