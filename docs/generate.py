@@ -645,7 +645,7 @@ def headline() -> str:
 
     def gap(report: ProbeReport) -> str:
         spread = f" ± {report.gap_std:.2f}" if len(report.gaps) > 1 else ""
-        return f"{report.adaptation_gap:.2f}{spread} ({report.adaptation_gap_clipped:.2f})"
+        return f"{report.adaptation_gap:.2f}{spread}"
 
     def sex(environment: str, *, strong: bool, length: int) -> str:
         return next(
@@ -666,7 +666,7 @@ def headline() -> str:
 
     longest = adult.lengths[-1]
     rows = [
-        ["digits, rotation and colour: adaptation gap (ceiling 2; negative R2 counted as 0)", gap(digits)],
+        ["digits, rotation and colour: adaptation gap (at most 2)", gap(digits)],
         ["shapes3d, rotation and colour, on unseen objects: the same, with figure 3's settings", gap(shapes)],
         ["CIFAR-10, crop and colour: the same with the defaults, one seed", gap(photographs)],
         ["Adult: sex read under the gender context", sex("gender", strong=False, length=longest)],

@@ -80,6 +80,11 @@ class FairnessRow:
     std: float
 
 
+def mean_of(values: Sequence[float]) -> float | None:
+    """The mean; None of no value."""
+    return statistics.fmean(values) if values else None
+
+
 def spread(values: Sequence[float]) -> float:
     """The sample standard deviation; 0 for a single value."""
     return statistics.stdev(values) if len(values) > 1 else 0.0
@@ -120,10 +125,10 @@ class ProbeReport:
     Attributes:
         task: of all the runs.
         rows: mean and spread over the runs.
-        gaps: the adaptation gap of each run, at the longest context, by the paper's probes; none without R2, or for a
-            method without a context.
-        clipped_gaps: the same with every R2 below 0 counted as 0. A probe that overfits reads an R2 below 0 where
-            there is nothing to read, which would count as adaptation.
+        gaps: the adaptation gap of each run, at the longest context, by the paper's probes; empty if R2 was not
+            measured, or if the method reads no context. A negative R2 counts as 0.
+        paper_gaps: the same by the paper's definition, in which a negative R2 counts as it is. A probe that overfits
+            where there is nothing to read then counts as adaptation, and the gap may exceed its ceiling.
         environments: names, in the task's order.
         actions: the action types, in the task's order.
         lengths: context lengths in tokens.
@@ -133,7 +138,7 @@ class ProbeReport:
     task: str
     rows: list[Row]
     gaps: list[float]
-    clipped_gaps: list[float]
+    paper_gaps: list[float]
     environments: list[str]
     actions: list[str]
     lengths: list[int]
@@ -142,7 +147,7 @@ class ProbeReport:
     @property
     def adaptation_gap(self) -> float | None:
         """The mean over the runs; None where R2 was not measured, and for a method without a context."""
-        return statistics.fmean(self.gaps) if self.gaps else None
+        return mean_of(self.gaps)
 
     @property
     def gap_std(self) -> float:
@@ -150,9 +155,9 @@ class ProbeReport:
         return spread(self.gaps)
 
     @property
-    def adaptation_gap_clipped(self) -> float | None:
-        """The mean over the runs, with negative R2 counted as 0."""
-        return statistics.fmean(self.clipped_gaps) if self.clipped_gaps else None
+    def adaptation_gap_paper(self) -> float | None:
+        """The mean over the runs of the gap as the paper defines it."""
+        return mean_of(self.paper_gaps)
 
     @property
     def method(self) -> str:
@@ -183,11 +188,11 @@ class ProbeReport:
         """One JSON object."""
         return {
             "task": self.task,
-            "adaptation_gap": self.adaptation_gap if self.gaps else None,
+            "adaptation_gap": self.adaptation_gap,
             "adaptation_gap_std": self.gap_std,
             "adaptation_gaps": self.gaps,
-            "adaptation_gap_clipped": self.adaptation_gap_clipped if self.gaps else None,
-            "adaptation_gaps_clipped": self.clipped_gaps,
+            "adaptation_gap_paper": self.adaptation_gap_paper,
+            "adaptation_gaps_paper": self.paper_gaps,
             "environments": self.environments,
             "actions": self.actions,
             "context_lengths": self.lengths,
@@ -202,7 +207,7 @@ class ProbeReport:
             task=values["task"],
             rows=[Row(**row) for row in values["results"]],
             gaps=values["adaptation_gaps"],
-            clipped_gaps=values["adaptation_gaps_clipped"],
+            paper_gaps=values["adaptation_gaps_paper"],
             environments=values["environments"],
             actions=values["actions"],
             lengths=values["context_lengths"],
@@ -220,7 +225,7 @@ def pool(reports: Sequence[ProbeReport]) -> ProbeReport:
         reports[0],
         rows=average([(report.seeds[0], {row.key: row.mean for row in report.rows}) for report in reports]),
         gaps=[gap for report in reports for gap in report.gaps],
-        clipped_gaps=[gap for report in reports for gap in report.clipped_gaps],
+        paper_gaps=[gap for report in reports for gap in report.paper_gaps],
         protocol={**reports[0].protocol, "runs": [run for report in reports for run in report.protocol["runs"]]},
     )
 

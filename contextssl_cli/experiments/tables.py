@@ -9,7 +9,7 @@ from contextssl_cli.evaluation.fairness import METRICS
 from contextssl_cli.evaluation.results import ENCODER, RAW, ProbeReport, Row, spread
 from contextssl_cli.experiments.execute import Probed
 from contextssl_cli.plugin.task import environment_name
-from contextssl_cli.report.result_table import CLIPPED, GAP, NEIGHBOURS, PERCENT, Cell, Line, ResultTable
+from contextssl_cli.report.result_table import GAP, NEIGHBOURS, PAPER_GAP, PERCENT, Cell, Line, ResultTable
 
 LABELS = ("top1", "accuracy")
 _NAMES = {"mrr": "MRR", "h@1": "H@1", "h@5": "H@5", "h@10": "H@10"}
@@ -121,7 +121,7 @@ def context_name(environment: str) -> str:
 def _gaps(point: Probed) -> Line:
     if not point.gaps:
         return {}
-    return {GAP: _mean(point.gaps), CLIPPED: _mean(point.clipped_gaps)}
+    return {GAP: _mean(point.gaps), PAPER_GAP: _mean(point.paper_gaps)}
 
 
 def _mean(values: Sequence[float]) -> Cell:

@@ -24,6 +24,12 @@ def test_the_gap_is_what_each_reads_of_its_own_beyond_the_other() -> None:
     assert trained_gap(TOLD) == pytest.approx((0.9 - 0.3) + (0.95 - 0.1))
 
 
+def test_a_negative_r2_counts_as_0_except_in_the_papers_gap() -> None:
+    models = [model("sie", ("rotation",), 0.9, -0.4), model("sie", ("color",), -0.2, 0.95)]
+    assert trained_gap(models) == pytest.approx(0.9 + 0.95)
+    assert trained_gap(models, clip=False) == pytest.approx(0.9 + 0.2 + 0.95 + 0.4)
+
+
 def test_a_model_told_nothing_stands_against_a_single_one() -> None:
     assert trained_gap([TOLD[0], model("simclr", (), 0.8, 0.7)]) == pytest.approx(0.9 - 0.8)
 

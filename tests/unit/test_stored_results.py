@@ -51,7 +51,7 @@ def without(key: str) -> Callable[[dict[str, Any]], object]:
         (lambda found: found.update(results=[*found["results"][:-1], 7]), "results."),
         (lambda found: found.update(results=[]), "the r2 of rotation under rotation at 0 tokens"),
         (lambda found: found.update(context_lengths=[0, 4]), "the r2 of rotation under rotation at 4 tokens"),
-        (lambda found: found.update(reports=[]), "gaps"),
+        (lambda found: found.update(reports=[]), "reports"),
     ],
 )
 def test_damage_is_told(tmp_path: Path, damage: Callable[[dict[str, Any]], object], words: str) -> None:
