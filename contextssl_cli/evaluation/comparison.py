@@ -13,7 +13,7 @@ import torch
 from contextssl_cli.config.methods import CONTEXTUAL
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.protocol import probe_each
-from contextssl_cli.evaluation.results import ENCODER, ProbeReport, find, pool, spread
+from contextssl_cli.evaluation.results import ENCODER, ProbeReport, find, pool, sample_std
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.training.metrics import adaptation_gap
 from contextssl_cli.training.run import Run
@@ -41,10 +41,10 @@ class Comparison:
         return {
             "task": self.reports[0].task,
             "gap": statistics.fmean(self.gaps),
-            "gap_std": spread(self.gaps),
+            "gap_std": sample_std(self.gaps),
             "gaps": self.gaps,
             "gap_clipped": statistics.fmean(self.clipped_gaps),
-            "gap_clipped_std": spread(self.clipped_gaps),
+            "gap_clipped_std": sample_std(self.clipped_gaps),
             "gaps_clipped": self.clipped_gaps,
             "reports": [report.as_dict() for report in self.reports],
         }
