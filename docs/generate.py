@@ -628,8 +628,8 @@ def _faults_table(kind: str, found: dict[str, dict[str, int]]) -> str:
 
 def headline() -> str:
     """The README's table of results, from the same files."""
-    from contextssl_cli.evaluation.probes import LOGISTIC
     from contextssl_cli.evaluation.results import ProbeReport
+    from contextssl_cli.evaluation.strong_probes import LOGISTIC
 
     digits, photographs, adult = (
         ProbeReport.from_dict(json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8")))

@@ -12,7 +12,7 @@ import torch
 from contextssl_cli.config.methods import CONTEXTUAL
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.protocol import probe_each
-from contextssl_cli.evaluation.results import ENCODER, ProbeReport, find, pool, spread
+from contextssl_cli.evaluation.results import ENCODER, ProbeReport, find, pool, sample_std
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.training.metrics import adaptation_gap
 from contextssl_cli.training.run import Run
@@ -41,7 +41,7 @@ class Comparison:
         return {
             "task": self.reports[0].task,
             "adaptation_gap": statistics.fmean(self.gaps),
-            "adaptation_gap_std": spread(self.gaps),
+            "adaptation_gap_std": sample_std(self.gaps),
             "adaptation_gaps": self.gaps,
             "adaptation_gap_paper": statistics.fmean(self.paper_gaps),
             "adaptation_gaps_paper": self.paper_gaps,

@@ -85,7 +85,7 @@ def mean_of(values: Sequence[float]) -> float | None:
     return statistics.fmean(values) if values else None
 
 
-def spread(values: Sequence[float]) -> float:
+def sample_std(values: Sequence[float]) -> float:
     """The sample standard deviation; 0 for a single value."""
     return statistics.stdev(values) if len(values) > 1 else 0.0
 
@@ -97,7 +97,7 @@ def average(runs: Sequence[tuple[int, dict[Key, float]]]) -> list[Row]:
     rows = []
     for key in keys:
         values = [found[key] for _, found in runs]
-        rows.append(Row(*key, mean=statistics.fmean(values), std=spread(values), seeds=seeds, values=values))
+        rows.append(Row(*key, mean=statistics.fmean(values), std=sample_std(values), seeds=seeds, values=values))
     return rows
 
 
@@ -152,7 +152,7 @@ class ProbeReport:
     @property
     def gap_std(self) -> float:
         """The sample standard deviation over the runs, 0 for a single one."""
-        return spread(self.gaps)
+        return sample_std(self.gaps)
 
     @property
     def adaptation_gap_paper(self) -> float | None:

@@ -14,7 +14,7 @@ from contextssl_cli.data.actions import ActionSpace
 from contextssl_cli.errors import Interrupted, UsageError
 from contextssl_cli.evaluation.comparison import asks_r2, compare_reports
 from contextssl_cli.evaluation.protocol import measurable, probe_config, probe_each
-from contextssl_cli.evaluation.results import ProbeReport, mean_of, pool, spread
+from contextssl_cli.evaluation.results import ProbeReport, mean_of, pool, sample_std
 from contextssl_cli.experiments.plan import PlannedRun, Point, runs_of
 from contextssl_cli.report.progress import training_progress
 from contextssl_cli.report.terminal import terminal
@@ -56,7 +56,7 @@ class Probed:
             "values": self.values,
             "report": self.report.as_dict(),
             "adaptation_gap": mean_of(self.gaps),
-            "adaptation_gap_std": spread(self.gaps),
+            "adaptation_gap_std": sample_std(self.gaps),
             "adaptation_gaps": self.gaps,
             "adaptation_gap_paper": mean_of(self.paper_gaps),
             "adaptation_gaps_paper": self.paper_gaps,

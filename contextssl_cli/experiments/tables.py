@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 
-from contextssl_cli.evaluation.fairness import METRICS
-from contextssl_cli.evaluation.results import ENCODER, RAW, ProbeReport, Row, spread
+from contextssl_cli.evaluation.fairness import FAIRNESS_METRICS
+from contextssl_cli.evaluation.results import ENCODER, RAW, ProbeReport, Row, sample_std
 from contextssl_cli.experiments.execute import Probed
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.report.result_table import GAP, NEIGHBOURS, PAPER_GAP, PERCENT, Cell, Line, ResultTable
@@ -72,7 +72,7 @@ def fairness_tables(points: Sequence[Probed]) -> list[ResultTable]:
             report = point.report
             longest = report.lengths[-1] if report.lengths else 0
             for row in report.rows:
-                if row.probe != probe or row.metric not in ("accuracy", *METRICS):
+                if row.probe != probe or row.metric not in ("accuracy", *FAIRNESS_METRICS):
                     continue
                 if row.environment.startswith(RAW):
                     label = row.environment
@@ -125,7 +125,7 @@ def _gaps(point: Probed) -> Line:
 
 
 def _mean(values: Sequence[float]) -> Cell:
-    return Cell(statistics.fmean(values), spread(values), len(values))
+    return Cell(statistics.fmean(values), sample_std(values), len(values))
 
 
 def _line(report: ProbeReport, environment: str, length: int, used: list[str], *, accuracy: bool = True) -> Line:
