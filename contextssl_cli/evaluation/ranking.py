@@ -135,7 +135,7 @@ def _by_head(evaluator: Evaluator, test: EncodedSplit, recorded: RecordedViews) 
         return None
     method, model = evaluator.predictor
     views = torch.cat([method.represent(model.heads, z.to(model.device)) for z in recorded.z.split(_BATCH)])
-    told = method.told(model, test.actions, len(recorded.source))
-    pairs = zip(recorded.source.to(model.device).split(_BATCH), told.split(_BATCH), strict=True)
+    conditions = method.conditions(model, test.actions, len(recorded.source))
+    pairs = zip(recorded.source.to(model.device).split(_BATCH), conditions.split(_BATCH), strict=True)
     after = torch.cat([method.predict(model.heads, views[rows], actions) for rows, actions in pairs])
     return _Predicted(views, after, method.similarity, method.similarity_name, ", in its predictor's space")

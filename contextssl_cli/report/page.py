@@ -213,7 +213,7 @@ def _pictures(report: ProbeReport, anchor: str) -> list[Picture]:
 
 def _run_view(about: dict[str, Any], task: Task | None, name: str, prefix: str) -> RunView:
     run = reproduce.run_of(about)
-    lines = read_losses(run.journal) if run else []
+    lines = read_losses(run.metrics_log) if run else []
     curve = None
     if lines:
         svg = inline_svg(

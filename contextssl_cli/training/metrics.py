@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from contextssl_cli.model.context_ssl import Environment
+from contextssl_cli.model.contextssl import Environment
 
 
 def pooled_r2(output: Tensor, target: Tensor) -> float:

@@ -46,7 +46,7 @@ def test_pretrain_prepares_what_needs_no_source(cli: Command, workplace: Path, m
     assert folder.parent == workplace / "home" / "runs" / "digits-rotation-color"
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 3]
-    assert set(lines[0]["loss"]) == {"rotation", "color"}
+    assert set(lines[0]["terms"]["contrast"]) == {"rotation", "color"}
     assert "pairs/s" in outcome.err
 
 

@@ -22,7 +22,7 @@ from contextssl_cli.data.pairs import PairSource, seeded
 from contextssl_cli.evaluation import probes
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.protocol import probe_runs
-from contextssl_cli.model.context_ssl import ContextSSL
+from contextssl_cli.model.contextssl import ContextSSL
 from contextssl_cli.store.dataset import Split
 from contextssl_cli.training.run import Run
 from contextssl_cli.training.start import run_store, run_task
@@ -173,7 +173,7 @@ import sys
 from pathlib import Path
 import torch
 from contextssl_cli.evaluation.protocol import probe_runs
-from contextssl_cli.model.context_ssl import ContextSSL
+from contextssl_cli.model.contextssl import ContextSSL
 from contextssl_cli.training.run import Run
 
 def refuse(self, inputs):

@@ -17,7 +17,7 @@ from contextssl_cli.report.page import render
 from contextssl_cli.report.studies import studies_of
 from contextssl_cli.report.summary import comparison_sentence, print_page
 from contextssl_cli.report.training_curve import draw_training, read_losses
-from contextssl_cli.training.log import Journal
+from contextssl_cli.training.log import MetricsLog
 from tests.pages import Page
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
@@ -199,17 +199,20 @@ def test_mrr_is_drawn() -> None:
 
 
 def test_metrics_of_a_killed_run(tmp_path: Path) -> None:
-    lines = ['{"step": 1, "loss": {"a": 2.0}}', "7", '{"step": 2, "loss": {"a": 1.5}}', '{"step": 3, "lo']
+    lines = [
+        '{"step": 1, "terms": {"contrast": {"a": 2.0}}}', "7", '{"step": 2, "terms": {"contrast": {"a": 1.5}}}',
+        '{"step": 3, "te',
+    ]  # fmt: skip
     (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
-    assert [line["step"] for line in read_losses(Journal(tmp_path / "metrics.jsonl"))] == [1, 2]
-    assert read_losses(Journal(tmp_path / "none.jsonl")) == []
+    assert [line["step"] for line in read_losses(MetricsLog(tmp_path / "metrics.jsonl"))] == [1, 2]
+    assert read_losses(MetricsLog(tmp_path / "none.jsonl")) == []
 
 
 def test_the_curve_has_the_steps_before_the_world_model(tmp_path: Path) -> None:
-    early = {"step": 10, "loss": {}, "feature_loss": {"contrast": 5.0}}
-    late = {"step": 20, "loss": {"a": 2.0}, "feature_loss": {"contrast": 4.0}}
+    early = {"step": 10, "terms": {"features": {"*": 5.0}}}
+    late = {"step": 20, "terms": {"contrast": {"a": 2.0}, "auxiliary": {"a": 1.0}, "features": {"*": 4.0}}}
     (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, (early, late))))
-    lines = read_losses(Journal(tmp_path / "metrics.jsonl"))
+    lines = read_losses(MetricsLog(tmp_path / "metrics.jsonl"))
     assert [line["loss"] for line in lines] == [{"features": 5.0}, {"a": 2.0, "features": 4.0}]
     for shown, curves in ((lines, {"a", "features"}), (lines[:1], {"features"})):
         assert {line.get_label() for line in draw_training(shown).axes[0].lines} == curves
