@@ -19,7 +19,7 @@ from contextssl_cli.data.pairs import seeded
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation import probes
 from contextssl_cli.evaluation.evaluator import Evaluator
-from contextssl_cli.evaluation.results import spread
+from contextssl_cli.evaluation.results import sample_std
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.store.context import Context
 from contextssl_cli.training.trainer import hold_out
@@ -212,7 +212,7 @@ def _reading(judge: _Judge, context: Context, pairs: int, trained: int) -> Readi
         draws=draws,
         r2={name: statistics.fmean(r2[name] for r2 in found) for name in found[0]},
         score=statistics.fmean(scores),
-        spread=spread(scores),
+        spread=sample_std(scores),
     )
 
 

@@ -20,9 +20,9 @@ from contextssl_cli.evaluation import context_labels, probes
 from contextssl_cli.evaluation.cache import Values, keep_values, read_values
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.fairness import fairness_differences
+from contextssl_cli.evaluation.ranking import view_ranks
 from contextssl_cli.evaluation.results import BLIND, ENCODER, Key
-from contextssl_cli.evaluation.stacks import Stacks
-from contextssl_cli.evaluation.view_ranks import view_ranks
+from contextssl_cli.evaluation.strong_probes import LOGISTIC, strong_classify_each
 from contextssl_cli.plugin.kinds import ActionType
 from contextssl_cli.training.metrics import pooled_r2
 
@@ -102,6 +102,39 @@ def ranks_views(evaluator: Evaluator) -> bool:
     return evaluator.train_source.recorded
 
 
+class Stacks:
+    """Embeddings under K conditions, stacked. The last are kept, since metrics that follow each other read the same.
+
+    Args:
+        evaluator: of the run.
+    """
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluator = evaluator
+        self._kept: tuple[list[str], tuple[Tensor, Tensor]] | None = None
+
+    def pairs(self, conditions: list[Condition]) -> tuple[Tensor, Tensor]:
+        """Both views of a pair of each training sample, (K, N, 2, D), and of every test pair, (K, M, 2, D)."""
+        train, test, first = self.evaluator.train, self.evaluator.test, slice(self.evaluator.train.samples)
+        views = [torch.stack([train.z_x[first], train.z_y[first]], dim=1), torch.stack([test.z_x, test.z_y], dim=1)]
+        return self._once("pairs", conditions, views)
+
+    def labelled(self, conditions: list[Condition]) -> tuple[Tensor, Tensor]:
+        """What labels are read from: (K, N, D) of the training split, (K, M, D) of the test split."""
+        return self._once("labelled", conditions, [self.evaluator.train.z, self.evaluator.test.z])
+
+    def _once(self, name: str, conditions: list[Condition], parts: list[Tensor]) -> tuple[Tensor, Tensor]:
+        asked = [name, *(condition.identity for condition in conditions)]
+        if self._kept is None or self._kept[0] != asked:
+            self._kept = None  # makes room
+            fit, judge = (torch.stack([self._embed(c, part) for c in conditions]) for part in parts)
+            self._kept = asked, (fit, judge)
+        return self._kept[1]
+
+    def _embed(self, condition: Condition, features: Tensor) -> Tensor:
+        return self.evaluator.embeddings(condition, features.flatten(0, -2)).view(features.shape)
+
+
 def _kinds(
     evaluator: Evaluator, conditions: Sequence[Condition], metrics: Sequence[Metric], readers: Sequence[Reader]
 ) -> list[Kind]:
@@ -168,7 +201,7 @@ def _top1(stacks: Stacks, conditions: list[Condition]) -> list[Values]:
             probes.label_probe_name(config): probes.classify(fit[:, known], labels[known], judge, classes, config)
         }
         if config.strong or evaluator.store.schema.attributes:
-            predictions[probes.LOGISTIC] = probes.strong_classify_each(fit[:, known], labels[known], judge)
+            predictions[LOGISTIC] = strong_classify_each(fit[:, known], labels[known], judge)
         for probe, predicted in predictions.items():
             for values, one in zip(found, predicted.cpu(), strict=True):
                 values.update(_judge(evaluator, target, probe, one))

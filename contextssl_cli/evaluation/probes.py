@@ -12,13 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
@@ -27,7 +23,6 @@ from contextssl_cli.data.pairs import seeded
 
 RIDGE = 1e-2
 """Penalty of the closed-form probe, per sample and standardised column."""
-LOGISTIC = "logistic regression (scikit-learn, standardised)"
 KNN = "weighted kNN"
 
 
@@ -168,23 +163,6 @@ def nearest_neighbours(train: Tensor, test: Tensor, config: ProbeConfig) -> Neig
 def can_be_read(fit: Tensor, judge: Tensor) -> bool:
     """Whether a probe can be fitted to class indices ``fit`` and judged on ``judge``; -1 is a missing label."""
     return len(fit[fit >= 0].unique()) > 1 and bool((judge >= 0).any())
-
-
-def strong_classifier() -> Pipeline:
-    """scikit-learn's logistic regression on standardised numbers: a strong probe beside the paper's."""
-    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-
-
-def strong_classify(train: NDArray[Any], labels: NDArray[Any], test: NDArray[Any]) -> NDArray[Any]:
-    """Class indices (M,) for ``test`` (M, D), by the strong probe fitted to ``train`` (N, D) and ``labels`` (N,)."""
-    predicted: NDArray[Any] = strong_classifier().fit(train, labels).predict(test)
-    return predicted
-
-
-def strong_classify_each(train: Tensor, labels: Tensor, test: Tensor) -> Tensor:
-    """Class indices (K, M) for ``test`` (K, M, D), by K strong probes fitted to ``train`` (K, N, D)."""
-    pairs = zip(train.cpu().numpy(), test.cpu().numpy(), strict=True)
-    return torch.stack([torch.from_numpy(strong_classify(fit, labels.cpu().numpy(), judge)) for fit, judge in pairs])
 
 
 @dataclass(frozen=True)

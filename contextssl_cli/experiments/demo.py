@@ -11,8 +11,8 @@ from contextssl_cli.adaptation.context_files import context_from_run
 from contextssl_cli.config.resolve import resolve_config
 from contextssl_cli.data.prepare import prepared_store
 from contextssl_cli.errors import UsageError
-from contextssl_cli.evaluation.probe_report import ProbeReport
 from contextssl_cli.evaluation.protocol import probe_runs
+from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.report.folder import FIGURE, check_probe, write_probe
 from contextssl_cli.report.progress import training_progress

@@ -14,8 +14,8 @@ from contextssl_cli import paths
 from contextssl_cli.config.resolve import PRESETS, changed_settings, parse_setting, resolve_config
 from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.errors import ContextSSLError
-from contextssl_cli.evaluation.probe_report import ProbeReport
 from contextssl_cli.evaluation.protocol import probe_config
+from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.run import Run

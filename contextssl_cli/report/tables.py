@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contextssl_cli.evaluation.context_labels import METRIC
-from contextssl_cli.evaluation.probe_report import ProbeReport
 from contextssl_cli.evaluation.ranking import HITS
-from contextssl_cli.evaluation.results import BLIND, ENCODER, Row
+from contextssl_cli.evaluation.results import BLIND, ENCODER, ProbeReport, Row
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.text import printable
 

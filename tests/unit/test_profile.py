@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contextssl_cli.adaptation.profile import verdict
+from contextssl_cli.evaluation.profile import verdict
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from contextssl_cli.cli.app import run
 from contextssl_cli.config.resolve import resolve_config
 from contextssl_cli.config.train import TrainConfig
-from contextssl_cli.evaluation.probe_report import ProbeReport
+from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.plugin.task import resolve_task
 from contextssl_cli.report.reproduce import commands, unknown_settings
 from contextssl_cli.training.start import with_equivariant

@@ -17,9 +17,8 @@ from contextssl_cli.data.pairs import seeded
 from contextssl_cli.evaluation.cache import Values
 from contextssl_cli.evaluation.encoded import EncodedSplit, RecordedViews
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
-from contextssl_cli.evaluation.ranking import HITS
+from contextssl_cli.evaluation.ranking import HITS, view_ranks
 from contextssl_cli.evaluation.results import ENCODER
-from contextssl_cli.evaluation.view_ranks import view_ranks
 from contextssl_cli.methods.base import Predicting
 from contextssl_cli.methods.registry import method_of
 from contextssl_cli.model.encoders import EncoderModel

@@ -1,8 +1,10 @@
-"""What a guard holds down, and what it costs: strong probes of the embeddings before and after it."""
+"""Profiles: what an embedding under a context is equivariant and invariant to, and what a guard removes.
+
+Everything is measured on the run's test split.
+"""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,29 +12,75 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LinearRegression
-from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import Pipeline
 from torch import Tensor
 
-from contextssl_cli.adaptation.context_encoder import ContextEncoder
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
-from contextssl_cli.evaluation.probes import LOGISTIC, can_be_read, strong_classifier
+from contextssl_cli.evaluation.measures import measure
+from contextssl_cli.evaluation.probes import can_be_read
+from contextssl_cli.evaluation.strong_probes import (
+    LEAST_SQUARES,
+    LOGISTIC,
+    MLP,
+    fit_quietly,
+    least_squares,
+    mlp_classifier,
+    mlp_regressor,
+    strong_classifier,
+)
 from contextssl_cli.plugin.attribute import AttributeChange
+from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.store.context import Context
 from contextssl_cli.training.metrics import pooled_r2
 
-MLP = "MLP 64 (scikit-learn, whitened)"
-LEAST_SQUARES = "least squares (scikit-learn, standardised)"
+EQUIVARIANT = 0.5
+INVARIANT = 0.1
+"""R2 from which on, and below which, the words say so; between them the embedding is partly equivariant."""
+CHANGED = 0.05
+"""A smaller difference in R2 is none, on whichever sides of these bounds its ends are."""
 
-_VARIANCE = 1 - 1e-9  # directions that were removed hold rounding errors alone, and whitening would blow them up
-_HIDDEN: dict[str, Any] = {
-    "hidden_layer_sizes": (64,), "early_stopping": True, "max_iter": 60, "batch_size": 256,
-    "learning_rate_init": 3e-3, "random_state": 0,
-}  # fmt: skip
+
+@dataclass(frozen=True)
+class ProfileRow:
+    """One action type's R2 on the run's test split, by the paper's probe, and the verdict in words."""
+
+    action: str
+    r2_without: float
+    r2_now: float
+    probe: str
+    verdict: str
+
+
+def symmetry_profile(evaluator: Evaluator, context: Context) -> list[ProfileRow]:
+    """Measure every action type of the run without context and under ``context``."""
+    name = environment_name(context.environment)
+    conditions = [Condition("without", 0), Condition(name, 2 * len(context), context)]
+    measured = measure(evaluator, conditions, metrics=["r2"], readers=[])
+    before = {key.target: value for key, value in measured.items() if key.environment == "without"}
+    rows = []
+    for key, now in measured.items():
+        if key.environment == name:
+            words = verdict(key.target, before[key.target], now, key.target in context.environment)
+            rows.append(ProfileRow(key.target, before[key.target], now, key.probe, words))
+    return rows
+
+
+def verdict(action: str, before: float, now: float, active: bool) -> str:
+    """The profile of one action type in words, from its R2 before and now, and whether the context shows it."""
+    state = _state(now)
+    alike = _state(before) == state or abs(now - before) < CHANGED
+    change = "as without context" if alike else f"it was {_state(before)} without context"
+    words = f"{state} to {action} ({change})"
+    if active != (state == "equivariant") and state != "partly equivariant":
+        words += f"; the context asked for {'equivariance' if active else 'invariance'}"
+    return words
+
+
+def _state(r2: float) -> str:
+    if r2 >= EQUIVARIANT:
+        return "equivariant"
+    return "invariant" if r2 < INVARIANT else "partly equivariant"
+
 
 Array = NDArray[Any]
 
@@ -53,18 +101,19 @@ class GuardRow:
     after: float
 
 
-def guard_profile(evaluator: Evaluator, encoder: ContextEncoder) -> list[GuardRow]:
+def guard_profile(
+    evaluator: Evaluator, context: Context, guard: Callable[[Array], Array], action: str
+) -> list[GuardRow]:
     """Strong probes of the guarded type, and of every task, fitted to the training split and judged on the test split.
 
     A sensitive attribute is read from single embeddings, any other type's relative action from those of two views.
 
     Args:
-        evaluator: of the encoder's run.
-        encoder: under a context (not the path of one), with a guard.
+        evaluator: of the run.
+        context: that the embeddings are under.
+        guard: maps embeddings (N, D) to guarded ones.
+        action: the guarded action type.
     """
-    guard, context = encoder.guard_, encoder.context
-    if guard is None or not isinstance(context, Context):
-        raise ValueError("expected an encoder under a context, with a guard")
     condition = Condition("guarded", 2 * len(context), context)
 
     def embed(features: Tensor) -> tuple[Array, Array]:
@@ -73,37 +122,14 @@ def guard_profile(evaluator: Evaluator, encoder: ContextEncoder) -> list[GuardRo
 
     singles = embed(evaluator.train.z), embed(evaluator.test.z)
     rows = []
-    attribute = _attribute(evaluator, str(encoder.guard))
+    attribute = _attribute(evaluator, action)
     if attribute:
         rows += _labels(evaluator, attribute, *singles, {LOGISTIC: strong_classifier, MLP: mlp_classifier})
     else:
-        rows += _actions(evaluator, str(encoder.guard), embed)
+        rows += _actions(evaluator, action, embed)
     for task in evaluator.store.schema.tasks:
         rows += _labels(evaluator, task, *singles, {LOGISTIC: strong_classifier})
     return rows
-
-
-def least_squares() -> Pipeline:
-    """Linear, in closed form, without regularisation."""
-    return make_pipeline(StandardScaler(), LinearRegression())
-
-
-def mlp_classifier() -> Pipeline:
-    """An MLP on whitened numbers, so that no direction is too small for it to find."""
-    return make_pipeline(PCA(_VARIANCE, whiten=True, svd_solver="full"), MLPClassifier(**_HIDDEN))
-
-
-def mlp_regressor() -> Pipeline:
-    """As ``mlp_classifier``, for numbers."""
-    return make_pipeline(PCA(_VARIANCE, whiten=True, svd_solver="full"), MLPRegressor(**_HIDDEN))
-
-
-def fit_quietly(probe: Pipeline, inputs: Array, targets: Array) -> Pipeline:
-    """Fit a probe that may stop before it has converged: its epochs are part of its definition."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        warnings.filterwarnings("ignore", "Got `batch_size` less than 1 or larger", UserWarning)  # all at once, then
-        return probe.fit(inputs, targets)
 
 
 def _attribute(evaluator: Evaluator, name: str) -> str | None:
