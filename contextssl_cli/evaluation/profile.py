@@ -5,9 +5,8 @@ Everything is measured on the run's test split.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -79,20 +78,21 @@ def symmetry_profile(evaluator: Evaluator, context: Context) -> list[ProfileRow]
     rows = []
     for action in evaluator.task.actions:
         probe = action_probe_name(action.probe, evaluator.config)
-        paper, strong = (
-            [measured[Key(c.environment, c.length, "r2", action.name, name)] for c in conditions]
-            for name in (probe, RIDGE_CV)
+        before, now = (
+            tuple(measured[Key(c.environment, c.length, "r2", action.name, name)] for name in (probe, RIDGE_CV))
+            for c in conditions
         )
         target = changed_attribute(action, evaluator.store.schema) or action.name
         words = verdict(
             target,
-            (paper[0], strong[0]),
-            (paper[1], strong[1]),
+            before,
+            now,
             shown=action.name in context.environment,
             probe="MLP" if action.probe == "mlp" else action.probe,
             guard=action.name if action.name in context.changes else None,
         )
-        rows.append(ProfileRow(action.name, target, *paper, probe, *strong, RIDGE_CV, words))
+        row = ProfileRow(action.name, target, before[0], now[0], probe, before[1], now[1], RIDGE_CV, words)
+        rows.append(row)
     return rows
 
 
@@ -109,7 +109,7 @@ def symmetry(r2: float, strong: float) -> Symmetry:
 
 
 def verdict(
-    target: str, before: tuple[float, float], now: tuple[float, float], *, shown: bool, probe: str, guard: str | None
+    target: str, before: Sequence[float], now: Sequence[float], *, shown: bool, probe: str, guard: str | None
 ) -> str:
     """The profile of one action type in words.
 
@@ -212,11 +212,12 @@ def _actions(evaluator: Evaluator, name: str, embed: Callable[[Tensor], tuple[_A
         [np.hstack(views) for views in zip(embed(split.z_x), embed(split.z_y), strict=True)] for split in (train, test)
     )
     targets, truth = train.actions[name].numpy(), test.actions[name]
+    strong = {RIDGE_CV: strong_regressor(len(targets)), MLP: mlp_regressor()}
     rows = []
-    for probe, make in {RIDGE_CV: partial(strong_regressor, len(targets)), MLP: mlp_regressor}.items():
-        outputs = [fit_quietly(make(), f, _flat(targets)).predict(j) for f, j in zip(fit, judge, strict=True)]
+    for name_of_probe, probe in strong.items():
+        outputs = [fit_quietly(probe, f, _flat(targets)).predict(j) for f, j in zip(fit, judge, strict=True)]
         r2 = [pooled_r2(torch.from_numpy(output).view(truth.shape), truth) for output in outputs]
-        rows.append(GuardRow("r2", name, probe, *r2))
+        rows.append(GuardRow("r2", name, name_of_probe, *r2))
     return rows
 
 
