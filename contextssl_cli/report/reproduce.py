@@ -22,7 +22,7 @@ from contextssl_cli.training.run import Run
 from contextssl_cli.training.start import with_equivariant
 
 _FLAGS = {"steps": "--steps", "batch_size": "--batch-size", "lr": "--lr", "seed": "--seed", "method": "--method"}
-_PROBE_FLAGS = {"metrics": "--metrics", "readers": "--probes", "context_lengths": "--lengths", "seed": "--seed",
+_PROBE_FLAGS = {"metrics": "--metrics", "action_probes": "--probes", "context_lengths": "--lengths", "seed": "--seed",
                 "judged_on": "--judge-on"}  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from contextssl_cli.evaluation.comparison import Comparison
 from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.report.gather import reports_of
 from contextssl_cli.report.marks import marks
-from contextssl_cli.report.tables import comparison_table, probe_tables, side_by_side
+from contextssl_cli.report.tables import comparison_table, probe_tables, profile_table, side_by_side
 from contextssl_cli.report.terminal import terminal
 
 
@@ -95,12 +95,11 @@ def print_adaptation(adaptation: Adaptation, *, as_json: bool) -> None:
         terminal.json(dict(adaptation.embeddings.about) | {"out": str(adaptation.out), "embeddings": [count, dim]})
         return
     if adaptation.profile:
-        rows = [
-            [row.action, f"{row.r2_without:.3f}", f"{row.r2_now:.3f}", row.verdict, row.probe]
-            for row in adaptation.profile
-        ]
         title = "Symmetry profile, before the guard" if adaptation.guarded else "Symmetry profile"
-        terminal.table(title, ["action", "R2 without context", "R2 now", "verdict", "probe"], rows)
+        table = profile_table(adaptation.profile, title)
+        terminal.table(table.title, table.header, table.rows)
+        named = [f"{row.target}: {row.probe}" for row in adaptation.profile]
+        terminal.result("; ".join([*named, f"strong: {adaptation.profile[0].strong_probe}"]))
     if adaptation.guarded:
         guard = adaptation.embeddings.about["guard"]
         lines = [[r.metric, r.target, f"{r.before:.3f}", f"{r.after:.3f}", r.probe] for r in adaptation.guarded]

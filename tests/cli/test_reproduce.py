@@ -41,7 +41,7 @@ budget_minutes = 6
 budget_from = "a guess"
 memory_gib = 0.5
 memory_from = "another guess"
-probe = { metrics = ["r2", "top1"], readers = [], context_lengths = [0, 2] }
+probe = { metrics = ["r2", "top1"], action_probes = [], context_lengths = [0, 2] }
 tables = ["methods", "lengths"]
 retrieval = true
 differs = "everything."
@@ -61,7 +61,7 @@ budget_minutes = 6
 budget_from = "a guess"
 memory_gib = 0.5
 memory_from = "another guess"
-probe = { metrics = ["top1"], readers = [], context_lengths = [2] }
+probe = { metrics = ["top1"], action_probes = [], context_lengths = [2] }
 tables = ["sweep"]
 differs = "everything."
 runs = [{ method = "contextssl", steps = 2, vary = { context_mask = [0.0, 0.5] } }]

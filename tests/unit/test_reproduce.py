@@ -71,7 +71,7 @@ def test_options_of_action_types_are_named(capsys: pytest.CaptureFixture[str]) -
 def test_the_probe_names_what_is_not_the_default() -> None:
     built_in("digits", "rotation", "color")
     config = resolve_config(resolve_task(TASK).dataset, environ={})
-    asked = report(config, metrics=["r2"], readers=[], seed=4)
+    asked = report(config, metrics=["r2"], action_probes=[], seed=4)
     line = commands(asked, resolve_task(TASK), ["a"])[-1]
     assert line == "contextssl probe --run a --metrics r2 --probes none --seed 4 --out results"
 
