@@ -37,23 +37,13 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py from the code; do not edit. -->"
-LAYERS = (
-    "store",
-    "plugin",
-    "config",
-    "data",
-    "model",
-    "methods",
-    "training",
-    "evaluation",
-    "adaptation",
-    "selection",
-    "report",
-    "experiments",
-    "testing",
-    "cli",
+PROJECT = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+LAYERS = tuple(
+    layer
+    for layer in reversed(PROJECT["tool"]["importlinter"]["contracts"][0]["layers"])
+    if (DOCS.parent / "contextssl_cli" / layer).is_dir()
 )
-"""The folders of the package, in the order of the data's way."""
+"""The folders of the package; each imports only those before it."""
 
 
 # --- the command line ---------------------------------------------------------------------------------------------

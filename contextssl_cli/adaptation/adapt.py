@@ -19,7 +19,7 @@ from contextssl_cli.evaluation.profile import GuardRow, ProfileRow, guard_profil
 from contextssl_cli.evaluation.protocol import probe_config
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.store.context import Context
-from contextssl_cli.store.embeddings import KIND, Embeddings
+from contextssl_cli.store.embeddings import EMBEDDINGS_KIND, Embeddings
 from contextssl_cli.store.replace import check_replaceable
 from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.run import Run
@@ -65,7 +65,7 @@ def adapt(
         CorruptFileError: if context or input do not fit the run, or an image cannot be read.
         DataMissingError: if the run has no store and no input is named.
     """
-    check_replaceable(out, KIND, source)  # before minutes of work that could not be written
+    check_replaceable(out, EMBEDDINGS_KIND, source)  # before minutes of work that could not be written
     paths.make_folder(out.parent)
     run = found.run
     context = None if context is None else fit_length(context, run.record.config.model.max_context)

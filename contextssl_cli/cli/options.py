@@ -12,7 +12,7 @@ import typer
 
 from contextssl_cli.errors import UsageError, suggestion
 
-Run = Annotated[
+RunFolder = Annotated[
     Path | None, typer.Option("--run", help="Folder of the run; by default the newest.", show_default=False)
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Where the result goes.", show_default=False)]

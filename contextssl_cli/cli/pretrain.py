@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from contextssl_cli.training.run import Run
 
 
-def pretrain(
+def pretrain_main(
     plugin: Annotated[
         str | None, typer.Option("--plugin", help="<dataset>-<action>[-<action>], for example digits-rotation-color.")
     ] = None,

@@ -12,7 +12,7 @@ import numpy as np
 from contextssl_cli.errors import ContextSSLError, CorruptFileError
 from contextssl_cli.store import hdf5
 from contextssl_cli.store.content import hash_file
-from contextssl_cli.store.dataset import Samples
+from contextssl_cli.store.samples import Samples
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.text import printable
 
@@ -39,7 +39,7 @@ def write_part(path: Path, schema: Schema, samples: Samples, key: PartKey) -> No
     Raises:
         ContextSSLError: if the disk is full.
     """
-    with hdf5.create(path, _KIND, _VERSION) as file:
+    with hdf5.create_file(path, _KIND, _VERSION) as file:
         hdf5.set_text(file, "plan", key.plan)
         hdf5.set_text(file, "number", str(key.number))
         hdf5.set_text(file, "split", samples.split)

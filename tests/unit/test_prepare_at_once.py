@@ -23,8 +23,9 @@ from contextssl_cli.data.prepare import prepare, prepared_store
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, FileInUseError, UsageError
 from contextssl_cli.locks import locked
 from contextssl_cli.plugin import Dataset, Options, Prepared
-from contextssl_cli.store.dataset import Samples, Store
+from contextssl_cli.store.dataset import Store
 from contextssl_cli.store.part import PartKey, holds_part, read_part, write_part
+from contextssl_cli.store.samples import Samples
 from tests.tiny import image_schema
 
 SCHEMA = image_schema(8, 8, dataset="grey")
