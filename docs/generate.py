@@ -472,7 +472,7 @@ def results_pages() -> dict[str, str]:
 
 
 def _results_page(path: Path) -> str:
-    from contextssl_cli.evaluation.probe_report import ProbeReport
+    from contextssl_cli.evaluation.results import ProbeReport
     from contextssl_cli.experiments.page import versions_text
     from contextssl_cli.report.summary import gap_sentence
     from contextssl_cli.report.tables import probe_tables
@@ -499,7 +499,7 @@ def _results_page(path: Path) -> str:
 
 def _comparison_page(path: Path, compared: dict[str, Any]) -> str:
     """A page that holds several reports of one data set side by side, at the longest context."""
-    from contextssl_cli.evaluation.probe_report import ProbeReport
+    from contextssl_cli.evaluation.results import ProbeReport
     from contextssl_cli.experiments.page import versions_text
 
     reports = {name: ProbeReport.from_dict(values) for name, values in compared.items()}
@@ -625,8 +625,8 @@ def _faults_table(kind: str, found: dict[str, dict[str, int]]) -> str:
 
 def headline() -> str:
     """The README's table of results, from the same files."""
-    from contextssl_cli.evaluation.probe_report import ProbeReport
-    from contextssl_cli.evaluation.probes import LOGISTIC
+    from contextssl_cli.evaluation.results import ProbeReport
+    from contextssl_cli.evaluation.strong_probes import LOGISTIC
 
     digits, photographs, adult = (
         ProbeReport.from_dict(json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8")))
@@ -642,7 +642,7 @@ def headline() -> str:
 
     def gap(report: ProbeReport) -> str:
         spread = f" ± {report.gap_std:.2f}" if len(report.gaps) > 1 else ""
-        return f"{report.adaptation_gap:.2f}{spread} ({report.adaptation_gap_clipped:.2f})"
+        return f"{report.adaptation_gap:.2f}{spread}"
 
     def sex(environment: str, *, strong: bool, length: int) -> str:
         return next(
@@ -663,7 +663,7 @@ def headline() -> str:
 
     longest = adult.lengths[-1]
     rows = [
-        ["digits, rotation and colour: adaptation gap (ceiling 2; negative R2 counted as 0)", gap(digits)],
+        ["digits, rotation and colour: adaptation gap (at most 2)", gap(digits)],
         ["shapes3d, rotation and colour, on unseen objects: the same, with figure 3's settings", gap(shapes)],
         ["CIFAR-10, crop and colour: the same with the defaults, one seed", gap(photographs)],
         ["Adult: sex read under the gender context", sex("gender", strong=False, length=longest)],

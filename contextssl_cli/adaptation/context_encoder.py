@@ -17,8 +17,7 @@ from contextssl_cli.adaptation.guard import Guard, guard_pairs
 from contextssl_cli.data.tensors import check_samples, to_tensor
 from contextssl_cli.errors import CorruptFileError, InvalidInputError, UsageError
 from contextssl_cli.evaluation.contexts import read_context
-from contextssl_cli.model.context_ssl import ContextSSL
-from contextssl_cli.model.world_model import Cache
+from contextssl_cli.model.contextssl import Cache, ContextSSL
 from contextssl_cli.store.context import Context
 from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.run import Run

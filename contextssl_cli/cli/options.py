@@ -60,8 +60,8 @@ Probes = Annotated[
     typer.Option(
         "--probes",
         metavar="NAMES",
-        help="Probes of actions in addition to the paper's: some of ridge, linear and mlp, separated by commas; or "
-        "none.  [default: ridge]",
+        help="Probes of actions in addition to the paper's: some of ridge, ridge-cv, linear and mlp, "
+        "separated by commas; or none.  [default: ridge]",
     ),
 ]
 Lengths = Annotated[
@@ -132,11 +132,11 @@ def measures(metrics: str | None, probes: str | None, lengths: str | None, judge
     Raises:
         UsageError: if a name is unknown or a number is not valid.
     """
-    from contextssl_cli.config.probe import METRICS, Reader
+    from contextssl_cli.config.probe import METRICS, ActionProbe
 
     asked = {
         "metrics": words("--metrics", metrics, (*METRICS, "all")),
-        "readers": words("--probes", probes, (*get_args(Reader), "none")),
+        "action_probes": words("--probes", probes, (*get_args(ActionProbe), "none")),
         "context_lengths": None if lengths is None else _numbers("--lengths", lengths, "0,2,14"),
         "judged_on": judge_on,
     }

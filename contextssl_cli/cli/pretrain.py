@@ -163,5 +163,4 @@ def _train(run: Run, task: Task, data: Store, device: str) -> None:
 
 
 def _gap_sentence(gap: float, ceiling: int) -> str:
-    above = "; above it, since a negative R2 counts" if gap > ceiling else ""
-    return f"adaptation gap on held-out training samples {gap:.2f} (ridge probe, ceiling {ceiling}{above})"
+    return f"adaptation gap on held-out training samples {gap:.2f} (ridge probe, ceiling {ceiling})"

@@ -11,14 +11,14 @@ from contextssl_cli.adaptation.context_files import context_from_run
 from contextssl_cli.config.resolve import resolve_config
 from contextssl_cli.data.prepare import prepared_store
 from contextssl_cli.errors import UsageError
-from contextssl_cli.evaluation.probe_report import ProbeReport
 from contextssl_cli.evaluation.protocol import probe_runs
+from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.report.folder import FIGURE, check_probe, write_probe
 from contextssl_cli.report.progress import training_progress
 from contextssl_cli.report.retrieval import RETRIEVAL, write_retrieval
 from contextssl_cli.report.summary import gap_sentence
-from contextssl_cli.report.tables import TextTable, probe_tables
+from contextssl_cli.report.tables import TextTable, probe_tables, profile_table
 from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.context import CONTEXT_KIND, Context
 from contextssl_cli.store.dataset import Store
@@ -122,6 +122,5 @@ def _write_report(report: ProbeReport, adaptations: Sequence[Adaptation], out: P
 
 
 def _profile(adaptation: Adaptation) -> TextTable:
-    rows = [[row.action, f"{row.r2_without:.3f}", f"{row.r2_now:.3f}", row.verdict] for row in adaptation.profile]
     title = f"Symmetry profile under the context {adaptation.embeddings.about['environment']}"
-    return TextTable(title, ["action", "R2 without context", "R2 now", "verdict"], rows)
+    return profile_table(adaptation.profile, title)

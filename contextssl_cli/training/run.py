@@ -40,13 +40,13 @@ from contextssl_cli.errors import (
 )
 from contextssl_cli.locks import locked
 from contextssl_cli.methods.registry import method_of
-from contextssl_cli.model.context_ssl import ContextSSL
-from contextssl_cli.model.encoder_model import EncoderModel
+from contextssl_cli.model.contextssl import ContextSSL
+from contextssl_cli.model.encoders import EncoderModel
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.text import printable
 from contextssl_cli.training import checkpoint as checkpoints
 from contextssl_cli.training.clock import TrainingTime
-from contextssl_cli.training.log import Journal
+from contextssl_cli.training.log import CONTRAST, MetricsLog, terms_of
 
 _log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -238,9 +238,9 @@ class Run:
         return self._place / CHECKPOINTS
 
     @property
-    def journal(self) -> Journal:
-        """What training told."""
-        return Journal(self._place / METRICS_FILE)
+    def metrics_log(self) -> MetricsLog:
+        """The metrics that training logged."""
+        return MetricsLog(self._place / METRICS_FILE)
 
     def build_model(self) -> EncoderModel:
         """The model of this run, with fresh weights; a ``ContextSSL`` if its method has a context."""
@@ -278,8 +278,8 @@ class Run:
 
     def _world_begun(self) -> bool:
         """Whether a step up to the newest checkpoint has a loss of the world model; also if there are no metrics."""
-        lines = self.journal.until(self.reached()[0])
-        return not lines or any(line.get("loss") for line in lines)
+        lines = self.metrics_log.until(self.reached()[0])
+        return not lines or any(CONTRAST in terms_of(line) for line in lines)
 
     def checkpoint(self) -> Path:
         """The newest checkpoint.
@@ -362,7 +362,7 @@ class Run:
 
     def training_time(self) -> TrainingTime:
         """What the logged steps took."""
-        lines = self.journal.lines()
+        lines = self.metrics_log.lines()
         if not lines:
             return TrainingTime()
         last = lines[-1]
