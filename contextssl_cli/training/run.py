@@ -27,6 +27,7 @@ from torch import nn
 
 from contextssl_cli import files, paths
 from contextssl_cli.config.methods import CONTEXTUAL
+from contextssl_cli.config.resolve import Asked
 from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.cpus import cpu_count
 from contextssl_cli.data.actions import ActionSpace
@@ -83,6 +84,8 @@ class RunRecord(BaseModel):
     task: str
     """As in ``pretrain --plugin``; empty for an imported checkpoint."""
     config: TrainConfig
+    asked: Asked = Asked()
+    """The settings that the user asked for."""
     space: ActionSpace
     schema_: Schema
     store: str
