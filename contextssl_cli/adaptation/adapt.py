@@ -11,16 +11,15 @@ from typing import Any
 from contextssl_cli import paths
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
 from contextssl_cli.adaptation.guard import Guard
-from contextssl_cli.adaptation.guard_profile import GuardRow, guard_profile
 from contextssl_cli.adaptation.inputs import Inputs, from_split, read_inputs
-from contextssl_cli.adaptation.profile import ProfileRow, symmetry_profile, to_dicts
 from contextssl_cli.errors import DataMissingError, UsageError
 from contextssl_cli.evaluation.contexts import fit_length
 from contextssl_cli.evaluation.evaluator import Evaluator
+from contextssl_cli.evaluation.profile import GuardRow, ProfileRow, guard_profile, symmetry_profile
 from contextssl_cli.evaluation.protocol import probe_config
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.store.context import Context
-from contextssl_cli.store.embeddings import KIND, Embeddings
+from contextssl_cli.store.embeddings import EMBEDDINGS_KIND, Embeddings
 from contextssl_cli.store.replace import check_replaceable
 from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.run import Run
@@ -66,7 +65,7 @@ def adapt(
         CorruptFileError: if context or input do not fit the run, or an image cannot be read.
         DataMissingError: if the run has no store and no input is named.
     """
-    check_replaceable(out, KIND, source)  # before minutes of work that could not be written
+    check_replaceable(out, EMBEDDINGS_KIND, source)  # before minutes of work that could not be written
     paths.make_folder(out.parent)
     run = found.run
     context = None if context is None else fit_length(context, run.record.config.model.max_context)
@@ -77,7 +76,9 @@ def adapt(
     values = encoder.transform(inputs.samples)
     evaluator = None if context is None else _evaluator(run, device, seed, needed=source is None)
     profile = symmetry_profile(evaluator, context) if evaluator and context else []
-    guarded = guard_profile(evaluator, encoder) if evaluator and guard else []
+    guarded = []
+    if evaluator and context and guard and encoder.guard_:
+        guarded = guard_profile(evaluator, context, encoder.guard_, guard)
     facts = {
         "run": str(run.folder.resolve()),
         "fingerprint": run.fingerprint(),
@@ -85,7 +86,7 @@ def adapt(
         "environment": NO_CONTEXT if context is None else environment_name(context.environment),
         "context_length": 0 if context is None else 2 * len(context),
         "input": inputs.origin,
-        "profile": to_dicts(profile),
+        "profile": [asdict(row) for row in profile],
     }
     if encoder.guard_ is not None:
         _warn_of_guard(encoder.guard_, str(guard))

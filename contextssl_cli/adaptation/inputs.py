@@ -15,10 +15,9 @@ from contextssl_cli.data.tensors import check_samples
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UsageError
 from contextssl_cli.store import hdf5
 from contextssl_cli.store.arrays import read_arrays
-from contextssl_cli.store.dataset import KIND as STORE_KIND
-from contextssl_cli.store.dataset import Split, Store
+from contextssl_cli.store.dataset import STORE_KIND, Split, Store
 from contextssl_cli.store.folders import notes, walk
-from contextssl_cli.store.images import SUFFIXES, decode, read_file, reading
+from contextssl_cli.store.images import IMAGE_SUFFIXES, decode, read_file, reading_image
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.text import printable
 
@@ -106,14 +105,14 @@ def _read_folder(folder: Path, schema: Schema, *, skip_corrupt: bool) -> Inputs:
     tree = walk(folder)
     found = sorted(map(Path, tree.all_images()))
     if not found:
-        raise DataMissingError(f"{printable(folder)} holds no image ({', '.join(SUFFIXES)})")
+        raise DataMissingError(f"{printable(folder)} holds no image ({', '.join(IMAGE_SUFFIXES)})")
     height, width, channels = schema.shape
     images = np.empty((len(found), height, width, channels), np.uint8)
     names: list[str] = []
     skipped: list[str] = []
     for path in found:
         try:
-            with reading(path):
+            with reading_image(path):
                 image = decode(read_file(path), height, width)
         except ContextSSLError as error:
             if not skip_corrupt:

@@ -11,8 +11,8 @@ from contextssl_cli.cli import options
 from contextssl_cli.errors import UsageError
 
 
-def create(
-    run: options.Run = None,
+def create_main(
+    run: options.RunFolder = None,
     action: Annotated[
         list[str] | None,
         typer.Option("--action", help="An active action type, to be repeated; none for the empty environment."),
@@ -31,12 +31,12 @@ def create(
     from contextssl_cli.adaptation.context_files import context_from_pairs, context_from_run
     from contextssl_cli.plugin.task import environment_name
     from contextssl_cli.report.terminal import terminal
-    from contextssl_cli.store.context import KIND
+    from contextssl_cli.store.context import CONTEXT_KIND
     from contextssl_cli.store.replace import check_replaceable
     from contextssl_cli.training.run import Run
     from contextssl_cli.training.runs import latest_run
 
-    check_replaceable(out, KIND, from_pairs)
+    check_replaceable(out, CONTEXT_KIND, from_pairs)
     if out.exists() and not force:
         raise UsageError(f"{out} exists; choose another --out or add --force")
     if from_pairs and pairs is not None:
@@ -54,7 +54,7 @@ def create(
     terminal.result(f"{out}: {summary}")
 
 
-def inspect(
+def inspect_main(
     context: Annotated[Path, typer.Argument(help="The context file.")],
     run: Annotated[
         Path | None, typer.Option("--run", help="Folder of the run; by default the one that the context was made for.")

@@ -11,7 +11,7 @@ from contextssl_cli import files
 from contextssl_cli.cli import options
 
 
-def info(
+def info_main(
     file: Annotated[Path, typer.Argument(help="A store, context, embeddings file, or the folder of a run.")],
     verify: Annotated[
         bool, typer.Option("--verify", help="Read all of it; compare a store, or a run's store, with its content hash.")
@@ -25,7 +25,7 @@ def info(
     print_facts(describe(file, verify=verify), as_json=json)
 
 
-def import_official(
+def import_official_main(
     file: Annotated[Path, typer.Argument(help="A checkpoint of the authors' code: a PyTorch state_dict.")],
     heads: Annotated[int, typer.Option("--heads", min=1, help="Attention heads; the file does not tell.")] = 4,
     blocks: Annotated[

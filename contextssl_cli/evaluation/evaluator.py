@@ -187,7 +187,7 @@ class Evaluator:
 
     def values_path(self, kind: str, identity: str) -> Path:
         """Where the values of a kind of metric under a condition are kept."""
-        settings = self.config.model_dump_json(exclude={"context_lengths", "metrics", "readers"})
+        settings = self.config.model_dump_json(exclude={"context_lengths", "metrics", "action_probes"})
         return self._folder / f"{kind.replace('/', '-')}-{cache_key(self._fingerprint, settings, kind, identity)}.json"
 
     def _learn_drawn(self) -> None:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import math
-import warnings
 import zipfile
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from contextssl_cli import files
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, UnsafeFileError
 from contextssl_cli.store import hdf5
+from contextssl_cli.store.npy import read_npy
 from contextssl_cli.text import printable
 
-SUFFIXES = (".npy", ".npz", ".h5", ".hdf5")
+ARRAY_SUFFIXES = (".npy", ".npz", ".h5", ".hdf5")
 MAX_UNPACKED, MAX_RATIO = 2**30, 100
 """An ``.npz`` file may unpack to 1 GiB, or to a hundred times its size if that is more."""
 _REASON = 200  # characters of NumPy's own words, which may quote the file
-_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 def read_arrays(path: Path, prefer: str | None = None) -> dict[str, NDArray[Any]]:
@@ -44,8 +40,10 @@ def read_arrays(path: Path, prefer: str | None = None) -> dict[str, NDArray[Any]
     suffix = path.suffix.lower()
     if suffix in (".h5", ".hdf5"):
         return _read_hdf5(path, prefer)
-    if suffix not in SUFFIXES:
-        raise CorruptFileError(f"{printable(path)} does not end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
+    if suffix not in ARRAY_SUFFIXES:
+        raise CorruptFileError(
+            f"{printable(path)} does not end in {', '.join(ARRAY_SUFFIXES[:-1])} or {ARRAY_SUFFIXES[-1]}"
+        )
     try:
         size = path.stat().st_size
         if zipfile.is_zipfile(path):
@@ -80,35 +78,6 @@ def _read_npz(path: Path, size: int) -> dict[str, NDArray[Any]]:
             except ValueError as error:
                 raise ValueError(f"{member.filename}: {error}") from error
     return found
-
-
-def read_npy(stream: IO[bytes], size: int) -> NDArray[Any]:
-    """The array of a ``.npy`` file, of whatever byte order; nothing is unpickled.
-
-    Args:
-        stream: at its beginning.
-        size: bytes of the file. The declared shape is compared with them before memory is taken.
-
-    Raises:
-        ValueError: if it declares more, or holds objects or fields. NumPy may raise any other exception.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of a file that Python 2 wrote
-        version = npy.read_magic(stream)
-        if version not in _HEADERS:
-            raise ValueError(f"version {'.'.join(map(str, version))} of the format is not read, expected plain numbers")
-        shape, columns_first, dtype = _HEADERS[version](stream)
-    if dtype.hasobject:
-        raise ValueError("pickled objects are refused, expected plain numbers")
-    if dtype.names:
-        raise ValueError("it has named fields, expected plain numbers")
-    needed = math.prod(shape) * dtype.itemsize
-    if not dtype.itemsize or min(shape, default=0) < 0 or needed > size - stream.tell():
-        raise ValueError(f"an array of {needed:,} bytes is declared in {size:,}: it is cut off or damaged")
-    data = np.empty(needed, np.uint8)
-    if stream.readinto(data) < needed:  # type: ignore[attr-defined]
-        raise ValueError(f"it has fewer than the {needed:,} bytes that it declares: it is cut off")
-    return data.view(dtype).reshape(shape, order="F" if columns_first else "C")
 
 
 def _read_hdf5(path: Path, prefer: str | None) -> dict[str, NDArray[Any]]:

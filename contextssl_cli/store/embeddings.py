@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from contextssl_cli.store import hdf5
 
-KIND = "contextssl-embeddings"
-VERSION = 1
+EMBEDDINGS_KIND = "contextssl-embeddings"
+EMBEDDINGS_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Embeddings:
 
     def save(self, path: Path) -> None:
         """Write the file atomically."""
-        with hdf5.create(Path(path), KIND, VERSION) as file:
+        with hdf5.create_file(Path(path), EMBEDDINGS_KIND, EMBEDDINGS_VERSION) as file:
             file.create_dataset("embeddings", data=self.values)
             hdf5.write_group(file, "labels", self.labels)
             hdf5.write_group(file, "attributes", self.attributes)
@@ -56,7 +56,7 @@ class Embeddings:
             CorruptFileError: if it is damaged, foreign or too new, or its parts do not have one row for each input.
         """
         path = Path(path)
-        with hdf5.open_kind(path, KIND, VERSION) as file, hdf5.reading(path):
+        with hdf5.open_kind(path, EMBEDDINGS_KIND, EMBEDDINGS_VERSION) as file, hdf5.reading(path):
             names = hdf5.read(file, "names", path) if "names" in file else np.array([], np.bytes_)
             if names.dtype.kind != "S":
                 raise TypeError(f"names are {names.dtype}, expected text")

@@ -111,7 +111,7 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     return calls
 
 
-EVERYTHING = {"metrics": ["all"], "readers": ["ridge", "linear", "mlp"]}
+EVERYTHING = {"metrics": ["all"], "action_probes": ["ridge", "linear", "mlp"]}
 FEWEST = {"action_epochs": 1, "label_epochs": 1, "views": 1, "hidden": 8}
 
 
@@ -189,7 +189,7 @@ print(len(report.rows))
 @pytest.mark.slow
 def test_another_process_measures_other_metrics_and_encodes_nothing(digits_run: Run, tmp_path: Path) -> None:
     run = Run(shutil.copytree(digits_run.folder, tmp_path / "run"))
-    probe_runs([run], CPU, metrics=["r2"], readers=[], **FEWEST, context_lengths=(0, 2))
+    probe_runs([run], CPU, metrics=["r2"], action_probes=[], **FEWEST, context_lengths=(0, 2))
     done = subprocess.run(
         [sys.executable, "-c", ANOTHER_PROCESS, str(run.folder)], capture_output=True, text=True, check=False
     )
