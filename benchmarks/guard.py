@@ -21,6 +21,7 @@ from contextssl_cli.adaptation.context_files import NONE, context_from_run
 from contextssl_cli.adaptation.guard_profile import MLP, fit_quietly, guard_profile, mlp_classifier
 from contextssl_cli.evaluation.evaluator import Evaluator
 from contextssl_cli.evaluation.fairness import fairness_differences
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.probes import LOGISTIC, strong_classifier
 from contextssl_cli.evaluation.protocol import probe_config
 from contextssl_cli.store.dataset import Store
@@ -45,7 +46,7 @@ def main() -> None:
         run = Run(folder)
         context = context_from_run(run, [NONE], options.pairs, options.seed)
         encoder = ContextEncoder.load(folder, "cpu").with_context(context, options.attribute)
-        evaluator = Evaluator(run, probe_config(run_task(run).dataset, seed=options.seed), torch.device("cpu"))
+        evaluator = Evaluator(OpenRun(run, torch.device("cpu")), probe_config(run_task(run).dataset, seed=options.seed))
         guard = encoder.guard_.about() if encoder.guard_ else {}
         rows = [asdict(row) for row in guard_profile(evaluator, encoder)]
         found[str(folder)] = {"guard": guard, "probes": rows, "fairness": fairness(evaluator.store, encoder)}

@@ -21,6 +21,7 @@ from contextssl_cli.adaptation.context_files import NONE, context_from_run
 from contextssl_cli.adaptation.guard_profile import MLP, fit_quietly, mlp_classifier
 from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.evaluation.fairness import Reduction, group_differences, support
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.probes import LOGISTIC, can_be_read, strong_classifier
 from contextssl_cli.evaluation.results import RAW, FairnessRow, spread
 from contextssl_cli.store.dataset import Split, Store
@@ -143,7 +144,7 @@ def without_column(store: Store, attribute: str) -> Embed:
 
 def features(run: Run) -> Embed:
     """The encoder's feature z of a run of any method."""
-    model = run.load_encoder()
+    model = OpenRun(run).model
 
     @torch.no_grad()
     def embed(inputs: Array) -> Array:

@@ -140,7 +140,7 @@ def _resume(
     from contextssl_cli.training.runs import latest_run
     from contextssl_cli.training.start import resume_run
 
-    folder = out or latest_run().folder
+    folder = out or latest_run().run.folder
     run, task, data = resume_run(folder, plugin, asked)
     if dry_run:
         terminal.result(f"would go on with {folder}")

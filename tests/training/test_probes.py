@@ -21,6 +21,7 @@ from contextssl_cli.config.probe import ProbeConfig
 from contextssl_cli.data.pairs import PairSource, seeded
 from contextssl_cli.evaluation import probes
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.protocol import probe_runs
 from contextssl_cli.model.context_ssl import ContextSSL
 from contextssl_cli.store.dataset import Split
@@ -157,7 +158,7 @@ def test_judged_on_held_out_objects_the_test_split_is_not_read(
 
 
 def test_what_is_judged_on_was_not_trained_on(digits_run: Run) -> None:
-    evaluator = Evaluator(digits_run, FEW.model_copy(update={"judged_on": "held-out"}), CPU)
+    evaluator = Evaluator(OpenRun(digits_run, CPU), FEW.model_copy(update={"judged_on": "held-out"}))
     trained, held = evaluator.train_samples, evaluator.test_samples
     kept, apart = hold_out(PairSource.of(evaluator.task, evaluator.store.schema, evaluator.store.train),
                            digits_run.record.config)  # fmt: skip
