@@ -15,7 +15,8 @@ from torch import Tensor
 
 from contextssl_cli.config.model import ModelConfig
 from contextssl_cli.data.actions import ActionSpace, Block
-from contextssl_cli.model.context_ssl import ContextSSL
+from contextssl_cli.model.contextssl import ContextSSL
+from contextssl_cli.model.encoders import build_encoder
 from contextssl_cli.store.schema import Schema
 
 
@@ -29,7 +30,8 @@ def main() -> None:
     torch.manual_seed(0)
     config = ModelConfig(encoder="mlp", feature_dim=64, width=options.width)
     schema = Schema(dataset="benchmark", modality="table", shape=(8,), dtype="float32")
-    model = ContextSSL(config, schema, ActionSpace(blocks=(Block(name="shift", width=2),))).eval()
+    space = ActionSpace(blocks=(Block(name="shift", width=2),))
+    model = ContextSSL(build_encoder(config, schema), config, space).eval()
     pairs = options.tokens // 2
     z_x, z_y, action = torch.randn(pairs, 64), torch.randn(pairs, 64), torch.randn(pairs, 2)
     queries = torch.randn(options.inputs, 64)

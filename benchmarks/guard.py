@@ -18,12 +18,12 @@ import torch
 
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
 from contextssl_cli.adaptation.context_files import NONE, context_from_run
-from contextssl_cli.adaptation.guard_profile import MLP, fit_quietly, guard_profile, mlp_classifier
 from contextssl_cli.evaluation.evaluator import Evaluator
 from contextssl_cli.evaluation.fairness import fairness_differences
 from contextssl_cli.evaluation.open_run import OpenRun
-from contextssl_cli.evaluation.probes import LOGISTIC, strong_classifier
+from contextssl_cli.evaluation.profile import guard_profile
 from contextssl_cli.evaluation.protocol import probe_config
+from contextssl_cli.evaluation.strong_probes import LOGISTIC, MLP, fit_quietly, mlp_classifier, strong_classifier
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.run import Run
 from contextssl_cli.training.start import run_store, run_task
@@ -47,9 +47,11 @@ def main() -> None:
         context = context_from_run(run, [NONE], options.pairs, options.seed)
         encoder = ContextEncoder.load(folder, "cpu").with_context(context, options.attribute)
         evaluator = Evaluator(OpenRun(run, torch.device("cpu")), probe_config(run_task(run).dataset, seed=options.seed))
-        guard = encoder.guard_.about() if encoder.guard_ else {}
-        rows = [asdict(row) for row in guard_profile(evaluator, encoder)]
-        found[str(folder)] = {"guard": guard, "probes": rows, "fairness": fairness(evaluator.store, encoder)}
+        guard = encoder.guard_
+        if guard is None:
+            parser.error(f"{folder} has no guard against {options.attribute}")
+        rows = [asdict(row) for row in guard_profile(evaluator, context, guard, options.attribute)]
+        found[str(folder)] = {"guard": guard.about(), "probes": rows, "fairness": fairness(evaluator.store, encoder)}
     print(json.dumps(found, indent=2))
 
 

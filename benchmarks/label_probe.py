@@ -17,9 +17,10 @@ from torch import Tensor
 from contextssl_cli.config.probe import ProbeConfig
 from contextssl_cli.evaluation import probes
 from contextssl_cli.evaluation.evaluator import Evaluator
+from contextssl_cli.evaluation.measures import Stacks
 from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.protocol import drawn_conditions, probe_config
-from contextssl_cli.evaluation.stacks import Stacks
+from contextssl_cli.evaluation.strong_probes import strong_classify_each
 from contextssl_cli.training.run import Run
 from contextssl_cli.training.start import run_store, run_task
 
@@ -79,7 +80,7 @@ class Embedded:
 
     def logistic(self) -> Tensor:
         """By the strong probe: (K,)."""
-        return self._right(probes.strong_classify_each(self.fit, self.labels, self.judge))
+        return self._right(strong_classify_each(self.fit, self.labels, self.judge))
 
     def _right(self, predicted: Tensor) -> Tensor:
         return (predicted == self.truth).double().mean(dim=1)

@@ -33,7 +33,7 @@ from contextssl_cli.adaptation.context_encoder import ContextEncoder
 from contextssl_cli.adaptation.context_files import NONE, context_from_run
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.fairness import group_differences
-from contextssl_cli.evaluation.probes import strong_classify
+from contextssl_cli.evaluation.strong_probes import strong_classify
 from contextssl_cli.report.selection_counts import verdicts
 from contextssl_cli.selection.bounds import EQUAL_OPPORTUNITY, EQUALIZED_ODDS
 from contextssl_cli.selection.select import Selection, select_context

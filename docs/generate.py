@@ -37,23 +37,13 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py from the code; do not edit. -->"
-LAYERS = (
-    "store",
-    "plugin",
-    "config",
-    "data",
-    "model",
-    "methods",
-    "training",
-    "evaluation",
-    "adaptation",
-    "selection",
-    "report",
-    "experiments",
-    "testing",
-    "cli",
+PROJECT = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+LAYERS = tuple(
+    layer
+    for layer in reversed(PROJECT["tool"]["importlinter"]["contracts"][0]["layers"])
+    if (DOCS.parent / "contextssl_cli" / layer).is_dir()
 )
-"""The folders of the package, in the order of the data's way."""
+"""The folders of the package; each imports only those before it."""
 
 
 # --- the command line ---------------------------------------------------------------------------------------------
@@ -475,7 +465,7 @@ def results_pages() -> dict[str, str]:
 
 
 def _results_page(path: Path) -> str:
-    from contextssl_cli.evaluation.probe_report import ProbeReport
+    from contextssl_cli.evaluation.results import ProbeReport
     from contextssl_cli.experiments.page import versions_text
     from contextssl_cli.report.summary import gap_sentence
     from contextssl_cli.report.tables import probe_tables
@@ -502,7 +492,7 @@ def _results_page(path: Path) -> str:
 
 def _comparison_page(path: Path, compared: dict[str, Any]) -> str:
     """A page that holds several reports of one data set side by side, at the longest context."""
-    from contextssl_cli.evaluation.probe_report import ProbeReport
+    from contextssl_cli.evaluation.results import ProbeReport
     from contextssl_cli.experiments.page import versions_text
 
     reports = {name: ProbeReport.from_dict(values) for name, values in compared.items()}
@@ -628,8 +618,8 @@ def _faults_table(kind: str, found: dict[str, dict[str, int]]) -> str:
 
 def headline() -> str:
     """The README's table of results, from the same files."""
-    from contextssl_cli.evaluation.probe_report import ProbeReport
-    from contextssl_cli.evaluation.probes import LOGISTIC
+    from contextssl_cli.evaluation.results import ProbeReport
+    from contextssl_cli.evaluation.strong_probes import LOGISTIC
 
     digits, photographs, adult = (
         ProbeReport.from_dict(json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8")))
@@ -645,7 +635,7 @@ def headline() -> str:
 
     def gap(report: ProbeReport) -> str:
         spread = f" ± {report.gap_std:.2f}" if len(report.gaps) > 1 else ""
-        return f"{report.adaptation_gap:.2f}{spread} ({report.adaptation_gap_clipped:.2f})"
+        return f"{report.adaptation_gap:.2f}{spread}"
 
     def sex(environment: str, *, strong: bool, length: int) -> str:
         return next(
@@ -666,7 +656,7 @@ def headline() -> str:
 
     longest = adult.lengths[-1]
     rows = [
-        ["digits, rotation and colour: adaptation gap (ceiling 2; negative R2 counted as 0)", gap(digits)],
+        ["digits, rotation and colour: adaptation gap (at most 2)", gap(digits)],
         ["shapes3d, rotation and colour, on unseen objects: the same, with figure 3's settings", gap(shapes)],
         ["CIFAR-10, crop and colour: the same with the defaults, one seed", gap(photographs)],
         ["Adult: sex read under the gender context", sex("gender", strong=False, length=longest)],

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from contextssl_cli.config.model import ModelConfig
 from contextssl_cli.config.resolve import resolve_config
 from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.data.actions import ActionSpace, Block
-from contextssl_cli.model.context_ssl import ContextSSL
+from contextssl_cli.methods.registry import method_of
+from contextssl_cli.model.contextssl import ContextSSL
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.store.schema import Column, Schema
@@ -57,7 +57,8 @@ def model(schema: Schema | None = None, space: ActionSpace = SPACE, seed: int = 
     """A model with arbitrary weights, in evaluation mode; its attention is far from uniform."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        made = ContextSSL(ModelConfig(**({"encoder": "mlp"} | MODEL | given)), schema or table_schema(), space)
+        config = TrainConfig(batch_size=MODEL["block_size"] * 2, model={"encoder": "mlp"} | MODEL | given)
+        made = method_of(config).build(config.model, schema or table_schema(), space)
         for parameter in made.world.parameters():
             parameter.data.normal_(std=0.5)
     return made.eval()
@@ -91,5 +92,5 @@ def untrained(schema: Schema, out: Path, seed: int = 0, **given: Any) -> Run:
 
 
 def logged(run: Run) -> list[dict[str, Any]]:
-    """What a run logged, every line of it: the journal itself passes over damaged ones."""
-    return [json.loads(line) for line in run.journal.path.read_text().splitlines()]
+    """What a run logged, every line of it: ``MetricsLog`` skips damaged ones."""
+    return [json.loads(line) for line in run.metrics_log.path.read_text().splitlines()]

@@ -13,16 +13,15 @@ from numpy.typing import NDArray
 from contextssl_cli import paths
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
 from contextssl_cli.adaptation.guard import Guard
-from contextssl_cli.adaptation.guard_profile import GuardRow, guard_profile
 from contextssl_cli.adaptation.inputs import Inputs, open_inputs
-from contextssl_cli.adaptation.profile import ProfileRow, symmetry_profile, to_dicts
 from contextssl_cli.errors import DataMissingError
 from contextssl_cli.evaluation.evaluator import Evaluator
 from contextssl_cli.evaluation.open_run import OpenRun
+from contextssl_cli.evaluation.profile import GuardRow, ProfileRow, guard_profile, symmetry_profile
 from contextssl_cli.evaluation.protocol import probe_config
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.store.context import Context
-from contextssl_cli.store.embeddings import KIND, create_embeddings
+from contextssl_cli.store.embeddings import EMBEDDINGS_KIND, create_embeddings
 from contextssl_cli.store.replace import check_replaceable
 
 NO_CONTEXT = "no context"
@@ -72,7 +71,7 @@ def adapt(
     """
     own = inputs is None
     inputs = open_inputs(opened.run, None) if inputs is None else inputs
-    check_replaceable(out, KIND, inputs.path)  # before minutes of work that could not be written
+    check_replaceable(out, EMBEDDINGS_KIND, inputs.path)  # before minutes of work that could not be written
     paths.make_folder(out.parent)
     encoder = ContextEncoder.of(opened).with_context(context, guard)
     bound = encoder.bound_.context
@@ -81,14 +80,16 @@ def adapt(
         for values in _embeddings(encoder, inputs, evaluator if own else None):
             writer.append(values)
         rows = symmetry_profile(evaluator, bound) if evaluator and bound else []
-        guarded = guard_profile(evaluator, encoder) if evaluator and guard else []
+        guarded = []
+        if evaluator and bound and guard and encoder.guard_:
+            guarded = guard_profile(evaluator, bound, encoder.guard_, guard)
         facts = {
             "run": str(opened.run.folder.resolve()),
             "fingerprint": opened.fingerprint,
             "environment": environment_name(bound.environment) if bound else NO_CONTEXT,
             "context_length": 2 * len(bound) if bound else 0,
             "input": inputs.origin,
-            "profile": to_dicts(rows),
+            "profile": [asdict(row) for row in rows],
         }
         if encoder.guard_ is not None:
             _warn_of_guard(encoder.guard_, str(guard))

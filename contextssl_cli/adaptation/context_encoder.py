@@ -20,7 +20,7 @@ from contextssl_cli.data.rows import Rows, SampleRows
 from contextssl_cli.data.tensors import check_samples
 from contextssl_cli.errors import CorruptFileError, InvalidInputError, UsageError
 from contextssl_cli.evaluation.open_run import OpenRun
-from contextssl_cli.model.world_model import Cache
+from contextssl_cli.model.contextssl import Cache
 from contextssl_cli.store.context import Context
 from contextssl_cli.training.run import Run
 

@@ -38,7 +38,7 @@ def _facts(path: Path) -> dict[str, Any]:
     if path.is_dir():
         return _run(Run(path))
     readers: dict[str, Callable[[Path], dict[str, Any]]] = {
-        dataset.KIND: _store, context.KIND: _context, embeddings.KIND: _embeddings,
+        dataset.STORE_KIND: _store, context.CONTEXT_KIND: _context, embeddings.EMBEDDINGS_KIND: _embeddings,
     }  # fmt: skip
     kind = hdf5.kind_of(path)
     if kind not in readers:
@@ -49,7 +49,7 @@ def _facts(path: Path) -> dict[str, Any]:
 
 
 def _verified(path: Path, kind: str) -> str:
-    if kind == dataset.KIND:
+    if kind == dataset.STORE_KIND:
         dataset.Store(path).verify()
         return "the content has the hash that was written with it"
     if kind != RUN:

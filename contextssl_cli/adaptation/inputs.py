@@ -17,10 +17,9 @@ from contextssl_cli.data.tensors import check_samples
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UsageError
 from contextssl_cli.store import hdf5
 from contextssl_cli.store.arrays import ArrayFile
-from contextssl_cli.store.dataset import KIND as STORE_KIND
-from contextssl_cli.store.dataset import Split, Store
+from contextssl_cli.store.dataset import STORE_KIND, Split, Store
 from contextssl_cli.store.folders import notes, walk
-from contextssl_cli.store.images import SUFFIXES
+from contextssl_cli.store.images import IMAGE_SUFFIXES
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.text import printable
 from contextssl_cli.training.run import Run
@@ -125,7 +124,7 @@ def _open_folder(folder: Path, schema: Schema, *, skip_corrupt: bool) -> Inputs:
     tree = walk(folder)
     paths = sorted(tree.all_images(), key=lambda path: Path(path).parts)
     if not paths:
-        raise DataMissingError(f"{printable(folder)} holds no image ({', '.join(SUFFIXES)})")
+        raise DataMissingError(f"{printable(folder)} holds no image ({', '.join(IMAGE_SUFFIXES)})")
     skipped: dict[str, str] = ImageFiles(paths, schema).unreadable() if skip_corrupt else {}
     kept = [path for path in paths if path not in skipped]
     if not kept:

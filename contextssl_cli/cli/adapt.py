@@ -11,7 +11,7 @@ from contextssl_cli.cli import options
 from contextssl_cli.errors import UsageError
 
 
-def adapt(
+def adapt_main(
     context: Annotated[
         list[Path] | None,
         typer.Option(
@@ -85,12 +85,12 @@ def adapt(
     from contextssl_cli.report.summary import print_adaptation
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.selection.candidates import choose, read_candidates, read_choice
-    from contextssl_cli.store.embeddings import KIND
+    from contextssl_cli.store.embeddings import EMBEDDINGS_KIND
     from contextssl_cli.store.replace import check_replaceable
 
     if labels is None and (candidates or at_most or len(context or []) != 1):
         raise UsageError("name one --context, or several (or --candidates all) with --labels to choose by")
-    check_replaceable(out, KIND, source)
+    check_replaceable(out, EMBEDDINGS_KIND, source)
     if out.exists() and not dry_run:
         terminal.note(f"{out} exists and will be overwritten")
     found, contexts = read_candidates(context or [], candidates, run, seed, guard=guard)

@@ -9,8 +9,7 @@ from typing import Annotated
 
 import typer
 
-from contextssl_cli.cli import adapt, context, demo, files, plugins, pretrain, probe, report, reproduce, sweep
-from contextssl_cli.cli import prepare as prepare_command
+from contextssl_cli.cli import adapt, context, demo, files, plugins, prepare, pretrain, probe, report, reproduce, sweep
 from contextssl_cli.cli.memory import keep_freed_memory
 from contextssl_cli.cli.options import with_verbosity
 from contextssl_cli.errors import DataMissingError, Interrupted, UsageError
@@ -22,27 +21,27 @@ A run's embedding becomes equivariant to what a few example pairs show, and inva
 
 INTERRUPTED = Interrupted.exit_code
 
-app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-app.command("demo")(with_verbosity(demo.demo))
+app = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None)
+app.command("demo")(with_verbosity(demo.demo_main))
 _OWN_OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
-app.command("prepare", context_settings=_OWN_OPTIONS)(with_verbosity(prepare_command.prepare))
-app.command("pretrain")(with_verbosity(pretrain.pretrain))
-app.command("probe")(with_verbosity(probe.probe))
-app.command("report")(with_verbosity(report.report))
-app.command("sweep")(with_verbosity(sweep.sweep))
-app.command("reproduce")(with_verbosity(reproduce.reproduce))
+app.command("prepare", context_settings=_OWN_OPTIONS)(with_verbosity(prepare.prepare_main))
+app.command("pretrain")(with_verbosity(pretrain.pretrain_main))
+app.command("probe")(with_verbosity(probe.probe_main))
+app.command("report")(with_verbosity(report.report_main))
+app.command("sweep")(with_verbosity(sweep.sweep_main))
+app.command("reproduce")(with_verbosity(reproduce.reproduce_main))
 context_app = typer.Typer(help="Make and inspect context files.", no_args_is_help=True, rich_markup_mode=None)
-context_app.command("create")(with_verbosity(context.create))
-context_app.command("inspect")(with_verbosity(context.inspect))
+context_app.command("create")(with_verbosity(context.create_main))
+context_app.command("inspect")(with_verbosity(context.inspect_main))
 app.add_typer(context_app, name="context")
-app.command("adapt")(with_verbosity(adapt.adapt))
+app.command("adapt")(with_verbosity(adapt.adapt_main))
 plugins_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
-plugins_app.callback()(with_verbosity(plugins.list_plugins))
-plugins_app.command("new")(with_verbosity(plugins.new))
-plugins_app.command("check")(with_verbosity(plugins.check))
+plugins_app.callback()(with_verbosity(plugins.plugins_main))
+plugins_app.command("new")(with_verbosity(plugins.new_main))
+plugins_app.command("check")(with_verbosity(plugins.check_main))
 app.add_typer(plugins_app, name="plugins")
-app.command("info")(with_verbosity(files.info))
-app.command("import-official")(with_verbosity(files.import_official))
+app.command("info")(with_verbosity(files.info_main))
+app.command("import-official")(with_verbosity(files.import_official_main))
 
 
 def _print_version(value: bool) -> None:

@@ -11,8 +11,8 @@ from contextssl_cli.cli import options
 from contextssl_cli.errors import UsageError
 
 
-def create(
-    run: options.Run = None,
+def create_main(
+    run: options.RunFolder = None,
     action: Annotated[
         list[str] | None,
         typer.Option(
@@ -38,12 +38,12 @@ def create(
     from contextssl_cli.adaptation.context_files import context_from_pairs, context_from_run
     from contextssl_cli.plugin.task import environment_name
     from contextssl_cli.report.terminal import terminal
-    from contextssl_cli.store.context import KIND
+    from contextssl_cli.store.context import CONTEXT_KIND
     from contextssl_cli.store.replace import check_replaceable
     from contextssl_cli.training.run import Run
     from contextssl_cli.training.runs import FoundRun, latest_run
 
-    check_replaceable(out, KIND, from_pairs)
+    check_replaceable(out, CONTEXT_KIND, from_pairs)
     if out.exists() and not force:
         raise UsageError(f"{out} exists; choose another --out or add --force")
     if from_pairs and pairs is not None:
@@ -62,7 +62,7 @@ def create(
     terminal.result(f"{out}: {summary}")
 
 
-def inspect(
+def inspect_main(
     context: Annotated[Path, typer.Argument(metavar="FILE", help="Context file.")],
     run: Annotated[
         Path | None,

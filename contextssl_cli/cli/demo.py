@@ -10,7 +10,7 @@ import typer
 from contextssl_cli.cli import options
 
 
-def demo(
+def demo_main(
     out: Annotated[Path, typer.Option("--out", help="The report's folder.")] = Path("contextssl-demo"),
     seed: options.Seed = 0,
     seeds: Annotated[

@@ -11,7 +11,7 @@ from contextssl_cli import files
 from contextssl_cli.cli import options
 
 
-def info(
+def info_main(
     file: Annotated[Path, typer.Argument(metavar="PATH", help="Store, context, embeddings file, or folder of a run.")],
     verify: Annotated[
         bool,
@@ -33,7 +33,7 @@ def info(
         terminal.result(f"{name:<{width}}  {text}")
 
 
-def import_official(
+def import_official_main(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="Checkpoint of the authors' code: a PyTorch state_dict.")
     ],

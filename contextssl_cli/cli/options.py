@@ -12,7 +12,7 @@ import typer
 
 from contextssl_cli.errors import UsageError, suggestion
 
-Run = Annotated[
+RunFolder = Annotated[
     Path | None, typer.Option("--run", help="Folder of the run; by default the newest.", show_default=False)
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Where the result goes.", show_default=False)]
@@ -39,8 +39,8 @@ Probes = Annotated[
     str | None,
     typer.Option(
         "--probes",
-        help="Probes of actions beside the paper's own: of ridge, linear, mlp, separated by commas; or none. "
-        "Default: ridge.",
+        help="Probes of actions in addition to the paper's: ridge, ridge-cv, linear or mlp, separated by commas; "
+        "or none. Default: ridge.",
     ),
 ]
 Lengths = Annotated[
@@ -105,11 +105,11 @@ def measures(metrics: str | None, probes: str | None, lengths: str | None, judge
     Raises:
         UsageError: if a word or a number is none.
     """
-    from contextssl_cli.config.probe import METRICS, Reader
+    from contextssl_cli.config.probe import METRICS, ActionProbe
 
     asked = {
         "metrics": words("--metrics", metrics, (*METRICS, "all")),
-        "readers": words("--probes", probes, (*get_args(Reader), "none")),
+        "action_probes": words("--probes", probes, (*get_args(ActionProbe), "none")),
         "context_lengths": None if lengths is None else _numbers("--lengths", lengths, "0,2,14"),
         "judged_on": judge_on,
     }

@@ -12,7 +12,7 @@ from contextssl_cli.cli import options
 from contextssl_cli.errors import PluginError, UsageError
 
 
-def list_plugins(context: typer.Context, json: options.Json = False) -> None:
+def plugins_main(context: typer.Context, json: options.Json = False) -> None:
     """List the data sets and action types of all plugins, and the plugins that failed."""
     from contextssl_cli.plugin.registry import registry
     from contextssl_cli.report.plugins import print_plugins
@@ -25,7 +25,7 @@ def list_plugins(context: typer.Context, json: options.Json = False) -> None:
         raise UsageError(f"write the options behind the command: contextssl plugins {command} ... [OPTIONS]")
 
 
-def new(
+def new_main(
     name: Annotated[str, typer.Argument(help="Name of the data set or action type: a-z, 0-9 and _.")],
     kind: Annotated[Literal["dataset", "action"], typer.Option("--kind", help="What the plugin brings.")] = "dataset",
     modality: Annotated[Literal["image", "table"], typer.Option("--modality", help="What it works on.")] = "image",
@@ -49,7 +49,7 @@ def new(
     terminal.note(f"next: pip install -e {folder}, then contextssl plugins check contextssl_{name}; {folder}/README.md")
 
 
-def check(
+def check_main(
     package: Annotated[str, typer.Argument(help="An installed plugin: its import package, or its entry point's name.")],
     source: Annotated[
         Path | None,

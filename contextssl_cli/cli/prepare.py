@@ -11,7 +11,7 @@ import typer
 from contextssl_cli.cli import options
 
 
-def prepare(
+def prepare_main(
     context: typer.Context,
     dataset: Annotated[
         str | None, typer.Argument(help="Name of the data set; contextssl plugins lists them.", show_default=False)

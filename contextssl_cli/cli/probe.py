@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from contextssl_cli.training.run import Run
 
 
-def probe(
+def probe_main(
     run: Annotated[
         list[Path] | None,
         typer.Option(

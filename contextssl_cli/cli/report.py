@@ -10,7 +10,7 @@ import typer
 from contextssl_cli.cli import options
 
 
-def report(
+def report_main(
     run: Annotated[
         list[Path] | None,
         typer.Argument(

@@ -10,7 +10,7 @@ import typer
 from contextssl_cli.cli import options
 
 
-def reproduce(
+def reproduce_main(
     name: Annotated[str, typer.Argument(help="Name of the experiment; contextssl plugins lists the recipes.")],
     scale: Annotated[
         Literal["demo", "full"], typer.Option("--scale", help="What 2 cores do in hours, or the paper's own size.")

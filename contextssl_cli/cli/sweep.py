@@ -10,7 +10,7 @@ import typer
 from contextssl_cli.cli import options
 
 
-def sweep(
+def sweep_main(
     plugin: Annotated[str, typer.Option("--plugin", help="<dataset>-<action>[-<action>], as for pretrain.")],
     vary: Annotated[
         list[str], typer.Option("--vary", help="A setting and its values, as context-mask=0,0.5,0.9; several: a grid.")

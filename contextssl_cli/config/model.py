@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from contextssl_cli.plugin.options import UserValues
 
@@ -41,6 +41,12 @@ class ModelConfig(UserValues):
     """One number per action type beside a pair's action, 1 where it is active. Not in the paper."""
     skip: bool = False
     """Add the feature to the read-out, so that the transformer predicts what the context changes. Not in the paper."""
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"model.width {self.width} is not a multiple of model.heads {self.heads}")
+        return self
 
     @property
     def max_context(self) -> int:

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from contextssl_cli.config.methods import CONTEXTUAL, EQUIVARIANT, OPTIONS, InstanceObjective, MethodName
+from contextssl_cli.config.methods import EQUIVARIANT, OPTIONS, InstanceObjective, MethodName
 from contextssl_cli.config.model import ModelConfig
 from contextssl_cli.errors import suggestion
 from contextssl_cli.plugin.options import UserValues
@@ -104,10 +104,6 @@ class TrainConfig(UserValues):
             raise ValueError(
                 f"batch_size {self.batch_size} is not a multiple of the {pairs} pairs of a sequence "
                 "(model.block_size / 2)"
-            )
-        if self.method in CONTEXTUAL and self.model.width % self.model.heads:
-            raise ValueError(
-                f"model.width {self.model.width} is not a multiple of model.heads {self.model.heads}, which share it"
             )
         for name in ("invariance_weight", "instance_weight"):
             if getattr(self, name) and self.batch_size == pairs:

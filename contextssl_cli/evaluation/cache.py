@@ -19,7 +19,7 @@ from torch import Tensor
 from contextssl_cli import files
 from contextssl_cli.errors import ContextSSLError
 
-Values = dict[tuple[str, str, str], float]
+MeasuredValues = dict[tuple[str, str, str], float]
 """By (metric, target, probe)."""
 
 _PROTOCOL = 2
@@ -45,7 +45,7 @@ def keep_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
         save_file(tensors, temporary)
 
 
-def read_values(path: Path) -> Values | None:
+def read_values(path: Path) -> MeasuredValues | None:
     """The values of a cache file, None if there is none or they are not those that were written."""
     with contextlib.suppress(ContextSSLError, LookupError, TypeError, ValueError):
         found = files.read_json(path)
@@ -54,7 +54,7 @@ def read_values(path: Path) -> Values | None:
     return None
 
 
-def keep_values(path: Path, values: Values) -> None:
+def keep_values(path: Path, values: MeasuredValues) -> None:
     """Write values to a cache file, if it can be written."""
     lines = [{"metric": m, "target": t, "probe": p, "value": value} for (m, t, p), value in values.items()]
     with contextlib.suppress(ContextSSLError):

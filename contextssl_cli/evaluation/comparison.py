@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +11,8 @@ import torch
 
 from contextssl_cli.config.methods import CONTEXTUAL
 from contextssl_cli.errors import UsageError
-from contextssl_cli.evaluation.probe_report import ProbeReport, pool
 from contextssl_cli.evaluation.protocol import probe_each
-from contextssl_cli.evaluation.results import ENCODER, find, spread
+from contextssl_cli.evaluation.results import ENCODER, ProbeReport, find, pool, sample_std
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.training.metrics import adaptation_gap
 from contextssl_cli.training.run import Run
@@ -29,29 +27,29 @@ class Comparison:
 
     Attributes:
         reports: one for each model, over its seeds.
-        gaps: one for each seed that every model has; if the models have different seeds, one of their means.
-        clipped_gaps: the same with every R2 below 0 counted as 0.
+        gaps: the adaptation gap of each seed that every model has; if the models have different seeds, that of their
+            means. A negative R2 counts as 0.
+        paper_gaps: the same by the paper's definition, in which a negative R2 counts as it is.
     """
 
     reports: list[ProbeReport]
     gaps: list[float]
-    clipped_gaps: list[float]
+    paper_gaps: list[float]
 
     def as_dict(self) -> dict[str, Any]:
         """One JSON object."""
         return {
             "task": self.reports[0].task,
-            "gap": statistics.fmean(self.gaps),
-            "gap_std": spread(self.gaps),
-            "gaps": self.gaps,
-            "gap_clipped": statistics.fmean(self.clipped_gaps),
-            "gap_clipped_std": spread(self.clipped_gaps),
-            "gaps_clipped": self.clipped_gaps,
+            "adaptation_gap": statistics.fmean(self.gaps),
+            "adaptation_gap_std": sample_std(self.gaps),
+            "adaptation_gaps": self.gaps,
+            "adaptation_gap_paper": statistics.fmean(self.paper_gaps),
+            "adaptation_gaps_paper": self.paper_gaps,
             "reports": [report.as_dict() for report in self.reports],
         }
 
 
-def trained_gap(reports: Sequence[ProbeReport], floor: float = -math.inf) -> float:
+def trained_gap(reports: Sequence[ProbeReport], *, clip: bool = True) -> float:
     """The adaptation gap between models, from the R2 of their features.
 
     What a context is to ContextSSL, what a model was told is here: for the types A and B
@@ -60,7 +58,7 @@ def trained_gap(reports: Sequence[ProbeReport], floor: float = -math.inf) -> flo
     Args:
         reports: probes of one task, told different action types; beside a single one, one of a method that is told
             nothing and has no context.
-        floor: R2 below it count as it.
+        clip: whether a negative R2 counts as 0; the paper counts it as it is.
 
     Raises:
         UsageError: if there is one report only, two were told the same, or tasks or methods differ.
@@ -69,10 +67,10 @@ def trained_gap(reports: Sequence[ProbeReport], floor: float = -math.inf) -> flo
         raise UsageError("the runs are of different tasks; compare runs of one")
     _check_told([(report.method, report.told) for report in reports])
     r2 = {
-        report.told: {name: max(floor, find(report.rows, ENCODER, 0, "r2", name).mean) for name in report.actions}
+        report.told: {name: find(report.rows, ENCODER, 0, "r2", name).mean for name in report.actions}
         for report in reports
     }
-    return adaptation_gap(r2, list(r2))
+    return adaptation_gap(r2, list(r2), clip=clip)
 
 
 def compare_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Comparison:
@@ -106,7 +104,8 @@ def compare_reports(models: Sequence[Sequence[ProbeReport]]) -> Comparison:
     by_seed = [reports]
     if len(seeds[0]) > 1 and all(set(found) == set(seeds[0]) for found in seeds):
         by_seed = [[found[seed] for found in seeds] for seed in sorted(seeds[0])]
-    return Comparison(reports, [trained_gap(one) for one in by_seed], [trained_gap(one, 0.0) for one in by_seed])
+    gaps, paper_gaps = ([trained_gap(one, clip=clip) for one in by_seed] for clip in (True, False))
+    return Comparison(reports, gaps, paper_gaps)
 
 
 def asks_r2(flags: Mapping[str, Any]) -> bool:

@@ -14,8 +14,7 @@ from torch import Tensor
 from contextssl_cli.data.pairs import PairBatch, PairSource, seeded
 from contextssl_cli.data.tensors import to_array, to_tensor
 from contextssl_cli.errors import UsageError
-from contextssl_cli.model.context_ssl import ContextSSL, Environment
-from contextssl_cli.model.world_model import Cache
+from contextssl_cli.model.contextssl import Cache, ContextSSL, Environment
 from contextssl_cli.store.context import Context
 from contextssl_cli.store.schema import Schema
 

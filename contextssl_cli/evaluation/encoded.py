@@ -15,7 +15,7 @@ from contextssl_cli.data.pairs import PairBatch, PairSource, seeded
 from contextssl_cli.data.rows import Rows
 from contextssl_cli.evaluation.cache import cache_key, keep_tensors, read_tensors
 from contextssl_cli.evaluation.samples import Samples
-from contextssl_cli.model.encoder_model import EncoderModel
+from contextssl_cli.model.encoders import EncoderModel
 
 _log = logging.getLogger(__name__)
 _PURPOSE = 31

@@ -22,10 +22,10 @@ from contextssl_cli.evaluation.encoded import (
 from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.results import ENCODER
 from contextssl_cli.evaluation.samples import Samples
-from contextssl_cli.methods.base import Headed, Predicting
+from contextssl_cli.methods.base import Predicting
 from contextssl_cli.methods.registry import method_of
-from contextssl_cli.model.context_ssl import ContextSSL, Environment
-from contextssl_cli.model.world_model import Cache
+from contextssl_cli.model.contextssl import Cache, ContextSSL, Environment
+from contextssl_cli.model.encoders import EncoderModel
 from contextssl_cli.plugin.code import code_hash
 from contextssl_cli.store.context import Context
 
@@ -91,10 +91,10 @@ class Evaluator:
         return self.opened.context_model
 
     @property
-    def predictor(self) -> tuple[Predicting, Headed] | None:
+    def predictor(self) -> tuple[Predicting, EncoderModel] | None:
         """The method and the model of a run without a context whose heads predict the view after an action."""
         method = method_of(self.run.record.config)
-        if isinstance(method, Predicting) and isinstance(self.encoder, Headed):
+        if isinstance(method, Predicting):
             return method, self.encoder
         return None
 
@@ -180,7 +180,7 @@ class Evaluator:
 
     def values_path(self, kind: str, identity: str) -> Path:
         """The file that keeps the values of a kind of metric under a condition."""
-        settings = self.config.model_dump_json(exclude={"context_lengths", "metrics", "readers"})
+        settings = self.config.model_dump_json(exclude={"context_lengths", "metrics", "action_probes"})
         return self._folder / f"{kind.replace('/', '-')}-{cache_key(self._fingerprint, settings, kind, identity)}.json"
 
     def _learn_drawn(self, context: Context | None) -> None:

@@ -1,10 +1,19 @@
-"""Fairness of a task's prediction between the groups of a sensitive attribute (by fairlearn)."""
+"""Fairness: differences between the groups of a sensitive attribute, and the fairness table of a study.
+
+The differences are fairlearn's. The table compares representations by what strong probes read of the attribute and by
+how fair the predictions from them are. Everything is fitted to the training split and judged on the test split, from
+the records as they are.
+
+Shapes: N and M records, F columns, D numbers.
+"""
 
 from __future__ import annotations
 
+import logging
+import statistics
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -17,47 +26,38 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from contextssl_cli.data.rows import whole
-from contextssl_cli.evaluation.probes import LOGISTIC, can_be_read, strong_classify
-from contextssl_cli.evaluation.results import RAW, Key
+from contextssl_cli.evaluation.probes import can_be_read
+from contextssl_cli.evaluation.results import RAW, FairnessRow, Key, sample_std
 from contextssl_cli.evaluation.samples import Samples
+from contextssl_cli.evaluation.strong_probes import (
+    LOGISTIC,
+    MLP,
+    fit_quietly,
+    mlp_classifier,
+    strong_classifier,
+    strong_classify,
+)
+from contextssl_cli.store.dataset import Split, Store
 from contextssl_cli.store.schema import Schema
 
-METRICS = {
+_log = logging.getLogger(__name__)
+
+FAIRNESS_METRICS = {
     "equalized_odds_difference": equalized_odds_difference,
     "equal_opportunity_difference": equal_opportunity_difference,
 }
-
-
-def fairness_differences(
-    labels: Tensor, predicted: Tensor, groups: Mapping[str, Tensor], target: str, probe: str
-) -> dict[tuple[str, str, str], float]:
-    """Those of ``group_differences`` that the paper reports and that are defined, by (metric, target, probe).
-
-    Args:
-        labels: (N,) true classes, 1 the favourable one; nothing is found if they are not two classes.
-        predicted: (N,) predicted classes.
-        groups: (N,) category indices by sensitive attribute.
-        target: the task.
-        probe: what predicted.
-    """
-    if set(labels.unique().tolist()) != {0, 1}:
-        return {}
-    found = {
-        name: group_differences(labels.numpy(), predicted.numpy(), group.numpy()) for name, group in groups.items()
-    }
-    return {
-        (metric, f"{target} by {attribute}", probe): value
-        for attribute, differences in found.items()
-        for metric in METRICS
-        if (value := differences[metric]) is not None
-    }
-
-
+"""The differences that the paper reports, smaller is fairer."""
 PARITY = "demographic_parity_difference"
-Codes = NDArray[np.integer[Any]]
+REDUCTION = "ExponentiatedGradient (fairlearn, equalized odds, logistic regression)"
+"""In place of a probe: the reduction predicts by itself."""
+
+_Codes = NDArray[np.integer[Any]]
+_Figures = dict[tuple[str, str, str], float | None]  # by metric, target and probe; None where a figure is undefined
+Embed = Callable[[NDArray[Any]], NDArray[Any]]
+"""Gives a representation (N, D) of inputs (N, F)."""
 
 
-def group_differences(labels: Codes, predicted: Codes, groups: Codes) -> dict[str, float | None]:
+def group_differences(labels: _Codes, predicted: _Codes, groups: _Codes) -> dict[str, float | None]:
     """Differences between groups in a binary prediction, by metric; None where one is undefined.
 
     Equalized odds: the larger of the differences in true and in false positive rate; undefined if a group has no
@@ -78,27 +78,192 @@ def group_differences(labels: Codes, predicted: Codes, groups: Codes) -> dict[st
     several = len(classes) > 1
     return {
         name: float(function(labels, predicted, sensitive_features=groups)) if several and defined[name] else None
-        for name, function in {**METRICS, PARITY: demographic_parity_difference}.items()
+        for name, function in {**FAIRNESS_METRICS, PARITY: demographic_parity_difference}.items()
     }
 
 
-def support(labels: Codes, groups: Codes, names: Sequence[str]) -> dict[str, dict[str, int]]:
-    """How many positives and negatives each group has, by its name."""
+def fairness_differences(
+    labels: Tensor, predicted: Tensor, groups: Mapping[str, Tensor], target: str, probe: str
+) -> dict[tuple[str, str, str], float]:
+    """The ``FAIRNESS_METRICS`` that are defined, by (metric, target, probe).
+
+    Args:
+        labels: (N,) true classes, 1 the favourable one; without exactly two classes there are no differences.
+        predicted: (N,) predicted classes.
+        groups: (N,) category indices by sensitive attribute.
+        target: the task.
+        probe: name of the probe that predicted.
+    """
+    if set(labels.unique().tolist()) != {0, 1}:
+        return {}
+    found = {
+        name: group_differences(labels.numpy(), predicted.numpy(), group.numpy()) for name, group in groups.items()
+    }
     return {
-        name: {kind: int(((groups == code) & (labels == value)).sum()) for kind, value in _KINDS.items()}
+        (metric, f"{target} by {attribute}", probe): value
+        for attribute, differences in found.items()
+        for metric in FAIRNESS_METRICS
+        if (value := differences[metric]) is not None
+    }
+
+
+def raw_baseline(schema: Schema, train: Samples, test: Samples) -> dict[Key, float]:
+    """What the strong probe reads from the table itself: each task with and without each attribute, and the attribute.
+
+    Args:
+        schema: of the table.
+        train: encoded rows to fit to.
+        test: encoded rows to judge on.
+    """
+    found: dict[Key, float] = {}
+    known_by, asked_by = {**train.labels, **train.attributes}, {**test.labels, **test.attributes}
+    rows, asked_rows = whole(train.source.inputs).numpy(), whole(test.source.inputs).numpy()
+    for attribute in schema.attributes:
+        column = schema.column_of(attribute)
+        if column is None:
+            continue
+        kept = np.r_[0 : column.start, column.stop : rows.shape[1]]
+        every = np.arange(rows.shape[1])
+        groups = test.attributes[attribute]
+        for source, columns in ((RAW, every), (f"{RAW} without {attribute}", kept)):
+            fit, judge = rows[:, columns], asked_rows[:, columns]
+            for target in (*schema.tasks, attribute):
+                known_labels, labels = known_by[target], asked_by[target]
+                if not can_be_read(known_labels, labels):
+                    continue
+                known, asked = known_labels >= 0, labels >= 0
+                predicted = torch.from_numpy(strong_classify(fit[known], known_labels[known].numpy(), judge[asked]))
+                accuracy = float((predicted == labels[asked]).double().mean())
+                found[Key(source, 0, "accuracy", target, LOGISTIC)] = accuracy
+                if target == attribute:
+                    continue
+                by_group = {attribute: groups[asked]}
+                differences = fairness_differences(labels[asked], predicted, by_group, target, LOGISTIC)
+                found |= {Key(source, 0, *name): value for name, value in differences.items()}
+    return found
+
+
+class FairnessTable:
+    """Figures by representation, collected seed by seed.
+
+    Args:
+        store: labels and attributes.
+        attribute: the sensitive one.
+    """
+
+    def __init__(self, store: Store, attribute: str) -> None:
+        self.store = store
+        self.attribute = attribute
+        self.tasks = [task for task in store.schema.tasks if self._is_binary(task)]
+        self._found: dict[str, list[_Figures]] = {}
+
+    def add(self, representation: str, embed: Embed, seed: int) -> None:
+        """Measure a representation of one seed by strong probes of the attribute and of each task.
+
+        Args:
+            representation: its row in the table.
+            embed: gives (N, D) of inputs (N, F).
+            seed: of the MLP's weights and batches.
+        """
+        _log.info("probing %s, seed %d", representation, seed)
+        fit, judge = embed(self.store.train.inputs()), embed(self.store.test.inputs())
+        values: _Figures = {}
+        known, asked = self._groups(self.store.train), self._groups(self.store.test)
+        mlp = mlp_classifier().set_params(mlpclassifier__random_state=seed)
+        for name, probe in ((LOGISTIC, strong_classifier()), (MLP, mlp)):
+            values["accuracy", self.attribute, name] = float(fit_quietly(probe, fit, known).score(judge, asked))
+        for task in self.tasks:
+            known, labels, asked = self._labels(task)
+            values |= self._judged(task, LOGISTIC, strong_classify(fit[known], labels[known], judge[asked]))
+        self._found.setdefault(representation, []).append(values)
+
+    def add_reduction(self, seeds: Iterable[int], max_iter: int) -> dict[str, Any]:
+        """Measure fairlearn's reduction on the raw columns; return how far its fits came, by task.
+
+        Its prediction is drawn, anew for each seed. It has no representation from which a probe could read the
+        attribute.
+        """
+        about = {}
+        values: list[_Figures] = [{} for _ in seeds]
+        for task in self.tasks:
+            known, labels, asked = self._labels(task)
+            groups = self._groups(self.store.train)
+            _log.info("fitting %s for %s", REDUCTION, task)
+            reduction = Reduction.fit(self.store.train.inputs()[known], labels[known], groups[known], max_iter)
+            about[task] = reduction.about()
+            for found, seed in zip(values, seeds, strict=True):
+                predicted = reduction.predict(self.store.test.inputs()[asked], seed)
+                found |= self._judged(task, REDUCTION, predicted)
+        self._found[f"{RAW}, reduction"] = values
+        return about
+
+    def rows(self) -> list[FairnessRow]:
+        """Mean and standard deviation over the seeds; a figure that is undefined for one seed is undefined."""
+        return [
+            _row(name, key, [values[key] for values in found])
+            for name, found in self._found.items()
+            for key in found[0]
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """One JSON object: the attribute, the tasks, how many records each group has, and the rows."""
+        names = self.store.schema.attributes[self.attribute]
+        splits = {"train": self.store.train, "test": self.store.test}
+        return {
+            "attribute": self.attribute,
+            "tasks": self.tasks,
+            "support": {
+                task: {name: support(part.labels(task), self._groups(part), names) for name, part in splits.items()}
+                for task in self.tasks
+            },
+            "rows": [asdict(row) for row in self.rows()],
+        }
+
+    def _judged(self, task: str, probe: str, predicted: NDArray[Any]) -> _Figures:
+        truth, groups = self.store.test.labels(task), self._groups(self.store.test)
+        asked = truth >= 0
+        values: _Figures = {("accuracy", task, probe): float((predicted == truth[asked]).mean())}
+        differences = group_differences(truth[asked], predicted, groups[asked])
+        return values | {(metric, task, probe): value for metric, value in differences.items()}
+
+    def _labels(self, task: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Which training records have a label, the labels, and which test records have one."""
+        labels = self.store.train.labels(task)
+        return labels >= 0, labels, self.store.test.labels(task) >= 0
+
+    def _groups(self, part: Split) -> NDArray[Any]:
+        return part.attribute(self.attribute)
+
+    def _is_binary(self, task: str) -> bool:
+        fit, judge = (torch.from_numpy(part.labels(task)) for part in (self.store.train, self.store.test))
+        usable = len(self.store.schema.tasks[task]) == 2 and can_be_read(fit, judge)
+        if not usable:
+            _log.warning("%s is left out: it needs two classes to learn from and a label to be judged on", task)
+        return usable
+
+
+def _row(representation: str, key: tuple[str, str, str], values: list[float | None]) -> FairnessRow:
+    defined = [value for value in values if value is not None]
+    if len(defined) < len(values):
+        return FairnessRow(representation, *key, values=[], mean=None, std=0.0)
+    return FairnessRow(representation, *key, values=defined, mean=statistics.fmean(defined), std=sample_std(defined))
+
+
+def support(labels: _Codes, groups: _Codes, names: Sequence[str]) -> dict[str, dict[str, int]]:
+    """How many positives and negatives each group has, by its name."""
+    kinds = {"positives": 1, "negatives": 0}
+    return {
+        name: {kind: int(((groups == code) & (labels == value)).sum()) for kind, value in kinds.items()}
         for code, name in enumerate(names)
     }
 
 
-_KINDS = {"positives": 1, "negatives": 0}
-
-
 @dataclass(frozen=True)
 class Reduction:
-    """A classifier that was fitted under equalized odds (Agarwal et al. 2018, arXiv:1803.02453), by fairlearn.
+    """A classifier that is fitted under equalized odds by fairlearn (Agarwal et al. 2018, arXiv:1803.02453).
 
-    The base classifier is a logistic regression on standardised columns; the predictor draws one of several such for
-    every record.
+    The base classifier is a logistic regression on standardised columns. The predictor draws one of several for every
+    record.
 
     Attributes:
         scaler: of the columns.
@@ -112,14 +277,14 @@ class Reduction:
     """Of the differences in true and false positive rates on the training split; fairlearn's default."""
 
     @classmethod
-    def fit(cls, columns: NDArray[Any], labels: Codes, groups: Codes, max_iter: int) -> Self:
+    def fit(cls, columns: NDArray[Any], labels: _Codes, groups: _Codes, max_iter: int) -> Self:
         """Fit to the training split.
 
         Args:
             columns: (N, F).
             labels: (N,) 0 or 1.
-            groups: (N,) category indices; they are needed for fitting only.
-            max_iter: iterations at most.
+            groups: (N,) category indices, which are needed for fitting only.
+            max_iter: the largest number of iterations.
         """
         scaler = StandardScaler().fit(columns)
         base, constraint = LogisticRegression(max_iter=2000), EqualizedOdds(difference_bound=cls.BOUND)
@@ -129,7 +294,7 @@ class Reduction:
             predictor.fit(scaler.transform(columns), labels, sensitive_features=groups)
         return cls(scaler, predictor)
 
-    def predict(self, columns: NDArray[Any], seed: int) -> Codes:
+    def predict(self, columns: NDArray[Any], seed: int) -> NDArray[np.int64]:
         """Classes (M,) of ``columns`` (M, F)."""
         predicted = self.predictor.predict(self.scaler.transform(columns), random_state=seed)
         return np.asarray(predicted, dtype=np.int64)
@@ -143,40 +308,3 @@ class Reduction:
             "best_gap": float(self.predictor.best_gap_),
             "classifiers": int((self.predictor.weights_ > 0).sum()),
         }
-
-
-def raw_baseline(schema: Schema, train: Samples, test: Samples) -> dict[Key, float]:
-    """What the strong probe reads from the table itself: each task with and without each attribute, and the attribute.
-
-    Args:
-        schema: of the table.
-        train: encoded rows to fit to.
-        test: encoded rows to judge on.
-    """
-    found: dict[Key, float] = {}
-    rows, asked_rows = whole(train.source.inputs), whole(test.source.inputs)
-    for attribute in schema.attributes:
-        column = schema.column_of(attribute)
-        if column is None:
-            continue
-        kept = np.r_[0 : column.start, column.stop : rows.shape[1]]
-        every = np.arange(rows.shape[1])
-        groups = test.attributes[attribute]
-        for source, columns in ((RAW, every), (f"{RAW} without {attribute}", kept)):
-            fit, judge = rows[:, columns].numpy(), asked_rows[:, columns].numpy()
-            for task in schema.tasks:
-                known_labels, labels = train.labels[task], test.labels[task]
-                if not can_be_read(known_labels, labels):
-                    continue
-                known, asked = known_labels >= 0, labels >= 0
-                read = strong_classify(fit[known], known_labels[known].numpy(), judge[asked])
-                predicted = torch.from_numpy(read)
-                accuracy = float((predicted == labels[asked]).double().mean())
-                found[Key(source, 0, "accuracy", task, LOGISTIC)] = accuracy
-                by_group = {attribute: groups[asked]}
-                differences = fairness_differences(labels[asked], predicted, by_group, task, LOGISTIC)
-                found |= {Key(source, 0, *name): value for name, value in differences.items()}
-            if can_be_read(train.attributes[attribute], groups):
-                read = strong_classify(fit, train.attributes[attribute].numpy(), judge)
-                found[Key(source, 0, "accuracy", attribute, LOGISTIC)] = float((read == groups.numpy()).mean())
-    return found

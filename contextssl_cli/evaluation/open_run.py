@@ -22,9 +22,8 @@ from contextssl_cli.evaluation.bank import FeatureBank
 from contextssl_cli.evaluation.contexts import context_hash, read_context
 from contextssl_cli.evaluation.encoded import encode
 from contextssl_cli.methods.registry import method_of
-from contextssl_cli.model.context_ssl import ContextSSL
-from contextssl_cli.model.encoder_model import EncoderModel
-from contextssl_cli.model.world_model import Cache
+from contextssl_cli.model.contextssl import Cache, ContextSSL
+from contextssl_cli.model.encoders import EncoderModel
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.context import Context
 from contextssl_cli.store.dataset import Store

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,7 @@ from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.fairness import raw_baseline
 from contextssl_cli.evaluation.measures import context_label_ceiling, measure, ranks_views
 from contextssl_cli.evaluation.open_run import OpenRun
-from contextssl_cli.evaluation.probe_report import ProbeReport, pool
-from contextssl_cli.evaluation.results import ENCODER, Key, Row, average, find
+from contextssl_cli.evaluation.results import ENCODER, Key, ProbeReport, Row, average, find, pool
 from contextssl_cli.plugin.kinds import Dataset
 from contextssl_cli.plugin.task import Task, environment_name
 from contextssl_cli.text import printable
@@ -133,7 +131,7 @@ def _probe(evaluator: Evaluator, metrics: Sequence[Metric]) -> ProbeReport:
         task=task.name,
         rows=rows,
         gaps=[_gap(rows, task, lengths[-1])] if adapts else [],
-        clipped_gaps=[_gap(rows, task, lengths[-1], floor=0.0)] if adapts else [],
+        paper_gaps=[_gap(rows, task, lengths[-1], clip=False)] if adapts else [],
         environments=[environment_name(environment) for environment in task.environments if lengths],
         actions=[action.name for action in task.actions],
         lengths=lengths,
@@ -193,15 +191,15 @@ def _lengths(evaluator: Evaluator) -> list[int]:
     return lengths
 
 
-def _gap(rows: list[Row], task: Task, length: int, floor: float = -math.inf) -> float:
+def _gap(rows: list[Row], task: Task, length: int, *, clip: bool = True) -> float:
     r2 = {
         environment: {
-            action.name: max(floor, find(rows, environment_name(environment), length, "r2", action.name).mean)
+            action.name: find(rows, environment_name(environment), length, "r2", action.name).mean
             for action in task.actions
         }
         for environment in task.environments
     }
-    return adaptation_gap(r2, task.environments)
+    return adaptation_gap(r2, task.environments, clip=clip)
 
 
 def _about(run: Run) -> dict[str, Any]:

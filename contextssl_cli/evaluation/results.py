@@ -8,8 +8,8 @@ import io
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, NamedTuple, Self
 
 from contextssl_cli.text import printable
 
@@ -80,7 +80,12 @@ class FairnessRow:
     std: float
 
 
-def spread(values: Sequence[float]) -> float:
+def mean_of(values: Sequence[float]) -> float | None:
+    """The mean; None of no value."""
+    return statistics.fmean(values) if values else None
+
+
+def sample_std(values: Sequence[float]) -> float:
     """The sample standard deviation; 0 for a single value."""
     return statistics.stdev(values) if len(values) > 1 else 0.0
 
@@ -92,7 +97,7 @@ def average(runs: Sequence[tuple[int, dict[Key, float]]]) -> list[Row]:
     rows = []
     for key in keys:
         values = [found[key] for _, found in runs]
-        rows.append(Row(*key, mean=statistics.fmean(values), std=spread(values), seeds=seeds, values=values))
+        rows.append(Row(*key, mean=statistics.fmean(values), std=sample_std(values), seeds=seeds, values=values))
     return rows
 
 
@@ -111,6 +116,118 @@ def find(rows: Iterable[Row], environment: str, length: int, metric: str, target
 def to_dicts(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """Rows as plain objects, for JSON; a row that has no values of each run has no such key."""
     return [{key: value for key, value in asdict(row).items() if key != "values" or value} for row in rows]
+
+
+@dataclass(frozen=True)
+class ProbeReport:
+    """What ``contextssl probe`` found.
+
+    Attributes:
+        task: of all the runs.
+        rows: mean and spread over the runs.
+        gaps: the adaptation gap of each run, at the longest context, by the paper's probes; empty if R2 was not
+            measured, or if the method reads no context. A negative R2 counts as 0.
+        paper_gaps: the same by the paper's definition, in which a negative R2 counts as it is. A probe that overfits
+            where there is nothing to read then counts as adaptation, and the gap may exceed its ceiling.
+        environments: names, in the task's order.
+        actions: the action types, in the task's order.
+        lengths: context lengths in tokens.
+        protocol: probes, seeds, versions and runs: all that the figures depend on.
+    """
+
+    task: str
+    rows: list[Row]
+    gaps: list[float]
+    paper_gaps: list[float]
+    environments: list[str]
+    actions: list[str]
+    lengths: list[int]
+    protocol: dict[str, Any]
+
+    @property
+    def adaptation_gap(self) -> float | None:
+        """The mean over the runs; None where R2 was not measured, and for a method without a context."""
+        return mean_of(self.gaps)
+
+    @property
+    def gap_std(self) -> float:
+        """The sample standard deviation over the runs, 0 for a single one."""
+        return sample_std(self.gaps)
+
+    @property
+    def adaptation_gap_paper(self) -> float | None:
+        """The mean over the runs of the gap as the paper defines it."""
+        return mean_of(self.paper_gaps)
+
+    @property
+    def method(self) -> str:
+        """That the runs were trained with."""
+        return str(self.protocol["runs"][0]["config"].get("method", "contextssl"))
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The action types that the runs' method was told to be equivariant to."""
+        return tuple(self.protocol["runs"][0]["config"].get("equivariant", ()))
+
+    @property
+    def apart(self) -> str:
+        """What sets the figures apart from those on the test split, for titles; empty if they are on it."""
+        return "" if self.judged_on == "test" else f"judged on {self.judged_on} training objects"
+
+    @property
+    def judged_on(self) -> str:
+        """``test``, or ``held-out`` training objects."""
+        return str(self.protocol["probes"].get("judged_on", "test"))
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of the runs."""
+        return [int(run["config"]["seed"]) for run in self.protocol["runs"]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """One JSON object."""
+        return {
+            "task": self.task,
+            "adaptation_gap": self.adaptation_gap,
+            "adaptation_gap_std": self.gap_std,
+            "adaptation_gaps": self.gaps,
+            "adaptation_gap_paper": self.adaptation_gap_paper,
+            "adaptation_gaps_paper": self.paper_gaps,
+            "environments": self.environments,
+            "actions": self.actions,
+            "context_lengths": self.lengths,
+            "results": to_dicts(self.rows),
+            "protocol": self.protocol,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The report of a ``results.json``."""
+        return cls(
+            task=values["task"],
+            rows=[Row(**row) for row in values["results"]],
+            gaps=values["adaptation_gaps"],
+            paper_gaps=values["adaptation_gaps_paper"],
+            environments=values["environments"],
+            actions=values["actions"],
+            lengths=values["context_lengths"],
+            protocol=values["protocol"],
+        )
+
+
+def pool(reports: Sequence[ProbeReport]) -> ProbeReport:
+    """One report of runs that differ in their seeds alone, from a report of each.
+
+    Args:
+        reports: of one run each, by one protocol; rows that one of them lacks are left out.
+    """
+    return replace(
+        reports[0],
+        rows=average([(report.seeds[0], {row.key: row.mean for row in report.rows}) for report in reports]),
+        gaps=[gap for report in reports for gap in report.gaps],
+        paper_gaps=[gap for report in reports for gap in report.paper_gaps],
+        protocol={**reports[0].protocol, "runs": [run for report in reports for run in report.protocol["runs"]]},
+    )
 
 
 def cell(text: str) -> str:

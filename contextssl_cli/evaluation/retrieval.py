@@ -13,7 +13,7 @@ from contextssl_cli.data.pairs import PairSource, seeded
 from contextssl_cli.data.tensors import to_array
 from contextssl_cli.evaluation.contexts import read_context
 from contextssl_cli.evaluation.encoded import encode
-from contextssl_cli.model.context_ssl import ContextSSL
+from contextssl_cli.model.contextssl import ContextSSL
 from contextssl_cli.store.context import Context
 
 _PURPOSE = 41

@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from contextssl_cli import files
 from contextssl_cli.errors import CorruptFileError, UsageError, invalid_value
 from contextssl_cli.evaluation.comparison import Comparison
-from contextssl_cli.evaluation.probe_report import ProbeReport
-from contextssl_cli.evaluation.results import Row, find
+from contextssl_cli.evaluation.results import ProbeReport, Row, find
 from contextssl_cli.text import printable
 
 RESULTS = "results.json"
@@ -23,7 +22,7 @@ RESULT_FILES = (RESULTS, COMPARISON, SWEEP, "sweep-held-out.json")
 
 
 REPORT_KEYS = ("task", "adaptation_gap", "results")
-COMPARISON_KEYS = ("task", "gap", "reports")
+COMPARISON_KEYS = ("task", "adaptation_gap", "reports")
 SWEEP_KEYS = ("task", "vary", "points")
 
 
@@ -72,6 +71,8 @@ class _Config(Checked):
 class _Run(Checked):
     folder: str
     fingerprint: str
+    step: int = 0
+    steps: int | None = None
     config: _Config
     versions: dict[str, str]
 
@@ -90,21 +91,21 @@ class _Result(Checked):
     actions: list[str]
     context_lengths: list[int]
     adaptation_gaps: list[float]
-    adaptation_gaps_clipped: list[float]
+    adaptation_gaps_paper: list[float]
     results: list[Row]
     protocol: _Protocol
 
 
 class _Point(Checked):
     family: str
-    gaps: list[float]
-    clipped_gaps: list[float]
+    adaptation_gaps: list[float]
+    adaptation_gaps_paper: list[float]
     report: dict[str, Any]
 
 
 class _Comparison(Checked):
-    gaps: list[float] = Field(min_length=1)
-    gaps_clipped: list[float] = Field(min_length=1)
+    adaptation_gaps: list[float] = Field(min_length=1)
+    adaptation_gaps_paper: list[float] = Field(min_length=1)
     reports: list[_Result] = Field(min_length=1)
 
 
@@ -135,9 +136,9 @@ def _of_points(path: Path, points: list[dict[str, Any]]) -> list[ProbeReport | C
     found: list[ProbeReport | Comparison] = []
     for members in families.values():
         reports = [checked_report(path, point["report"]) for point in members]
-        gaps, clipped = members[0]["gaps"], members[0]["clipped_gaps"]
+        gaps, paper_gaps = members[0]["adaptation_gaps"], members[0]["adaptation_gaps_paper"]
         between = len(members) > 1 and gaps and not reports[0].gaps
-        found += [Comparison(reports, gaps, clipped)] if between else reports
+        found += [Comparison(reports, gaps, paper_gaps)] if between else reports
     return found
 
 
@@ -156,7 +157,7 @@ def _read(path: Path, values: dict[str, Any]) -> ProbeReport | Comparison:
         return checked_report(path, values)
     _validate(path, _Comparison, values)
     reports = [checked_report(path, one) for one in values["reports"]]
-    return Comparison(reports, values["gaps"], values["gaps_clipped"])
+    return Comparison(reports, values["adaptation_gaps"], values["adaptation_gaps_paper"])
 
 
 def _validate(path: Path, kind: type[Checked], values: dict[str, Any]) -> None:

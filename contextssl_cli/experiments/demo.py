@@ -12,19 +12,18 @@ from contextssl_cli.config.resolve import resolve_config
 from contextssl_cli.data.prepare import prepared_store
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.open_run import OpenRun
-from contextssl_cli.evaluation.probe_report import ProbeReport
 from contextssl_cli.evaluation.protocol import probe_runs
+from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.report.folder import FIGURE, check_probe, write_probe
 from contextssl_cli.report.progress import training_progress
 from contextssl_cli.report.retrieval import RETRIEVAL, write_retrieval
 from contextssl_cli.report.summary import gap_sentence
-from contextssl_cli.report.tables import TextTable, probe_tables
+from contextssl_cli.report.tables import TextTable, probe_tables, profile_table
 from contextssl_cli.report.terminal import terminal
-from contextssl_cli.store.context import KIND as CONTEXT
-from contextssl_cli.store.context import Context
+from contextssl_cli.store.context import CONTEXT_KIND, Context
 from contextssl_cli.store.dataset import Store
-from contextssl_cli.store.embeddings import KIND as EMBEDDINGS
+from contextssl_cli.store.embeddings import EMBEDDINGS_KIND
 from contextssl_cli.store.replace import check_replaceable
 from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.run import Run
@@ -83,8 +82,8 @@ def _check_files(out: Path, actions: Sequence[str], seeds: Sequence[int], *, for
     """Refuse, before minutes of work, a folder in which something else than a demo's files would be replaced."""
     check_probe(out, RETRIEVAL, REPORT)
     for action in actions:
-        check_replaceable(out / f"{action}.h5", CONTEXT)
-        check_replaceable(out / f"embeddings-{action}.h5", EMBEDDINGS)
+        check_replaceable(out / f"{action}.h5", CONTEXT_KIND)
+        check_replaceable(out / f"embeddings-{action}.h5", EMBEDDINGS_KIND)
     for seed in seeds:
         Run.check_free(out / f"run-seed{seed}", force=force)
 
@@ -124,6 +123,5 @@ def _write_report(report: ProbeReport, adaptations: Sequence[Adaptation], out: P
 
 
 def _profile(adaptation: Adaptation) -> TextTable:
-    rows = [[row.action, f"{row.r2_without:.3f}", f"{row.r2_now:.3f}", row.verdict] for row in adaptation.profile]
     title = f"Symmetry profile under the context {adaptation.about['environment']}"
-    return TextTable(title, ["action", "R2 without context", "R2 now", "verdict"], rows)
+    return profile_table(adaptation.profile, title)

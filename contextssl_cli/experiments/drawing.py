@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from contextssl_cli.evaluation.probe_report import ProbeReport
+from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.experiments.execute import Probed
 from contextssl_cli.experiments.experiment import Part
 from contextssl_cli.experiments.grid import folder_name

@@ -13,8 +13,8 @@ from contextssl_cli.config.methods import CONTEXTUAL, EQUIVARIANT
 from contextssl_cli.data.actions import ActionSpace
 from contextssl_cli.errors import Interrupted, UsageError
 from contextssl_cli.evaluation.comparison import asks_r2, compare_reports
-from contextssl_cli.evaluation.probe_report import ProbeReport, pool
 from contextssl_cli.evaluation.protocol import measurable, probe_config, probe_each
+from contextssl_cli.evaluation.results import ProbeReport, mean_of, pool, sample_std
 from contextssl_cli.experiments.plan import PlannedRun, Point, runs_of
 from contextssl_cli.report.progress import training_progress
 from contextssl_cli.report.terminal import terminal
@@ -35,7 +35,7 @@ class Probed:
         values: the settings that set the point apart.
         report: mean and spread over its seeds.
         gaps: the adaptation gap of each seed: its own with a context, else between the models of its family.
-        clipped_gaps: the same with negative R2 counted as 0.
+        paper_gaps: the same by the paper's definition, in which a negative R2 counts as it is.
         seconds: of training, by seed; None where the run does not tell.
         processor_seconds: the same, of the processor.
     """
@@ -45,19 +45,39 @@ class Probed:
     values: dict[str, Any]
     report: ProbeReport
     gaps: list[float]
-    clipped_gaps: list[float]
+    paper_gaps: list[float]
     seconds: list[float | None]
     processor_seconds: list[float | None]
 
     def as_dict(self) -> dict[str, Any]:
         """One JSON object."""
-        return {**vars(self), "report": self.report.as_dict()}
+        return {
+            "label": self.label,
+            "family": self.family,
+            "values": self.values,
+            "report": self.report.as_dict(),
+            "adaptation_gap": mean_of(self.gaps),
+            "adaptation_gap_std": sample_std(self.gaps),
+            "adaptation_gaps": self.gaps,
+            "adaptation_gap_paper": mean_of(self.paper_gaps),
+            "adaptation_gaps_paper": self.paper_gaps,
+            "seconds": self.seconds,
+            "processor_seconds": self.processor_seconds,
+        }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """A point of a result file."""
-        unknown = {"processor_seconds": [None] * len(values["seconds"])}  # in files of earlier versions
-        return cls(**{**unknown, **values, "report": ProbeReport.from_dict(values["report"])})
+        return cls(
+            label=values["label"],
+            family=values["family"],
+            values=values["values"],
+            report=ProbeReport.from_dict(values["report"]),
+            gaps=values["adaptation_gaps"],
+            paper_gaps=values["adaptation_gaps_paper"],
+            seconds=values["seconds"],
+            processor_seconds=values["processor_seconds"],
+        )
 
 
 @dataclass(frozen=True)
@@ -156,13 +176,13 @@ def _probe_family(points: Sequence[Point], device: torch.device, flags: dict[str
     reports = [probe_each([Run(run.folder) for run in point.runs], device, **flags) for point in points]
     if len(points) > 1 and points[0].config.method in EQUIVARIANT and asks_r2(flags):
         found = compare_reports(reports)
-        between = found.gaps, found.clipped_gaps
+        between = found.gaps, found.paper_gaps
         return [_probed(p, r, *between) for p, r in zip(points, found.reports, strict=True)]
     pooled = map(pool, reports)
-    return [_probed(p, r, r.gaps, r.clipped_gaps) for p, r in zip(points, pooled, strict=True)]
+    return [_probed(p, r, r.gaps, r.paper_gaps) for p, r in zip(points, pooled, strict=True)]
 
 
-def _probed(point: Point, report: ProbeReport, gaps: list[float], clipped: list[float]) -> Probed:
+def _probed(point: Point, report: ProbeReport, gaps: list[float], paper_gaps: list[float]) -> Probed:
     times = [Run(run.folder).training_time() for run in point.runs]
     return Probed(
         label=point.label,
@@ -170,7 +190,7 @@ def _probed(point: Point, report: ProbeReport, gaps: list[float], clipped: list[
         values=dict(point.values),
         report=report,
         gaps=gaps,
-        clipped_gaps=clipped,
+        paper_gaps=paper_gaps,
         seconds=[time.seconds for time in times],
         processor_seconds=[time.processor_seconds for time in times],
     )

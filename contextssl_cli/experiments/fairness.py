@@ -1,12 +1,20 @@
-"""The fairness table of a study: the representations of its runs beside the raw columns and a fairness reduction."""
+"""The fairness table of a study: the representations of its runs, the raw columns, and a fairness reduction."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from contextssl_cli.adaptation.fairness_table import FairnessTable, contexts, features, without_column
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from contextssl_cli.adaptation.context_encoder import ContextEncoder
+from contextssl_cli.adaptation.context_files import NONE, context_from_run, training_pairs
+from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.errors import UsageError, suggestion
+from contextssl_cli.evaluation.fairness import Embed, FairnessTable
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.results import RAW
 from contextssl_cli.experiments.plan import Point
 from contextssl_cli.plugin.attribute import AttributeChange
@@ -78,12 +86,44 @@ def measure_fairness(points: Sequence[Point], store: Store, known: Mapping[str, 
     terminal.note("fairness: raw columns and reduction")
     for seed in seeds:  # of the MLP, which is all that differs here
         table.add(RAW, lambda inputs: inputs, seed)
-        table.add(f"{RAW} without {table.attribute}", without_column(store, table.attribute), seed)
+        table.add(f"{RAW} without {table.attribute}", _without_column(store, table.attribute), seed)
     reduction = table.add_reduction(seeds, REDUCTION_ROUNDS)
     for label, seed, run in runs:
         terminal.note(f"fairness: {label}, seed {seed}")
         own = run.record.config.method == "contextssl"
-        embeddings = contexts(run, action.name, seed) if own else {"feature": features(run)}
+        embeddings = _contexts(run, action.name, seed) if own else {"feature": _features(run)}
         for what, embed in embeddings.items():
             table.add(f"{label}, {what}", embed, seed)
     return table.as_dict() | {"reduction": reduction} | of
+
+
+def _without_column(store: Store, attribute: str) -> Embed:
+    """The raw columns except the attribute's."""
+    column = store.schema.column_of(attribute)
+    return lambda inputs: np.delete(inputs, np.r_[column.start : column.stop], axis=1) if column else inputs
+
+
+def _features(run: Run) -> Embed:
+    """The encoder's feature z of a run of any method."""
+    model = OpenRun(run).model
+
+    @torch.no_grad()
+    def embed(inputs: NDArray[Any]) -> NDArray[Any]:
+        parts = to_tensor(inputs, run.record.schema_, "inputs").split(1024)
+        return torch.cat([model.encode(part) for part in parts]).numpy()
+
+    return embed
+
+
+def _contexts(run: Run, action: str, seed: int) -> dict[str, Embed]:
+    """The embeddings of a run under the context that shows an action type, and the empty one without and with a guard.
+
+    A guard removes what a context zeroes, so the first context has none.
+    """
+    encoder, source = ContextEncoder.load(run.folder, "cpu"), training_pairs(run)
+    shown, empty = (context_from_run(run, [name], None, seed, source) for name in (action, NONE))
+    return {
+        f"{action} context": encoder.with_context(shown).transform,
+        "empty context": encoder.with_context(empty).transform,
+        f"empty context, guard {action}": encoder.with_context(empty, action).transform,
+    }

@@ -42,9 +42,9 @@ def tables_text(results: Mapping[str, Any], folder: str = "") -> str:
         folder: of the figures, relative to the page, with a slash at its end.
     """
     parts = [
-        "Mean ± sample standard deviation over seeds, where there are several. R2 may be negative; it is never "
-        "clamped, and the gap stands a second time with every negative R2 counted as 0. The gap of a method without a "
-        "context is that between its models that were told different action types.",
+        "Mean ± sample standard deviation over seeds, where there are several. R2 may be negative; the adaptation gap "
+        "counts a negative R2 as 0, and the gap as in the paper counts it as it is. The gap of a method without a "
+        "context is that between its models that are conditioned on different action types.",
     ]
     parts += [results["published_note"]] if results["published_note"] else []
     for part in results["parts"]:

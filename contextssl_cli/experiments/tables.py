@@ -5,12 +5,11 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 
-from contextssl_cli.evaluation.fairness import METRICS
-from contextssl_cli.evaluation.probe_report import ProbeReport
-from contextssl_cli.evaluation.results import ENCODER, RAW, Row, spread
+from contextssl_cli.evaluation.fairness import FAIRNESS_METRICS
+from contextssl_cli.evaluation.results import ENCODER, RAW, ProbeReport, Row, sample_std
 from contextssl_cli.experiments.execute import Probed
 from contextssl_cli.plugin.task import environment_name
-from contextssl_cli.report.result_table import CLIPPED, GAP, NEIGHBOURS, PERCENT, Cell, Line, ResultTable
+from contextssl_cli.report.result_table import GAP, NEIGHBOURS, PAPER_GAP, PERCENT, Cell, Line, ResultTable
 
 LABELS = ("top1", "accuracy")
 _NAMES = {"mrr": "MRR", "h@1": "H@1", "h@5": "H@5", "h@10": "H@10"}
@@ -73,7 +72,7 @@ def fairness_tables(points: Sequence[Probed]) -> list[ResultTable]:
             report = point.report
             longest = report.lengths[-1] if report.lengths else 0
             for row in report.rows:
-                if row.probe != probe or row.metric not in ("accuracy", *METRICS):
+                if row.probe != probe or row.metric not in ("accuracy", *FAIRNESS_METRICS):
                     continue
                 if row.environment.startswith(RAW):
                     label = row.environment
@@ -122,11 +121,11 @@ def context_name(environment: str) -> str:
 def _gaps(point: Probed) -> Line:
     if not point.gaps:
         return {}
-    return {GAP: _mean(point.gaps), CLIPPED: _mean(point.clipped_gaps)}
+    return {GAP: _mean(point.gaps), PAPER_GAP: _mean(point.paper_gaps)}
 
 
 def _mean(values: Sequence[float]) -> Cell:
-    return Cell(statistics.fmean(values), spread(values), len(values))
+    return Cell(statistics.fmean(values), sample_std(values), len(values))
 
 
 def _line(report: ProbeReport, environment: str, length: int, used: list[str], *, accuracy: bool = True) -> Line:

@@ -1,11 +1,12 @@
-"""What a method is: the modules it trains, its loss of a step, and what is read for evaluation."""
+"""What a method is: the modules that it trains, the loss of a step, and the features that evaluation reads."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import torch
 from torch import Generator, Tensor, nn
@@ -15,23 +16,27 @@ from contextssl_cli.config.model import ModelConfig
 from contextssl_cli.data.actions import ActionSpace
 from contextssl_cli.data.pairs import PairBatch
 from contextssl_cli.methods.losses import weighted_sum
-from contextssl_cli.model.context_ssl import ContextSSL, Environment
-from contextssl_cli.model.encoder_model import EncoderModel
+from contextssl_cli.model.contextssl import Environment
+from contextssl_cli.model.encoders import EncoderModel, build_encoder
 from contextssl_cli.store.schema import Schema
 
 Model = TypeVar("Model", bound=EncoderModel)
+Terms = dict[str, dict[str, Tensor]]
+"""Terms of a loss by name and environment, not weighted."""
+EVERY_ENVIRONMENT = "*"
+"""The environment of a term that does not depend on one."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A training step, beside its batch.
+    """The settings of one training step.
 
     Attributes:
         environments: the active action types of each reading, for methods with a context.
         generator: the only source of randomness.
         precision: of the matrix products; losses are float32.
-        penalise: with the invariance penalty, if the configuration has one.
-        world: with the world model; without, ContextSSL trains its features alone.
+        penalise: whether the probe penalty applies, if the configuration has one.
+        world: whether the world model is trained. If not, ContextSSL trains its features alone.
     """
 
     environments: tuple[Environment, ...]
@@ -40,96 +45,94 @@ class Step:
     penalise: bool = True
     world: bool = True
 
+    def autocast(self, device: torch.device) -> contextlib.AbstractContextManager[None]:
+        """The context in which the model runs at the step's precision."""
+        return torch.autocast(device.type, dtype=self.precision, enabled=self.precision != torch.float32)
+
 
 @dataclass(frozen=True)
 class StepLoss:
-    """The loss of one step and what it is made of."""
+    """The loss of one step.
+
+    Attributes:
+        total: the weighted sum, which is minimised.
+        terms: by name and environment (``EVERY_ENVIRONMENT`` for a method without a context).
+    """
 
     total: Tensor
-    parts: dict[str, Tensor]
-    """By environment, or by term for a method without a context; not weighted."""
-    auxiliary: dict[str, Tensor] = field(default_factory=dict)
-    """By environment."""
-    readout: dict[str, Tensor] = field(default_factory=dict)
-    """What a linear probe reads of the zeroed types, where it is penalised, by environment."""
-    instance: dict[str, Tensor] = field(default_factory=dict)
-    """The instance loss, where there is one, by environment."""
-    feature: dict[str, Tensor] = field(default_factory=dict)
-    """Of the encoder's features, where ContextSSL has such a loss, by term."""
+    terms: Terms
+
+    @classmethod
+    def of(cls, terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Self:
+        """The loss of a method without a context."""
+        total = weighted_sum(terms, weights)
+        return cls(total, {name: {EVERY_ENVIRONMENT: term} for name, term in terms.items()})
 
 
 class Method(Protocol[Model]):
     """One way to train an encoder."""
 
     def build(self, config: ModelConfig, schema: Schema, space: ActionSpace) -> Model:
-        """The encoder and the modules around it, with fresh weights. Its ``encode`` is what is read for evaluation."""
+        """The encoder and the modules around it, with fresh weights. Evaluation reads the features of ``encode``."""
 
     def loss(self, model: Model, batch: PairBatch, step: Step) -> StepLoss:
         """The loss of a batch of pairs."""
 
 
-class Headed(EncoderModel):
-    """An encoder with the heads that a method trains it with, by name, which evaluation does not read."""
-
-    def __init__(self, config: ModelConfig, schema: Schema, space: ActionSpace) -> None:
-        super().__init__(config, schema, space)
-        self.heads = nn.ModuleDict()
-
-
 class Baseline:
-    """A method without a context: heads on the encoder's features, and a sum of weighted terms.
+    """A method without a context: heads on the encoder's features, and a weighted sum of terms.
 
     Args:
-        equivariant: the action types whose parameters it is told.
+        equivariant: the action types whose parameters condition the heads.
     """
 
     def __init__(self, equivariant: tuple[str, ...] = ()) -> None:
         self.equivariant = equivariant
 
-    def build(self, config: ModelConfig, schema: Schema, space: ActionSpace) -> Headed:
+    def build(self, config: ModelConfig, schema: Schema, space: ActionSpace) -> EncoderModel:
         """The encoder and the heads, with fresh weights."""
-        told = sum(block.width for block in space.blocks if block.name in self.equivariant)
-        model = Headed(config, schema, space)
-        model.heads.update(self.heads(config.feature_dim, told))  # after the encoder, which so starts as every method's
+        model = EncoderModel(build_encoder(config, schema), config, space)  # first, so that it starts alike everywhere
+        width = sum(block.width for block in space.blocks if block.name in self.equivariant)
+        model.heads = nn.ModuleDict(self.heads(config.feature_dim, width))
         return model
 
-    def loss(self, model: Headed | ContextSSL, batch: PairBatch, step: Step) -> StepLoss:
+    def loss(self, model: EncoderModel, batch: PairBatch, step: Step) -> StepLoss:
         """The loss of a batch: encoder and heads at the step's precision, terms in float32.
 
         Args:
-            model: whose heads are this method's; ContextSSL has them if its features are contrasted.
+            model: with the heads of this method.
             batch: N pairs.
-            step: of which a method without a context reads precision and generator.
+            step: with precision and generator.
         """
-        told = self.told(model, batch.actions, len(batch))
-        with torch.autocast(batch.x.device.type, dtype=step.precision, enabled=step.precision != torch.float32):
+        conditions = self.conditions(model, batch.actions, len(batch))
+        with step.autocast(batch.x.device):
             features = model.encode(torch.cat([batch.x, batch.y]))
-            outputs = self.read(model.heads, features, told.to(features))
+            outputs = self.read(model.heads, features, conditions.to(features))
         terms = self.terms({name: output.float() for name, output in outputs.items()}, step.generator)
-        return StepLoss(weighted_sum(terms, self.weights()), terms)
+        return StepLoss.of(terms, self.weights())
 
-    def told(self, model: EncoderModel, actions: Mapping[str, Tensor], rows: int) -> Tensor:
-        """What the heads are told (N, A): the told types alone, each number divided by its spread in the training data.
+    def conditions(self, model: EncoderModel, actions: Mapping[str, Tensor], rows: int) -> Tensor:
+        """The actions (N, A) that condition the heads: the equivariant types, in units of their standard deviation.
 
         Args:
-            model: which knows the spread.
-            actions: relative parameters (N, width) by action type; at least the told ones.
+            model: with the standard deviations over the training data.
+            actions: relative parameters (N, width) by action type, at least the equivariant ones.
             rows: N.
         """
         assembled = model.space.assemble(actions, self.equivariant, rows).to(model.device) / model.action_std
         return assembled[:, model.space.active(self.equivariant).to(model.device)]
 
     def heads(self, dim: int, actions: int) -> dict[str, nn.Module]:
-        """Modules on top of features of ``dim`` numbers, told ``actions`` numbers of an action."""
+        """Modules on top of features of ``dim`` numbers, conditioned on ``actions`` numbers of an action."""
         raise NotImplementedError
 
     def read(self, heads: nn.ModuleDict, features: Tensor, actions: Tensor) -> dict[str, Tensor]:
-        """What the terms are made of.
+        """The outputs of the heads that the terms need, by name.
 
         Args:
-            heads: those of this method.
+            heads: of this method.
             features: (2 N, D) of the N first views, then of the second.
-            actions: (N, A) of the told action types, each number divided by its spread over the training data.
+            actions: (N, A), as ``conditions`` returns them.
         """
         raise NotImplementedError
 
@@ -143,10 +146,10 @@ class Baseline:
 
 
 class Predicting(Baseline):
-    """A baseline that is told actions, and predicts where they move its representation of a view.
+    """A baseline that is conditioned on actions and predicts where they move its representation of a view.
 
-    The representation is made of the encoder's feature by a head. It is what the equivariance term of the loss is of,
-    and what the views of an object are ranked in.
+    A head computes the representation from the encoder's feature. The equivariance term of the loss compares
+    representations, and the views of an object are ranked by them.
     """
 
     similarity_name = "cosine"
@@ -159,14 +162,14 @@ class Predicting(Baseline):
         """The representations (N, R) after actions.
 
         Args:
-            heads: those of this method.
-            representations: (N, R) before them.
-            actions: (N, A), as ``told`` gives them.
+            heads: of this method.
+            representations: (N, R) before the actions.
+            actions: (N, A), as ``conditions`` returns them.
         """
         raise NotImplementedError
 
     def similarity(self, predicted: Tensor, views: Tensor) -> Tensor:
-        """How near predictions (N, R) are to the representations (N, V, R) of V views each: (N, V), more is nearer."""
+        """The similarity (N, V) of predictions (N, R) and the representations (N, V, R) of V views each."""
         return F.cosine_similarity(predicted[:, None], views, dim=-1)
 
 
@@ -179,5 +182,5 @@ def mlp(*widths: int, last_bias: bool = True) -> nn.Sequential:
 
 
 def multiple(factor: float, dim: int) -> int:
-    """A width given as a multiple of the feature's."""
+    """A width as a multiple of ``dim``, at least 1."""
     return max(1, round(factor * dim))

@@ -9,19 +9,20 @@ from torch import Generator, Tensor, nn
 
 from contextssl_cli.config.methods import EquiModOptions
 from contextssl_cli.methods.base import Predicting, mlp, multiple
-from contextssl_cli.methods.losses import as_pairs, nt_xent
+from contextssl_cli.methods.losses import as_pairs
+from contextssl_cli.model.contextssl import nt_xent
 
 
 class EquiMod(Predicting):
     """SimCLR's loss, and a module that predicts where an action moves an embedding (section 3).
 
-    Beside SimCLR's projector (its equation 1) stands an equivariant one. The module predicts the projection of y from
-    that of x and the action; the prediction and the projection of y are a positive pair of NT-Xent, every other
-    prediction and projection a negative. The features are the encoder's, before both projectors (section 4).
+    There is an equivariant projector in addition to SimCLR's. From the projection of x and the action, the module
+    predicts the projection of y. The prediction and the projection of y are a positive pair of NT-Xent; every other
+    prediction and projection is a negative. The features are the encoder's, before both projectors (section 4).
 
     Args:
-        options: of the method.
-        equivariant: the action types whose parameters the module is told.
+        options: settings of the method.
+        equivariant: the action types whose parameters condition the module.
     """
 
     def __init__(self, options: EquiModOptions, equivariant: tuple[str, ...]) -> None:
@@ -54,7 +55,7 @@ class EquiMod(Predicting):
         return projected
 
     def predict(self, heads: nn.ModuleDict, representations: Tensor, actions: Tensor) -> Tensor:
-        """What the module makes of projections and projected actions."""
+        """The projections after actions, as the module predicts them."""
         predicted: Tensor = heads["module"](torch.cat([representations, heads["action"](actions)], dim=1))
         return predicted
 
@@ -68,5 +69,5 @@ class EquiMod(Predicting):
         }
 
     def weights(self) -> dict[str, float]:
-        """Lambda weighs the equivariance."""
+        """The weights of both terms; lambda weights the equivariance."""
         return {"invariance": 1.0, "equivariance": self.options.equivariance}

@@ -16,15 +16,15 @@ from contextssl_cli.methods.losses import squared_distances
 class SEN(Predicting):
     """Latents that a transition model moves as the action moves the input (section 4, the contrastive loss).
 
-    The energy of two latents is their squared distance, divided by twice sigma squared. That of the moved latent of x
-    and the latent of y is made small. With ``hinge``, as in the paper, the energy of the latents of two samples is
-    pushed above the hinge (after Kipf et al. 2020, Contrastive Learning of Structured World Models). With ``softmax``
-    the energies of the moved latent and every y of the batch stand in one softmax. The features are the encoder's,
-    before the head.
+    The energy of two latents is their squared distance, divided by twice sigma squared. The energy of the moved latent
+    of x and the latent of y is made small. With ``hinge``, as in the paper, the energy of the latents of two samples is
+    pushed above the hinge (after Kipf et al. 2020, Contrastive Learning of Structured World Models). With ``softmax``,
+    the energies of the moved latent and all latents of y in the batch enter one softmax. The features are the
+    encoder's, before the head.
 
     Args:
-        options: of the method.
-        equivariant: the action types whose parameters the transition model is told.
+        options: settings of the method.
+        equivariant: the action types whose parameters condition the transition model.
     """
 
     similarity_name = "distance"
@@ -34,7 +34,7 @@ class SEN(Predicting):
         self.options = options
 
     def heads(self, dim: int, actions: int) -> dict[str, nn.Module]:
-        """The head that gives the latents, and the transition model of the authors' Reacher experiments."""
+        """The head for the latents, and the transition model of the authors' Reacher experiments."""
         output, hidden = self.options.output, self.options.transition
         return {
             "latent": mlp(dim, multiple(self.options.hidden, dim), output),
@@ -60,11 +60,11 @@ class SEN(Predicting):
         return representations + moved
 
     def similarity(self, predicted: Tensor, views: Tensor) -> Tensor:
-        """Minus the energy: latents are ranked by their distance, which the loss is of."""
+        """Minus the energy, so that latents are ranked by the distance in the loss."""
         return -self.energy(predicted[:, None], views)
 
     def terms(self, outputs: Mapping[str, Tensor], generator: Generator) -> dict[str, Tensor]:
-        """The softmax of energies; or the energy of the pairs, and what those of two samples lack to the hinge."""
+        """The softmax of energies, or the energy of the pairs and the hinge loss of two samples."""
         before, moved, after = outputs["x"], outputs["moved"], outputs["y"]
         if self.options.contrast == "softmax":
             own = torch.arange(len(after), device=after.device)
@@ -78,13 +78,13 @@ class SEN(Predicting):
         }
 
     def energy(self, one: Tensor, other: Tensor) -> Tensor:
-        """Of latents (..., D) twice: (...)."""
+        """The energy of latents, (..., D) twice -> (...)."""
         return (one - other).square().sum(dim=-1) / self._units()
 
     def _units(self) -> float:
-        """Of a squared distance, as an energy counts it."""
+        """The unit of squared distances: twice sigma squared."""
         return 2 * self.options.sigma**2
 
     def weights(self) -> dict[str, float]:
-        """Terms count alike."""
+        """All terms have the same weight."""
         return {"contrast": 1.0, "positive": 1.0, "negative": 1.0}

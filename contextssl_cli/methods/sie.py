@@ -16,12 +16,12 @@ from contextssl_cli.methods.losses import covariance, variance
 class HyperNetwork(nn.Module):
     """A linear predictor whose matrix is a linear function of the action (section 4, "hypernetwork").
 
-    It starts near the identity. The authors' has no matrix of its own for the action 0: their action is a quaternion,
-    which is never 0. Ours may be a difference, and then 0 is the action that changes nothing.
+    It starts near the identity. The authors' network has no separate matrix for the action 0, because their action is
+    a quaternion, which is never 0. Here the action may be a difference, and 0 then means no change.
 
     Args:
-        dim: numbers that are predicted, and predicted from.
-        actions: numbers of an action.
+        dim: size of inputs and predictions.
+        actions: numbers in an action.
     """
 
     def __init__(self, dim: int, actions: int) -> None:
@@ -30,7 +30,7 @@ class HyperNetwork(nn.Module):
         self.moved = nn.Parameter(torch.randn(actions, dim, dim) / dim)
 
     def forward(self, inputs: Tensor, actions: Tensor) -> Tensor:
-        """(N, dim) and (N, A) -> (N, dim): ``(I + sum over k of a_k W_k) x``; no sample's matrix is written out."""
+        """(N, dim) and (N, A) -> (N, dim): ``(I + sum over k of a_k W_k) x``; no sample's matrix is formed."""
         by_number = F.linear(inputs, self.moved.flatten(0, 1)).unflatten(-1, self.moved.shape[:2])  # (N, A, dim)
         predicted: Tensor = F.linear(inputs, self.still) + (actions.unsqueeze(-1) * by_number).sum(1)
         return predicted
@@ -39,13 +39,13 @@ class HyperNetwork(nn.Module):
 class SIE(Predicting):
     """VICReg with an invariant and an equivariant part of the feature (section 4, the final loss).
 
-    The invariant parts of both views are made equal; from the equivariant part of x the hypernetwork predicts that of
-    y. Variance and covariance are of both parts together, so that neither repeats the other, and the variance also of
-    the prediction. The features are the encoder's, both parts, before the projectors (section 5).
+    The invariant parts of both views are made equal. The hypernetwork predicts the equivariant part of y from that of
+    x. Variance and covariance are computed over both parts together, so that neither repeats the other, and the
+    variance also over the prediction. The features are both parts of the encoder's, before the projectors (section 5).
 
     Args:
-        options: of the method.
-        equivariant: the action types whose parameters the hypernetwork is told.
+        options: settings of the method.
+        equivariant: the action types whose parameters condition the hypernetwork.
     """
 
     def __init__(self, options: SIEOptions, equivariant: tuple[str, ...]) -> None:
@@ -63,7 +63,7 @@ class SIE(Predicting):
         }
 
     def part(self, dim: int) -> int:
-        """How many of the feature's last numbers are equivariant."""
+        """The number of equivariant numbers, at the end of a feature of ``dim`` numbers."""
         return min(dim - 1, max(1, round(self.options.share * dim)))
 
     def read(self, heads: nn.ModuleDict, features: Tensor, actions: Tensor) -> dict[str, Tensor]:
@@ -85,7 +85,7 @@ class SIE(Predicting):
         return projected
 
     def predict(self, heads: nn.ModuleDict, representations: Tensor, actions: Tensor) -> Tensor:
-        """What the hypernetwork makes of it."""
+        """The equivariant parts after actions, as the hypernetwork predicts them."""
         predicted: Tensor = heads["predictor"](representations, actions)
         return predicted
 

@@ -8,16 +8,17 @@ from torch import Generator, Tensor, nn
 
 from contextssl_cli.config.methods import SimCLROptions
 from contextssl_cli.methods.base import Baseline, mlp, multiple
-from contextssl_cli.methods.losses import as_pairs, nt_xent
+from contextssl_cli.methods.losses import as_pairs
+from contextssl_cli.model.contextssl import nt_xent
 
 
 class SimCLR(Baseline):
-    """Agreement of the projections of two views, NT-Xent (equation 1).
+    """SimCLR: NT-Xent of the projections of two views (equation 1).
 
     The features are the encoder's, before the projector (section 4.2).
 
     Args:
-        options: of the method.
+        options: settings of the method.
     """
 
     def __init__(self, options: SimCLROptions) -> None:
@@ -39,5 +40,5 @@ class SimCLR(Baseline):
         return {"contrast": nt_xent(pairs, self.options.temperature).mean()}
 
     def weights(self) -> dict[str, float]:
-        """There is one term."""
+        """The weight of the only term."""
         return {"contrast": 1.0}

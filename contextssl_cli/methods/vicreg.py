@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from contextssl_cli.config.methods import VICRegOptions, VICRegPlusOptions
+from contextssl_cli.config.methods import VICRegOptions
 from contextssl_cli.methods.base import Baseline, mlp, multiple
 from contextssl_cli.methods.losses import covariance, variance
 
 
 class VICReg(Baseline):
-    """Equal projections of two views, each number varying and no two together (equation 6).
+    """VICReg: invariance, variance and covariance of the expanded views (equation 6).
 
     The features are the encoder's, before the expander (section 4.1).
 
     Args:
-        options: of the method.
+        options: settings of the method.
     """
 
     def __init__(self, options: VICRegOptions) -> None:
@@ -36,27 +36,18 @@ class VICReg(Baseline):
         return {"first": first, "second": second}
 
     def terms(self, outputs: Mapping[str, Tensor], generator: Generator) -> dict[str, Tensor]:
-        """Invariance, variance and covariance."""
-        return vicreg_terms(outputs["first"], outputs["second"])
+        """The three terms (equations 1 to 5) of the expanded views, (N, D) each.
+
+        As in the authors' code, equation 5 is divided by D and the two variance terms are averaged: the published
+        weights are those of the code.
+        """
+        first, second = outputs["first"], outputs["second"]
+        return {
+            "invariance": F.mse_loss(first, second),
+            "variance": (variance(first) + variance(second)) / 2,
+            "covariance": covariance(first) + covariance(second),
+        }
 
     def weights(self) -> dict[str, float]:
         """Lambda, mu and nu of equation 6."""
-        return vicreg_weights(self.options)
-
-
-def vicreg_terms(first: Tensor, second: Tensor) -> dict[str, Tensor]:
-    """The three terms (equations 1 to 5), of (N, D) twice.
-
-    As in the authors' code, equation 5 is divided by D and the two variance terms are averaged: the published weights
-    are those of the code.
-    """
-    return {
-        "invariance": F.mse_loss(first, second),
-        "variance": (variance(first) + variance(second)) / 2,
-        "covariance": covariance(first) + covariance(second),
-    }
-
-
-def vicreg_weights(options: VICRegPlusOptions) -> dict[str, float]:
-    """The weights of the three terms."""
-    return {"invariance": options.invariance, "variance": options.variance, "covariance": options.covariance}
+        return {name: getattr(self.options, name) for name in ("invariance", "variance", "covariance")}

@@ -1,4 +1,4 @@
-"""Encoders f: input -> feature z of D numbers."""
+"""Encoders f: input -> feature z of D numbers, and the model that the methods have in common."""
 
 from __future__ import annotations
 
@@ -8,8 +8,51 @@ import torch
 from torch import Tensor, nn
 
 from contextssl_cli.config.model import ModelConfig
+from contextssl_cli.data.actions import ActionSpace
 from contextssl_cli.errors import UsageError
 from contextssl_cli.store.schema import Schema
+
+
+class EncoderModel(nn.Module):
+    """An encoder with the units of its data set's actions.
+
+    Args:
+        encoder: from N inputs to features (N, D).
+        config: sizes and options.
+        space: the declared action blocks.
+    """
+
+    action_std: Tensor
+    heads: nn.ModuleDict
+    """Modules that only the loss of a method uses; set by ``Method.build``."""
+
+    def __init__(self, encoder: nn.Module, config: ModelConfig, space: ActionSpace) -> None:
+        super().__init__()
+        self.config = config
+        self.space = space
+        self.encoder = encoder
+        self.feature_norm = nn.BatchNorm1d(config.feature_dim, affine=False) if config.feature_norm else nn.Identity()
+        self.register_buffer("action_std", torch.ones(space.width))
+
+    @property
+    def device(self) -> torch.device:
+        """The device that holds the weights."""
+        return self.action_std.device
+
+    def standardise(self, actions: Tensor, latents: Tensor) -> None:
+        """Set the units of actions and latents from a sample (N, A) of each."""
+        self.action_std.copy_(standard_deviation(actions))
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Features z (N, D) of N model inputs."""
+        features: Tensor = self.feature_norm(self.encoder(inputs))
+        return features
+
+
+def standard_deviation(columns: Tensor) -> Tensor:
+    """Standard deviations (A,) of the columns of (N, A); 1 for a column that does not vary."""
+    std = columns.std(dim=0)
+    return torch.where(std > 1e-6 * columns.abs().amax(dim=0), std, torch.ones_like(std))
 
 
 class Normalise(nn.Module):
@@ -28,14 +71,14 @@ class Normalise(nn.Module):
         return (images - self.mean) / self.std
 
 
-_LOOK, _LAST = 16, 4  # pixels of the shorter side, of the convnet
+_STRIDE_ONE_AT, _LAST = 16, 4  # pixels of the shorter side, in the convnet
 
 
 def build_encoder(config: ModelConfig, schema: Schema) -> nn.Module:
-    """The encoder of a configuration for one data set.
+    """Build the encoder of a configuration for a data set, with fresh weights.
 
     Raises:
-        UsageError: if it does not take inputs of the data set's shape.
+        UsageError: if the encoder does not take inputs of the data set's shape.
     """
     if config.encoder == "mlp":
         if len(schema.shape) != 1:
@@ -60,16 +103,16 @@ def _mlp(features: int, config: ModelConfig) -> nn.Module:
 
 
 def _convnet(shape: tuple[int, ...], config: ModelConfig) -> nn.Module:
-    """For small images: it ends in a dense layer over about 4 x 4 places, so it keeps what stands where.
+    """A network for small images; its dense layer over about 4 x 4 places keeps the position of what it sees.
 
-    Strided convolutions halve the image until 16 pixels or fewer are left of its shorter side, one convolution looks
-    at it there, and strided ones halve it on until 4 are left. Widths: E / 2 first, E, and doubled after the next.
+    Strided convolutions halve the image until its shorter side has 16 pixels or fewer. After one convolution without
+    stride, strided ones halve it until 4 are left. The channels are E / 2 at first, then E, then doubled each time.
     """
     height, width, channels = shape
     base = config.encoder_width
     layers = [*_convolution(channels, base // 2, stride=2)]
     now, height, width = base // 2, -(-height // 2), -(-width // 2)
-    while min(height, width) > _LOOK:
+    while min(height, width) > _STRIDE_ONE_AT:
         layers += _convolution(now, base // 2, stride=2)
         now, height, width = base // 2, -(-height // 2), -(-width // 2)
     layers += _convolution(now, base, stride=1) + _convolution(base, base, stride=2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from contextssl_cli.evaluation.fairness import METRICS, PARITY
+from contextssl_cli.evaluation.fairness import FAIRNESS_METRICS, PARITY
 from contextssl_cli.report.tables import TextTable
 
 UNDEFINED = "undefined"
@@ -40,7 +40,7 @@ def _figures(values: Mapping[str, Any], task: str) -> TextTable:
             continue
         cells.setdefault(row["representation"], {})[column] = _cell(row)
     columns = {("accuracy", ""): f"{task}: accuracy", **probes}
-    columns |= {(metric, ""): metric.replace("_", " ") for metric in (*METRICS, PARITY)}
+    columns |= {(metric, ""): metric.replace("_", " ") for metric in (*FAIRNESS_METRICS, PARITY)}
     body = [[name, *(found.get(column, "") for column in columns)] for name, found in cells.items()]
     return TextTable(f"{task}, by {attribute}", ["representation", *columns.values()], body)
 

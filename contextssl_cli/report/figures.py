@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contextssl_cli import files
-from contextssl_cli.evaluation.probe_report import ProbeReport
-from contextssl_cli.evaluation.results import Row, find
+from contextssl_cli.evaluation.results import ProbeReport, Row, find
 from contextssl_cli.evaluation.retrieval import Retrieval
 from contextssl_cli.report.canvas import Axes, Figure, rendered
 

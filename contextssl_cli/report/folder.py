@@ -8,8 +8,7 @@ from pathlib import Path
 from contextssl_cli import files
 from contextssl_cli.config.probe import Judged, place_of
 from contextssl_cli.evaluation.comparison import Comparison
-from contextssl_cli.evaluation.probe_report import ProbeReport
-from contextssl_cli.evaluation.results import to_csv
+from contextssl_cli.evaluation.results import ProbeReport, to_csv
 from contextssl_cli.evaluation.stored import COMPARISON, COMPARISON_KEYS, REPORT_KEYS, RESULTS, check_results
 from contextssl_cli.report.figures import context_length_figure, ranking_figure
 from contextssl_cli.training.run import Run

@@ -14,8 +14,8 @@ from contextssl_cli.config.probe import Judged
 from contextssl_cli.config.train import OF_NO_MATTER
 from contextssl_cli.errors import DataMissingError, UsageError
 from contextssl_cli.evaluation.comparison import Comparison, comparable, compare_runs
-from contextssl_cli.evaluation.probe_report import ProbeReport
 from contextssl_cli.evaluation.protocol import probe_runs
+from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.evaluation.stored import COMPARISON, RESULT_FILES, RESULTS, read_result, read_results
 from contextssl_cli.paths import make_folder
 from contextssl_cli.report.folder import check_comparison, check_probe, result_folder, write_comparison, write_probe

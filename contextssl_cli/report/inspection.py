@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextssl_cli.evaluation.inspection import HURTS, TOLERANCE, Inspection, Reading
+from contextssl_cli.evaluation.inspection import HURTS, SCORE_TOLERANCE, Inspection, Reading
 from contextssl_cli.report.terminal import terminal
 
 _SHOWN = 5
@@ -19,7 +19,9 @@ def print_inspection(found: Inspection, *, as_json: bool) -> None:
     terminal.table(title, header, [_line(reading, actions) for reading in found.profile])
     terminal.result("score: mean R2 of the types that the context shows minus that of the others, negative R2 as 0")
     terminal.result(_verdict(found))
-    if found.gain > TOLERANCE:
+    strong = ", ".join(f"{name} {r2:.3f}" for name, r2 in found.strong_r2.items())
+    terminal.result(f"R2 with {found.used[-1].pairs} pairs by a strong probe ({found.strong_probe}): {strong}")
+    if found.gain > SCORE_TOLERANCE:
         terminal.result(f"pairs that suffice: {found.suffices} of {min(found.pairs, found.trained_pairs)}")
     for text in _pair_sentences(found):
         terminal.result(text)
@@ -29,9 +31,9 @@ def print_inspection(found: Inspection, *, as_json: bool) -> None:
 def _verdict(found: Inspection) -> str:
     least, most = found.used[0], found.used[-1]
     scores = f"score {least.score:.3f} without a pair, {most.score:.3f} with {most.pairs}"
-    if found.gain > TOLERANCE:
+    if found.gain > SCORE_TOLERANCE:
         return f"the context brings {found.gain:.3f}: {scores}"
-    if found.gain < -TOLERANCE:
+    if found.gain < -SCORE_TOLERANCE:
         return f"the context harms, by {-found.gain:.3f}: {scores}"
     return (
         f"the context changes nothing: {scores}. Either what it asks for is there without it, or the model has not "
@@ -40,10 +42,10 @@ def _verdict(found: Inspection) -> str:
 
 
 def _line(reading: Reading, actions: list[str]) -> list[str]:
-    spread = f" ± {reading.spread:.3f}" if reading.draws > 1 else ""
+    std = f" ± {reading.score_std:.3f}" if reading.draws > 1 else ""
     r2 = [f"{reading.r2[action]:.3f}" for action in actions]
     note = "longer than trained" if reading.beyond else ""
-    return [str(reading.pairs), str(2 * reading.pairs), *r2, f"{reading.score:.3f}{spread}", note]
+    return [str(reading.pairs), str(2 * reading.pairs), *r2, f"{reading.score:.3f}{std}", note]
 
 
 def _pair_sentences(found: Inspection) -> list[str]:

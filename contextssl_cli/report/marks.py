@@ -7,7 +7,7 @@ from typing import Any
 
 from contextssl_cli.config.resolve import flat_settings
 from contextssl_cli.config.train import OF_NO_MATTER
-from contextssl_cli.evaluation.probe_report import ProbeReport
+from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.report.settings import describe
 
 

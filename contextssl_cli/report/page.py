@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from contextssl_cli import files
 from contextssl_cli.evaluation.comparison import Comparison
-from contextssl_cli.evaluation.probe_report import ProbeReport
+from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.plugin.task import Task, environment_name
 from contextssl_cli.report import reproduce
 from contextssl_cli.report.figures import draw_context_lengths, draw_ranking
@@ -130,7 +130,7 @@ def _gaps(found: Sequence[Found], sections: Sequence[Section]) -> list[tuple[str
 def _overview(reports: Sequence[ProbeReport], apart: Sequence[str]) -> TextTable:
     rows, differ = [], any(apart)
     for report, mark in zip(reports, apart, strict=True):
-        gap = [f"{report.adaptation_gap:.3f}", f"{report.adaptation_gap_clipped:.3f}"] if report.gaps else ["", ""]
+        gap = [f"{report.adaptation_gap:.3f}", f"{report.adaptation_gap_paper:.3f}"] if report.gaps else ["", ""]
         spread = f" ± {report.gap_std:.3f}" if len(report.gaps) > 1 else ""
         rows.append([report.task, report.method, environment_name(report.told) if report.told else "",
                      *([mark] if differ else []), _seeds(report), gap[0] + spread, gap[1]])  # fmt: skip
@@ -141,7 +141,7 @@ def _overview(reports: Sequence[ProbeReport], apart: Sequence[str]) -> TextTable
         *(["settings"] if differ else []),
         "seeds",
         "adaptation gap",
-        "with negative R2 counted as 0",
+        "as in the paper",
     ]
     return TextTable("What is compared", header, rows)
 
@@ -213,7 +213,7 @@ def _pictures(report: ProbeReport, anchor: str) -> list[Picture]:
 
 def _run_view(about: dict[str, Any], task: Task | None, name: str, prefix: str) -> RunView:
     run = reproduce.run_of(about)
-    lines = read_losses(run.journal) if run else []
+    lines = read_losses(run.metrics_log) if run else []
     curve = None
     if lines:
         svg = inline_svg(

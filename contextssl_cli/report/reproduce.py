@@ -14,15 +14,15 @@ from contextssl_cli import paths
 from contextssl_cli.config.resolve import PRESETS, changed_settings, parse_setting, resolve_config
 from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.errors import ContextSSLError
-from contextssl_cli.evaluation.probe_report import ProbeReport
 from contextssl_cli.evaluation.protocol import probe_config
+from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.run import Run
 from contextssl_cli.training.start import with_equivariant
 
 _FLAGS = {"steps": "--steps", "batch_size": "--batch-size", "lr": "--lr", "seed": "--seed", "method": "--method"}
-_PROBE_FLAGS = {"metrics": "--metrics", "readers": "--probes", "context_lengths": "--lengths", "seed": "--seed",
+_PROBE_FLAGS = {"metrics": "--metrics", "action_probes": "--probes", "context_lengths": "--lengths", "seed": "--seed",
                 "judged_on": "--judge-on"}  # fmt: skip
 
 

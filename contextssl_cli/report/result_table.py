@@ -8,7 +8,7 @@ from typing import Any
 
 from contextssl_cli.report.tables import TextTable
 
-GAP, CLIPPED = "gap", "gap, R2 ≥ 0"
+GAP, PAPER_GAP = "gap", "gap as in the paper"
 PERCENT, NEIGHBOURS = "top-1 %", "kNN %"
 _FIRST = {"methods": "model", "lengths": "context", "fairness": "read from", "sweep": "setting"}
 

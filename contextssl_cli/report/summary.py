@@ -7,10 +7,10 @@ from pathlib import Path
 
 from contextssl_cli.adaptation.adapt import Adaptation
 from contextssl_cli.evaluation.comparison import Comparison
-from contextssl_cli.evaluation.probe_report import ProbeReport
+from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.report.gather import reports_of
 from contextssl_cli.report.marks import marks
-from contextssl_cli.report.tables import comparison_table, probe_tables, side_by_side
+from contextssl_cli.report.tables import comparison_table, probe_tables, profile_table, side_by_side
 from contextssl_cli.report.terminal import terminal
 
 
@@ -58,14 +58,14 @@ def _line(report: ProbeReport, settings: str) -> str:
 
 
 def gap_sentence(report: ProbeReport) -> str:
-    """The adaptation gap, and what it would be if no R2 below 0 were counted."""
+    """The adaptation gap, its ceiling, and the gap by the paper's definition."""
     if report.adaptation_gap is None:
         told = f", told to be equivariant to {', '.join(report.told)}" if report.told else ""
         return f"{report.method}{told}: no context, so no adaptation gap; probe --compare gives that of several runs"
     several = f" ± {report.gap_std:.3f} over {len(report.gaps)} runs" if len(report.gaps) > 1 else ""
     return (
         f"adaptation gap at {report.lengths[-1]} tokens: {report.adaptation_gap:.3f}{several} "
-        f"(ceiling {len(report.actions)}; {report.adaptation_gap_clipped:.3f} with negative R2 counted as 0)"
+        f"(ceiling {len(report.actions)}; as in the paper {report.adaptation_gap_paper:.3f})"
         f"{_apart(report)}"
     )
 
@@ -73,12 +73,13 @@ def gap_sentence(report: ProbeReport) -> str:
 def comparison_sentence(comparison: Comparison) -> str:
     """The gap between models that were told different action types."""
     found = comparison.as_dict()
-    several = f" ± {found['gap_std']:.3f} over {len(comparison.gaps)} seeds" if len(comparison.gaps) > 1 else ""
+    std = f" ± {found['adaptation_gap_std']:.3f}"
+    several = f"{std} over {len(comparison.gaps)} seeds" if len(comparison.gaps) > 1 else ""
     first = comparison.reports[0]
     method = next((report.method for report in comparison.reports if report.told), first.method)
     return (
-        f"{first.task}, {method}: adaptation gap between the models: {found['gap']:.3f}{several} "
-        f"({found['gap_clipped']:.3f} with negative R2 counted as 0){_apart(first)}"
+        f"{first.task}, {method}: adaptation gap between the models: {found['adaptation_gap']:.3f}{several} "
+        f"(as in the paper {found['adaptation_gap_paper']:.3f}){_apart(first)}"
     )
 
 
@@ -93,12 +94,11 @@ def print_adaptation(adaptation: Adaptation, *, as_json: bool) -> None:
         terminal.json(dict(adaptation.about) | {"out": str(adaptation.out), "embeddings": [count, dim]})
         return
     if adaptation.profile:
-        rows = [
-            [row.action, f"{row.r2_without:.3f}", f"{row.r2_now:.3f}", row.verdict, row.probe]
-            for row in adaptation.profile
-        ]
         title = "Symmetry profile, before the guard" if adaptation.guarded else "Symmetry profile"
-        terminal.table(title, ["action", "R2 without context", "R2 now", "verdict", "probe"], rows)
+        table = profile_table(adaptation.profile, title)
+        terminal.table(table.title, table.header, table.rows)
+        named = [f"{row.target}: {row.probe}" for row in adaptation.profile]
+        terminal.result("; ".join([*named, f"strong: {adaptation.profile[0].strong_probe}"]))
     if adaptation.guarded:
         guard = adaptation.about["guard"]
         lines = [[r.metric, r.target, f"{r.before:.3f}", f"{r.after:.3f}", r.probe] for r in adaptation.guarded]

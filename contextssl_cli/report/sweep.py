@@ -11,7 +11,7 @@ import numpy as np
 
 from contextssl_cli.report.canvas import Axes, Figure
 from contextssl_cli.report.figures import save
-from contextssl_cli.report.result_table import CLIPPED, GAP, PERCENT, Cell, ResultTable
+from contextssl_cli.report.result_table import GAP, PERCENT, Cell, ResultTable
 from contextssl_cli.report.settings import show
 from contextssl_cli.report.terminal import terminal
 from contextssl_cli.text import printable
@@ -78,7 +78,7 @@ def _panels(table: ResultTable, settings: Settings) -> dict[str, _Series]:
     for name in table.columns():
         if name == GAP:
             groups["adaptation gap"].append(name)
-        elif " R2" in name and name != CLIPPED:
+        elif " R2" in name:
             groups["R2 of the relative action"].append(name)
         elif name.startswith(PERCENT):
             groups[PERCENT].append(name)

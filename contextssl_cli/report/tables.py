@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contextssl_cli.evaluation.context_labels import METRIC
-from contextssl_cli.evaluation.probe_report import ProbeReport
+from contextssl_cli.evaluation.profile import ProfileRow
 from contextssl_cli.evaluation.ranking import HITS
-from contextssl_cli.evaluation.results import BLIND, ENCODER, Row
+from contextssl_cli.evaluation.results import BLIND, ENCODER, ProbeReport, Row
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.text import printable
 
@@ -56,6 +56,17 @@ def probe_tables(report: ProbeReport) -> list[TextTable]:
         chosen = [row for row in rest if row.probe == probe]
         tables.append(_pivot(f"{_subject(chosen[0])} by {probe}", [*_at_best(rest, chosen[0].metric), *chosen]))
     return tables
+
+
+def profile_table(rows: Sequence[ProfileRow], title: str) -> TextTable:
+    """R2 of every action type without context and under it, by the paper's probe and a strong one, and the verdict."""
+    header = ["action", "R2 without", "R2 now", "strong without", "strong now", "verdict"]
+    figures = [(row.r2_without, row.r2_now, row.strong_r2_without, row.strong_r2_now) for row in rows]
+    lines = [
+        [row.action, *(f"{value:.3f}" for value in values), row.verdict]
+        for row, values in zip(rows, figures, strict=True)
+    ]
+    return TextTable(title, header, lines)
 
 
 def side_by_side(report: ProbeReport) -> TextTable:

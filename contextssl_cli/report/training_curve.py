@@ -6,29 +6,18 @@ import contextlib
 from typing import Any
 
 from contextssl_cli.report.canvas import Figure
-from contextssl_cli.training.log import Journal
+from contextssl_cli.training.log import MetricsLog, main_losses, terms_of
 
 _GAP = "held_out_gap_ridge"
 
 
-def read_losses(journal: Journal) -> list[dict[str, Any]]:
-    """The lines that tell a loss; the loss of the features stands among the others, as ``features``."""
-    told = [
-        {"step": line["step"], "loss": _numbers(line.get("loss")) | _features(line), _GAP: _number(line.get(_GAP))}
-        for line in journal.lines()
+def read_losses(log: MetricsLog) -> list[dict[str, Any]]:
+    """Step, losses by environment or term, and the gap, of the lines with a loss."""
+    lines = [
+        {"step": line["step"], "loss": main_losses(terms_of(line)), _GAP: _number(line.get(_GAP))}
+        for line in log.lines()
     ]
-    return [line for line in told if line["loss"] and line["step"] > 0]
-
-
-def _features(line: dict[str, Any]) -> dict[str, float]:
-    found = _numbers(line.get("feature_loss"))  # runs of earlier versions do not tell it
-    return {"features": found["contrast"]} if "contrast" in found else {}
-
-
-def _numbers(value: Any) -> dict[str, float]:
-    """The numbers of an object by name; another program may have written the line."""
-    pairs = value.items() if isinstance(value, dict) else ()
-    return {name: number for name, inner in pairs if (number := _number(inner)) is not None}
+    return [line for line in lines if line["loss"] and line["step"] > 0]
 
 
 def _number(value: Any) -> float | None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from contextssl_cli.errors import UsageError
-from contextssl_cli.evaluation.probes import strong_classifier
+from contextssl_cli.evaluation.strong_probes import strong_classifier
 
 EQUALIZED_ODDS = "equalized-odds"
 EQUAL_OPPORTUNITY = "equal-opportunity"

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import math
-import warnings
 import weakref
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from contextssl_cli import files
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, UnsafeFileError
 from contextssl_cli.store import hdf5
+from contextssl_cli.store.npy import fill_array, read_npy, read_npy_header
 from contextssl_cli.store.untrusted import check_plain
 from contextssl_cli.text import printable
 
-SUFFIXES = (".npy", ".npz", ".h5", ".hdf5")
+ARRAY_SUFFIXES = (".npy", ".npz", ".h5", ".hdf5")
 MAX_UNPACKED, MAX_RATIO = 2**30, 100
 """An ``.npz`` file may unpack to 1 GiB, or to a hundred times its size if that is more."""
 _NAMED = 10  # arrays that an error names
 _REASON = 200  # characters of NumPy's own words, which may quote the file
-_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -110,7 +108,7 @@ class ArrayFile:
             stream = path.open("rb")
         closing = weakref.finalize(self, stream.close)
         try:
-            shape, in_fortran_order, dtype = _read_header(stream, size)
+            shape, in_fortran_order, dtype = read_npy_header(stream, size)
             self.shape, self.dtype, begin = shape, dtype, stream.tell()
             if in_fortran_order or not shape:
                 stream.seek(0)
@@ -127,7 +125,7 @@ class ArrayFile:
             with _reading_numpy(path):
                 if stream.tell() != begin + start * row:
                     stream.seek(begin + start * row)
-                return _fill(stream, (stop - start, *shape[1:]), dtype)
+                return fill_array(stream, (stop - start, *shape[1:]), dtype)
 
         self._read = read
 
@@ -152,8 +150,10 @@ def read_runs(rows: NDArray[np.int64], read: Callable[[int, int], NDArray[Any]])
 
 def _check_suffix(path: Path) -> Path:
     path = files.check_input(Path(path), "an array file")
-    if path.suffix.lower() not in SUFFIXES:
-        raise CorruptFileError(f"{printable(path)} does not end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
+    if path.suffix.lower() not in ARRAY_SUFFIXES:
+        raise CorruptFileError(
+            f"{printable(path)} does not end in {', '.join(ARRAY_SUFFIXES[:-1])} or {ARRAY_SUFFIXES[-1]}"
+        )
     return path
 
 
@@ -198,47 +198,6 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[A
             return read_npy(stream, member.file_size)
     except ValueError as error:
         raise ValueError(f"{member.filename}: {error}") from error
-
-
-def read_npy(stream: IO[bytes], size: int) -> NDArray[Any]:
-    """The array of a ``.npy`` file, of whatever byte order; nothing is unpickled.
-
-    Args:
-        stream: at its beginning.
-        size: bytes of the file. The declared shape is compared with them before memory is taken.
-
-    Raises:
-        ValueError: if it declares more, or holds objects or fields. NumPy may raise any other exception.
-    """
-    shape, in_fortran_order, dtype = _read_header(stream, size)
-    data = _fill(stream, (math.prod(shape),), dtype)
-    return data.reshape(shape, order="F" if in_fortran_order else "C")
-
-
-def _read_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether it is in Fortran order, and type of the array of a ``.npy`` file; raises as ``read_npy``."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of a file that Python 2 wrote
-        version = npy.read_magic(stream)
-        if version not in _HEADERS:
-            raise ValueError(f"version {'.'.join(map(str, version))} of the format is not read, expected plain numbers")
-        shape, in_fortran_order, dtype = _HEADERS[version](stream)
-    if dtype.hasobject:
-        raise ValueError("pickled objects are refused, expected plain numbers")
-    if dtype.names:
-        raise ValueError("it has named fields, expected plain numbers")
-    needed = math.prod(shape) * dtype.itemsize
-    if not dtype.itemsize or min(shape, default=0) < 0 or needed > size - stream.tell():
-        raise ValueError(f"an array of {needed:,} bytes is declared in {size:,}: it is cut off or damaged")
-    return shape, in_fortran_order, dtype
-
-
-def _fill(stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The next numbers of a stream."""
-    data = np.empty(math.prod(shape) * dtype.itemsize, np.uint8)
-    if stream.readinto(data) < len(data):  # type: ignore[attr-defined]
-        raise ValueError(f"it has fewer than the {len(data):,} bytes that it declares: it is cut off")
-    return data.view(dtype).reshape(shape)
 
 
 def _read_hdf5(path: Path) -> dict[str, NDArray[Any]]:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from contextssl_cli.store import hdf5
 
-KIND = "contextssl-embeddings"
-VERSION = 1
+EMBEDDINGS_KIND = "contextssl-embeddings"
+EMBEDDINGS_VERSION = 1
 _CHUNK = 1 << 16  # bytes
 
 
@@ -68,7 +68,7 @@ def create_embeddings(path: Path, dim: int) -> Iterator[EmbeddingsWriter]:
     Raises:
         ContextSSLError: if the disk is full; FileInUseError if another process has the file open for writing.
     """
-    with hdf5.create(Path(path), KIND, VERSION) as file:
+    with hdf5.create_file(Path(path), EMBEDDINGS_KIND, EMBEDDINGS_VERSION) as file:
         yield EmbeddingsWriter(file, dim)
 
 
@@ -105,7 +105,7 @@ class Embeddings:
             CorruptFileError: if it is damaged, foreign or too new, or its parts do not have one row for each input.
         """
         path = Path(path)
-        with hdf5.open_kind(path, KIND, VERSION) as file, hdf5.reading(path):
+        with hdf5.open_kind(path, EMBEDDINGS_KIND, EMBEDDINGS_VERSION) as file, hdf5.reading(path):
             names = hdf5.read(file, "names", path) if "names" in file else np.array([], np.bytes_)
             if names.dtype.kind != "S":
                 raise TypeError(f"names are {names.dtype}, expected text")

@@ -30,7 +30,7 @@ from contextssl_cli.cpus import cpu_count
 from contextssl_cli.errors import ContextSSLError, CorruptFileError
 from contextssl_cli.text import printable
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 """Of the image files in a folder, in lower case."""
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """The formats that are read. Pillow knows others; some of them start other programs, as EPS does Ghostscript."""
@@ -137,7 +137,7 @@ def read_file(path: str | Path) -> bytes:
 
 
 @contextmanager
-def reading(path: str | Path) -> Iterator[None]:
+def reading_image(path: str | Path) -> Iterator[None]:
     """Around reading an image file: a ``ValueError`` becomes a CorruptFileError that names it."""
     try:
         yield
@@ -326,7 +326,7 @@ def check_files(paths: Sequence[str], height: int, width: int, channels: int) ->
 
 
 def _decode_file(path: str, height: int, width: int, channels: int) -> NDArray[np.uint8]:
-    with reading(path):
+    with reading_image(path):
         image = decode(read_file(path), height, width)
     return image if channels == 3 else np.asarray(Image.fromarray(image).convert("L"))[..., None]
 

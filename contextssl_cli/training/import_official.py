@@ -11,7 +11,8 @@ import torch
 from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.data.actions import ActionSpace, Block
 from contextssl_cli.errors import ContextSSLError, UsageError
-from contextssl_cli.model.context_ssl import ContextSSL
+from contextssl_cli.model.contextssl import ContextSSL
+from contextssl_cli.model.encoders import build_encoder
 from contextssl_cli.model.official import official_config, read_official
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.training.checkpoint import latest_checkpoint
@@ -44,7 +45,7 @@ def load_official(
     shape = (image_size, image_size, 3)
     mean, std = normalisation
     schema = Schema(dataset="imported", modality="image", shape=shape, dtype="uint8", mean=mean, std=std)
-    model = ContextSSL(config, schema, space)
+    model = ContextSSL(build_encoder(config, schema), config, space)
     if schema.mean:  # the normalisation stands before the ResNet
         tensors = {name.replace("encoder.", "encoder.1.", 1): tensor for name, tensor in tensors.items()}
     expected = model.state_dict()

@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 from torch import Generator, Tensor
 
 from contextssl_cli.data.pairs import PairSource
-from contextssl_cli.model.context_ssl import ContextSSL, Environment
+from contextssl_cli.model.contextssl import ContextSSL, Environment
 from contextssl_cli.training.metrics import adaptation_gap, pooled_r2
 
 RIDGE = 1e-2

@@ -38,7 +38,7 @@ from contextssl_cli.store.schema import Schema
 from contextssl_cli.text import printable
 from contextssl_cli.training import checkpoint as checkpoints
 from contextssl_cli.training.clock import TrainingTime
-from contextssl_cli.training.log import Journal
+from contextssl_cli.training.log import CONTRAST, MetricsLog, terms_of
 
 if TYPE_CHECKING:
     import torch
@@ -225,9 +225,9 @@ class Run:
         return self._place / CHECKPOINTS
 
     @property
-    def journal(self) -> Journal:
-        """The metrics log of the training."""
-        return Journal(self._place / METRICS_FILE)
+    def metrics_log(self) -> MetricsLog:
+        """The metrics that training logged."""
+        return MetricsLog(self._place / METRICS_FILE)
 
     @property
     def resume_command(self) -> str:
@@ -258,8 +258,8 @@ class Run:
 
     def _world_begun(self) -> bool:
         """Whether a step up to the newest checkpoint has a loss of the world model; also if there are no metrics."""
-        lines = self.journal.until(self.reached()[0])
-        return not lines or any(line.get("loss") for line in lines)
+        lines = self.metrics_log.until(self.reached()[0])
+        return not lines or any(CONTRAST in terms_of(line) for line in lines)
 
     def checkpoint(self) -> Path:
         """The newest checkpoint.
@@ -320,7 +320,7 @@ class Run:
 
     def training_time(self) -> TrainingTime:
         """The time that the logged steps took."""
-        lines = self.journal.lines()
+        lines = self.metrics_log.lines()
         if not lines:
             return TrainingTime()
         last = lines[-1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -15,12 +15,13 @@ from contextssl_cli.data.pairs import PairSource, seeded
 from contextssl_cli.errors import ContextSSLError, Interrupted, UsageError
 from contextssl_cli.methods.base import Step, StepLoss
 from contextssl_cli.methods.registry import method_of
-from contextssl_cli.model.context_ssl import ContextSSL, Environment
-from contextssl_cli.model.encoder_model import EncoderModel
+from contextssl_cli.model.contextssl import ContextSSL, Environment
+from contextssl_cli.model.encoders import EncoderModel
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.checkpoint import latest_checkpoint
 from contextssl_cli.training.clock import Clock, TrainingTime
+from contextssl_cli.training.log import main_losses
 from contextssl_cli.training.monitor import Monitor
 from contextssl_cli.training.progress import Progress
 from contextssl_cli.training.run import Run
@@ -79,7 +80,7 @@ class Trainer:
             load_weights(weights, self.model)
             self.step = weights.state.step
             load_optimizer(found, self.optimizer, self._untouched())
-        self.run.journal.drop_after(self.step)
+        self.run.metrics_log.drop_after(self.step)
         self.before = self.run.training_time()
 
     def fit(self, report: Callable[[Progress], None]) -> None:
@@ -170,17 +171,16 @@ class Trainer:
         logging = last or self.step % _LOG_EVERY == 0 or self.step == 1
         if saving or logging:  # asking costs a wait for the device
             self._check_finite(loss)
-        losses: dict[str, float] = {}
+        terms: dict[str, dict[str, float]] = {}
         line: dict[str, Any] = {}
         if logging:
-            losses = _numbers(loss.parts or {"features": loss.total})
+            terms = {
+                name: {environment: value.item() for environment, value in values.items()}
+                for name, values in loss.terms.items()
+            }
             line = {
                 "total_loss": loss.total.item(),
-                "loss": _numbers(loss.parts),
-                "auxiliary_loss": _numbers(loss.auxiliary),
-                "linear_readout": _numbers(loss.readout),
-                "instance_loss": _numbers(loss.instance),
-                "feature_loss": _numbers(loss.feature),
+                "terms": terms,
                 "lr": self.optimizer.param_groups[0]["lr"],
             }
         if self.monitor is not None and self._measures_gap(last):
@@ -189,10 +189,10 @@ class Trainer:
         rate = (self.step - first) / clock.elapsed
         if line:
             pace = {"pairs_per_second": round(rate * self.config.batch_size, 1), **vars(clock.spent())}
-            self.run.journal.append({"step": self.step, **line, **pace})
+            self.run.metrics_log.append({"step": self.step, **line, **pace})
         if saving:
             self._save()
-        report(Progress(self.step, self.steps, losses, rate * self.config.batch_size,
+        report(Progress(self.step, self.steps, main_losses(terms), rate * self.config.batch_size,
                         (self.steps - self.step) / rate, self.gap, watched=self.monitor is not None))  # fmt: skip
 
     def _measures_gap(self, last: bool) -> bool:
@@ -256,10 +256,6 @@ def _optimizer(model: EncoderModel, config: TrainConfig) -> torch.optim.Optimize
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
     betas = (0.9, config.beta2)
     return kind(model.parameters(), lr=config.lr, betas=betas, weight_decay=config.weight_decay, fused=True)
-
-
-def _numbers(values: Mapping[str, Tensor]) -> dict[str, float]:
-    return {name: value.item() for name, value in values.items()}
 
 
 def _schedule(step: int, steps: int, warmup: float) -> float:

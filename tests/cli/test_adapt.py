@@ -50,7 +50,7 @@ def test_a_guard_is_recorded_with_its_profile(cli: Command, made: Made) -> None:
     assert about["guard"]["action"] == "color"
     rows = {(row["metric"], row["target"]): row for row in about["guard"]["profile"]}
     assert rows.keys() == {("r2", "color"), ("accuracy", "digit")}
-    assert {row["probe"].split(" (")[0] for row in about["guard"]["profile"]} >= {"least squares", "MLP 64"}
+    assert {row["probe"].split(" (")[0] for row in about["guard"]["profile"]} >= {"ridge", "MLP 64"}
 
 
 def test_a_guard_that_leaves_nothing_says_so(cli: Command, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from contextssl_cli.evaluation.strong_probes import RIDGE_CV
 from contextssl_cli.store.context import Context
 from contextssl_cli.store.embeddings import Embeddings
 from contextssl_cli.training.run import Run
@@ -46,7 +47,7 @@ def test_pretrain_prepares_what_needs_no_source(cli: Command, workplace: Path, m
     assert folder.parent == workplace / "home" / "runs" / "digits-rotation-color"
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 3]
-    assert set(lines[0]["loss"]) == {"rotation", "color"}
+    assert set(lines[0]["terms"]["contrast"]) == {"rotation", "color"}
     assert "pairs/s" in outcome.err
 
 
@@ -159,13 +160,18 @@ def test_adapt_finds_the_run_by_its_fingerprint(cli: Command, made: Made) -> Non
     assert outcome.code == 0, outcome.err
     assert f"run: {made.run} (the run that the context was made for)" in outcome.err
     assert "Symmetry profile" in outcome.out
-    assert "to rotation" in outcome.out
-    assert "to color" in outcome.out
     found = Embeddings.load(Path("embeddings.h5"))
     assert found.values.shape == (360, 8)
     assert np.allclose(np.linalg.norm(found.values, axis=1), 1, atol=1e-5)
     assert set(found.labels) == {"digit"}
     assert found.about["environment"] == "rotation"
+    profile = found.about["profile"]
+    assert [(row["action"], row["target"]) for row in profile] == [("rotation", "rotation"), ("color", "color")]
+    assert [row["probe"].split()[0] for row in profile] == ["MLP", "linear"]
+    assert {row["strong_probe"] for row in profile} == {RIDGE_CV}
+    for row in profile:
+        for figure in ("r2_without", "r2_now", "strong_r2_without", "strong_r2_now"):
+            assert f"{row[figure]:.3f}" in outcome.out
 
 
 def test_adapt_falls_back_to_the_run_with_the_types_of_the_context_and_says_so(cli: Command, made: Made) -> None:

@@ -217,15 +217,14 @@ def test_the_gap_between_runs_told_different_action_types(cli: Command, fails: C
     ]  # fmt: skip
     one = cli("probe", "--run", "rotation0", "--run", "color0", "--compare", "--json")
     assert one.code == 0, one.err
-    assert one.json["gap"] == pytest.approx(by_hand[0])
+    assert one.json["adaptation_gap_paper"] == pytest.approx(by_hand[0])
     runs = [flag for name in r2 for flag in ("--run", name)]
     found = cli("probe", *runs, "--compare", "--json").json
-    assert found["gaps"] == pytest.approx(by_hand)
-    assert found["gap"] == pytest.approx(np.mean(by_hand))
-    clipped = [found["gap_clipped"], found["gap_clipped_std"]]
-    assert clipped == pytest.approx([np.mean(found["gaps_clipped"]), np.std(found["gaps_clipped"], ddof=1)])
-    assert found["gap_std"] == pytest.approx(np.std(by_hand, ddof=1))
-    assert json.loads(Path(found["paths"][0]).read_text())["gaps"] == found["gaps"]
+    assert found["adaptation_gaps_paper"] == pytest.approx(by_hand)
+    assert found["adaptation_gap_paper"] == pytest.approx(np.mean(by_hand))
+    clipped = [found["adaptation_gap"], found["adaptation_gap_std"]]
+    assert clipped == pytest.approx([np.mean(found["adaptation_gaps"]), np.std(found["adaptation_gaps"], ddof=1)])
+    assert json.loads(Path(found["paths"][0]).read_text())["adaptation_gaps"] == found["adaptation_gaps"]
     text = cli("probe", *runs, "--compare").out
     assert "adaptation gap between the models" in text
     fails(2, "add r2", "probe", *runs, "--compare", "--metrics", "top1")

@@ -20,7 +20,7 @@ from contextssl_cli import files
 from contextssl_cli.errors import DataMissingError
 from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.methods.base import StepLoss
-from contextssl_cli.methods.contextssl import ContextSSLMethod
+from contextssl_cli.methods.contextual import ContextSSLMethod
 from contextssl_cli.store.context import Context
 from contextssl_cli.training import import_official
 from contextssl_cli.training.progress import Progress

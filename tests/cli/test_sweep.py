@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from contextssl_cli.evaluation.probe_report import ProbeReport
+from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.evaluation.stored import read_results
 from contextssl_cli.experiments import execute
 from contextssl_cli.experiments.grid import parse_vary
 from contextssl_cli.report.reproduce import sweep_command
-from contextssl_cli.store.dataset import Samples, Split, Store, create_store
+from contextssl_cli.store.dataset import Split, Store, create_store
+from contextssl_cli.store.samples import Samples
 from contextssl_cli.training.progress import Progress
 from contextssl_cli.training.run import Run
 from tests.cli.conftest import TINY, Command
@@ -67,8 +68,8 @@ def test_a_sweep_gives_a_row_for_each_value_with_mean_and_spread(done: Path) -> 
         assert [(config["context_mask"], config["seed"]) for config in configs] == [(mask, 0), (mask, 1)]
         assert all(seconds > 0 for seconds in point["seconds"])
         line = found["table"]["rows"][point["label"]]
-        assert line["gap"]["mean"] == pytest.approx(sum(point["gaps"]) / 2)
-        assert line["gap"]["std"] == pytest.approx(abs(point["gaps"][0] - point["gaps"][1]) / 2**0.5)
+        assert line["gap"]["mean"] == pytest.approx(sum(point["adaptation_gaps"]) / 2)
+        assert line["gap"]["std"] == pytest.approx(point["adaptation_gap_std"])
         for row in point["report"]["results"]:
             if row["environment"] == "color" and row["context_length"] == 2 and row["target"] == "rotation":
                 assert line["rotation R2, color context"]["mean"] == row["mean"]

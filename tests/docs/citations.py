@@ -4,7 +4,8 @@ The comment behind a number names the file, below ``docs/``, and the figure in i
 
     <!-- FILE: key.of.the.object -->                                      as adaptation_gap
     <!-- FILE: environment / length / metric / target / probe -->          the mean of a row; the probe's first words do
-    <!-- FILE: environment / length / metric / target / probe / std -->    its spread
+    <!-- FILE: environment / length / metric / target / probe / std -->    its standard deviation
+    <!-- FILE: environment / length / metric / target / probe / % -->      the mean in hundredths, ``/ std %`` likewise
 
 Before either, ``key.of.the.object > `` leads to a part of the file. A page shows no comment. The number has to be the
 value rounded to the places that are printed; before ``%``, in hundredths.
@@ -84,9 +85,11 @@ def resolve(values: Any, figure: str) -> float:
         == (environment, int(length), metric, target)
         and row["probe"].startswith(probe)
     ]
-    if len(found) != 1 or rest not in ([], ["std"]):
+    kind = rest[0] if rest else "mean"
+    if len(found) != 1 or len(rest) > 1 or kind not in ("mean", "std", "%", "std %"):
         raise LookupError(f"{len(found)} rows")
-    return float(found[0]["std" if rest else "mean"])
+    value = float(found[0]["std" if kind.startswith("std") else "mean"])
+    return 100 * value if kind.endswith("%") else value
 
 
 def uncited(text: str) -> list[tuple[int, str]]:

@@ -94,6 +94,8 @@ def folder(tmp_path: Path) -> Path:
         "| 12 %<!-- found.json: a b / 2 / r2 / x / linear --> |",
         "12.3%<!-- found.json: a b / 2 / r2 / x / linear -->",
         "0.5<!-- found.json: a b / 2 / r2 / x / ridge two / std -->",
+        "12.3<!-- found.json: a b / 2 / r2 / x / linear / % --> of it",
+        "± 50<!-- found.json: a b / 2 / r2 / x / linear / std % --> %",
         "about 0.12\n<!-- found.json: compared.first > a b / 2 / r2 /\nx / linear --> or so",
         "−1.0<!-- found.json: gap -->",
         "2.50 <!-- found.json: gaps.1 -->",

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextssl_cli.evaluation.probe_report import ProbeReport
-from contextssl_cli.evaluation.results import Row
+from contextssl_cli.evaluation.results import ProbeReport, Row
 from contextssl_cli.experiments.execute import Probed
 from contextssl_cli.experiments.tables import fairness_tables, lengths_table, methods_table, sweep_table
 from contextssl_cli.report.result_table import Cell, ResultTable
@@ -26,14 +25,14 @@ def probed(rows: list[Row], method: str = "contextssl", label: str = "ours", **g
     environments = ["turn", "none"] if method in ("contextssl", "simclr+") else []
     config = {"method": method, "equivariant": [], "seed": 0}
     report = ProbeReport(
-        task="data-turn", rows=rows, gaps=[], clipped_gaps=[], environments=environments, actions=["turn"],
+        task="data-turn", rows=rows, gaps=[], paper_gaps=[], environments=environments, actions=["turn"],
         lengths=[0, 4] if environments else [], protocol={"probes": {}, "runs": [{"config": config}]},
     )  # fmt: skip
     values: dict[str, Any] = {
         "family": label,
         "values": {},
         "gaps": [],
-        "clipped_gaps": [],
+        "paper_gaps": [],
         "seconds": [1.0],
         "processor_seconds": [1.0],
     }
@@ -54,7 +53,7 @@ ROWS = [
 
 
 def test_a_model_with_a_context_has_a_row_for_each_context_and_its_gap_beside_them() -> None:
-    table = methods_table([probed(ROWS, gaps=[0.8, 0.6], clipped_gaps=[0.7, 0.6])])
+    table = methods_table([probed(ROWS, gaps=[0.8, 0.6], paper_gaps=[0.7, 0.6])])
     assert list(table.rows) == ["ours, encoder", "ours, no context", "ours, turn context", "ours, empty context"]
     turn = table.rows["ours, turn context"]
     assert turn["turn R2"] == Cell(0.9, 0.01, 2)  # the paper's probe, not the other one
@@ -98,7 +97,7 @@ def test_below_the_lengths_stand_the_ranks_of_methods_that_predict_without_a_con
 
 
 def test_a_sweep_names_the_context_of_every_figure() -> None:
-    line = sweep_table([probed(ROWS, gaps=[0.8], clipped_gaps=[0.8])]).rows["ours"]
+    line = sweep_table([probed(ROWS, gaps=[0.8], paper_gaps=[0.8])]).rows["ours"]
     assert line["turn R2, turn context"].mean == 0.9
     assert line["turn R2, empty context"].mean == 0.1
     assert line["top-1 %, encoder"].mean == pytest.approx(80)

@@ -124,15 +124,15 @@ def own_recipe() -> None:
 
 def _stop_soon() -> None:
     """Ctrl-C once the first step is logged."""
-    from contextssl_cli.training.log import Journal
+    from contextssl_cli.training.log import MetricsLog
 
-    append = Journal.append
+    append = MetricsLog.append
 
-    def logged(self: Journal, values: dict[str, Any]) -> None:
+    def logged(self: MetricsLog, values: dict[str, Any]) -> None:
         append(self, values)
         os.kill(os.getpid(), signal.SIGINT)
 
-    Journal.append = logged  # type: ignore[method-assign]
+    MetricsLog.append = logged  # type: ignore[method-assign]
 
 
 def _keep_parts() -> None:
@@ -216,7 +216,8 @@ def _write_official(path: Path) -> None:
 
     from contextssl_cli.config.model import ModelConfig
     from contextssl_cli.data.actions import ActionSpace, Block
-    from contextssl_cli.model.context_ssl import ContextSSL
+    from contextssl_cli.model.contextssl import ContextSSL
+    from contextssl_cli.model.encoders import build_encoder
     from contextssl_cli.store.schema import Schema
 
     config = ModelConfig(
@@ -226,7 +227,7 @@ def _write_official(path: Path) -> None:
     schema = Schema(dataset="imported", modality="image", shape=(32, 32, 3), dtype="uint8", mean=(), std=())
     space = ActionSpace(blocks=(Block(name="rotation", width=4), Block(name="color", width=2)))
     tensors = {}
-    for name, tensor in ContextSSL(config, schema, space).state_dict().items():
+    for name, tensor in ContextSSL(build_encoder(config, schema), config, space).state_dict().items():
         for ours, theirs in AUTHORS_NAMES.items():
             if name.startswith(ours):
                 tensors[theirs + name.removeprefix(ours)] = torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)

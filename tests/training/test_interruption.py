@@ -91,7 +91,7 @@ def test_resuming_a_finished_run_changes_nothing(uninterrupted: Run) -> None:
 
 def test_a_line_cut_off_by_a_kill_is_dropped(uninterrupted: Run, tmp_path: Path) -> None:
     run = Run.create(tmp_path / "cut", uninterrupted.record)
-    whole = uninterrupted.journal.path.read_text()
-    run.journal.path.write_text(whole + '{"step": 1')
-    run.journal.drop_after(STEPS)
-    assert run.journal.path.read_text() == whole
+    whole = uninterrupted.metrics_log.path.read_text()
+    run.metrics_log.path.write_text(whole + '{"step": 1')
+    run.metrics_log.drop_after(STEPS)
+    assert run.metrics_log.path.read_text() == whole

@@ -23,7 +23,7 @@ from contextssl_cli.evaluation import probes
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.protocol import probe_runs
-from contextssl_cli.model.context_ssl import ContextSSL
+from contextssl_cli.model.contextssl import ContextSSL
 from contextssl_cli.store.dataset import Split
 from contextssl_cli.training.run import Run
 from contextssl_cli.training.start import run_store, run_task
@@ -112,7 +112,7 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     return calls
 
 
-EVERYTHING = {"metrics": ["all"], "readers": ["ridge", "linear", "mlp"]}
+EVERYTHING = {"metrics": ["all"], "action_probes": ["ridge", "linear", "mlp"]}
 FEWEST = {"action_epochs": 1, "label_epochs": 1, "views": 1, "hidden": 8}
 
 
@@ -174,7 +174,7 @@ import sys
 from pathlib import Path
 import torch
 from contextssl_cli.evaluation.protocol import probe_runs
-from contextssl_cli.model.context_ssl import ContextSSL
+from contextssl_cli.model.contextssl import ContextSSL
 from contextssl_cli.training.run import Run
 
 def refuse(self, inputs):
@@ -190,7 +190,7 @@ print(len(report.rows))
 @pytest.mark.slow
 def test_another_process_measures_other_metrics_and_encodes_nothing(digits_run: Run, tmp_path: Path) -> None:
     run = Run(shutil.copytree(digits_run.folder, tmp_path / "run"))
-    probe_runs([run], CPU, metrics=["r2"], readers=[], **FEWEST, context_lengths=(0, 2))
+    probe_runs([run], CPU, metrics=["r2"], action_probes=[], **FEWEST, context_lengths=(0, 2))
     done = subprocess.run(
         [sys.executable, "-c", ANOTHER_PROCESS, str(run.folder)], capture_output=True, text=True, check=False
     )

@@ -102,7 +102,7 @@ def check_replaced_or_whole(old: Path, before: dict[str, bytes], record: RunReco
     assert run.reached() == (10, 20)
     assert run.fingerprint() not in before.values()
     assert not (old / "probe").exists()
-    assert not run.journal.lines()
+    assert not run.metrics_log.lines()
     assert (old / "letters/file").read_text() == "letters"
     return "new"
 
@@ -212,13 +212,13 @@ def test_until_the_first_checkpoint_the_old_run_is_read_and_then_the_new_one(
     before = contents(old)
     run = Run.create(old, record, force=True)
     with run.writing():
-        run.journal.append({"step": 1})
+        run.metrics_log.append({"step": 1})
         assert contents(old).items() >= before.items()
         assert Run(old).record != record
         save(run, 10)
         assert Run(old).record == record
-        run.journal.append({"step": 11})
-    assert [line["step"] for line in Run(old).journal.lines()] == [1, 11]
+        run.metrics_log.append({"step": 11})
+    assert [line["step"] for line in Run(old).metrics_log.lines()] == [1, 11]
     assert not list(old.glob(".*"))
 
 
@@ -489,11 +489,11 @@ def test_appenders_at_once_lose_no_run(own_home: Path, digits_run: Run, tmp_path
 
 @pytest.mark.parametrize("line", ['{"step": 1', "[" * 100_000, '{"step": ' + "9" * 5000 + "}", "\x00\x01", "null", "7"])
 def test_a_damaged_line_of_the_metrics_costs_no_other(line: str, old: Path) -> None:
-    journal = Run(old).journal
-    whole = journal.lines()
-    with journal.path.open("a") as stream:
+    log = Run(old).metrics_log
+    whole = log.lines()
+    with log.path.open("a") as stream:
         stream.write(line)
-    assert journal.lines() == whole
-    journal.drop_after(20)
-    journal.append({"step": 21})
-    assert journal.lines() == [*whole, {"step": 21}]
+    assert log.lines() == whole
+    log.drop_after(20)
+    log.append({"step": 21})
+    assert log.lines() == [*whole, {"step": 21}]

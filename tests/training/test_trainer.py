@@ -15,8 +15,8 @@ from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.errors import ContextSSLError, UsageError
 from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.methods.base import StepLoss
-from contextssl_cli.methods.contextssl import ContextSSLMethod
-from contextssl_cli.model.context_ssl import ContextSSL
+from contextssl_cli.methods.contextual import ContextSSLMethod
+from contextssl_cli.model.contextssl import ContextSSL
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training import trainer as trainer_module
@@ -69,9 +69,9 @@ def test_every_variant_trains_with_two_action_types_and_with_one(
     run = tiny.trained(resolve_task(name), digits_store, tmp_path / "run", steps=3, **flags)
     lines = tiny.logged(run)
     named = {"digits-rotation-color": {"rotation", "color"}, "digits-color": {"color", "none"}}[name]
-    seen = {environment for line in lines for environment in line["loss"]}
+    seen = {environment for line in lines for environment in line["terms"].get("contrast", ())}
     assert seen <= named if "environments_per_step" in flags or "preset" in flags else seen == named
-    assert all(math.isfinite(value) for line in lines for value in line["loss"].values())
+    assert all(math.isfinite(value) for line in lines for term in line["terms"].values() for value in term.values())
     trainer, trained = Trainer(run, resolve_task(name), digits_store, CPU), weights_hash(OpenRun(run).context_model)
     assert weights_hash(trainer.model) != trained
     trainer.resume()
@@ -83,7 +83,10 @@ def test_metrics_are_json_lines_of_increasing_steps_that_name_losses_and_gap(dig
     steps = [line["step"] for line in lines]
     assert steps == sorted(set(steps))
     assert steps[-1] == digits_run.record.config.steps
-    assert all(set(line["loss"]) == set(line["auxiliary_loss"]) == {"rotation", "color"} for line in lines)
+    for line in lines:
+        assert {name: set(values) for name, values in line["terms"].items()} == {
+            "contrast": {"rotation", "color"}, "auxiliary": {"rotation", "color"}
+        }  # fmt: skip
     assert [line["step"] for line in lines if "held_out_gap_ridge" in line] == [10, 20]
 
 
@@ -94,7 +97,7 @@ def test_the_invariance_penalty_sets_in_when_the_contexts_have_come_apart(
         digits_task, digits_store, tmp_path / "run", steps=40, invariance_weight=1.0, invariance_start=0.5
     )
     lines = tiny.logged(run)
-    counted = {line["step"]: set(line["linear_readout"]) for line in lines}
+    counted = {line["step"]: set(line["terms"].get("probe_penalty", ())) for line in lines}
     assert counted == {1: set(), 10: set(), 20: set(), 30: {"rotation", "color"}, 40: {"rotation", "color"}}
 
 

@@ -18,8 +18,8 @@ from contextssl_cli.evaluation.protocol import probe_runs
 from contextssl_cli.evaluation.results import find
 from contextssl_cli.methods.registry import method_of
 from contextssl_cli.methods.sen import SEN
-from contextssl_cli.model.context_ssl import ContextSSL
-from contextssl_cli.model.encoder_model import EncoderModel
+from contextssl_cli.model.contextssl import ContextSSL
+from contextssl_cli.model.encoders import EncoderModel
 from contextssl_cli.plugin.registry import registry
 from contextssl_cli.plugin.task import resolve_task
 from contextssl_cli.store.dataset import Store

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.evaluation.open_run import OpenRun
+from contextssl_cli.methods.base import EVERY_ENVIRONMENT
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.checkpoint import OPTIMIZER_FILE
@@ -101,8 +102,7 @@ def test_a_state_of_the_optimiser_that_lacks_a_trained_parameter_is_refused(
 def test_metrics_tell_what_was_trained(digits_task: Task, digits_store: Store, tmp_path: Path) -> None:
     run = tiny.trained(digits_task, digits_store, tmp_path / "run", **SETTINGS)
     lines = {line["step"]: line for line in tiny.logged(run)}
-    assert lines[STOP]["loss"] == {}
-    assert lines[STOP]["total_loss"] == lines[STOP]["feature_loss"]["contrast"]
-    assert lines[STEPS]["loss"].keys() == {"rotation", "color"}
+    assert lines[STOP]["terms"] == {"features": {EVERY_ENVIRONMENT: lines[STOP]["total_loss"]}}
+    assert lines[STEPS]["terms"]["contrast"].keys() == {"rotation", "color"}
     assert "held_out_gap_ridge" not in lines[STOP]
     assert "held_out_gap_ridge" in lines[STEPS]

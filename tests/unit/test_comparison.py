@@ -6,8 +6,7 @@ import pytest
 
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.comparison import trained_gap
-from contextssl_cli.evaluation.probe_report import ProbeReport
-from contextssl_cli.evaluation.results import ENCODER, Row
+from contextssl_cli.evaluation.results import ENCODER, ProbeReport, Row
 
 
 def model(method: str, told: tuple[str, ...], rotation: float, color: float) -> ProbeReport:
@@ -23,6 +22,12 @@ TOLD = [model("sie", ("rotation",), 0.9, 0.1), model("sie", ("color",), 0.3, 0.9
 
 def test_the_gap_is_what_each_reads_of_its_own_beyond_the_other() -> None:
     assert trained_gap(TOLD) == pytest.approx((0.9 - 0.3) + (0.95 - 0.1))
+
+
+def test_a_negative_r2_counts_as_0_except_in_the_papers_gap() -> None:
+    models = [model("sie", ("rotation",), 0.9, -0.4), model("sie", ("color",), -0.2, 0.95)]
+    assert trained_gap(models) == pytest.approx(0.9 + 0.95)
+    assert trained_gap(models, clip=False) == pytest.approx(0.9 + 0.2 + 0.95 + 0.4)
 
 
 def test_a_model_told_nothing_stands_against_a_single_one() -> None:

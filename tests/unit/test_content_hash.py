@@ -22,7 +22,8 @@ from contextssl_cli.evaluation.protocol import probe_config
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store import content, hdf5
 from contextssl_cli.store.content import ContentHash
-from contextssl_cli.store.dataset import SPLITS, Samples, Store, create_store
+from contextssl_cli.store.dataset import Store, create_store
+from contextssl_cli.store.samples import SPLITS, Samples
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.training.run import Run
 from contextssl_cli.training.start import resume_run, start_run

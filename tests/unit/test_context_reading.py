@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from contextssl_cli.data.pairs import seeded
-from contextssl_cli.model.context_ssl import ContextSSL
-from contextssl_cli.model.mask import pair_mask
-from contextssl_cli.model.world_model import Cache
+from contextssl_cli.model.contextssl import Cache, ContextSSL, pair_mask
 from tests import tiny
 
 MODEL = tiny.model(layers=3)
@@ -162,10 +160,3 @@ def test_only_the_activity_bits_and_active_blocks_tell_the_environment(active: t
     )
     assert first[:, 16:].tolist() == [told] * 3
     assert not second[:, 16:].any()
-
-
-def test_the_heads_must_divide_the_width() -> None:
-    from contextssl_cli.errors import UsageError
-
-    with pytest.raises(UsageError, match="multiple of its 3 heads"):
-        tiny.model(heads=3)

@@ -12,8 +12,9 @@ from PIL import Image
 
 from contextssl_cli.data import rows as inputs
 from contextssl_cli.errors import CorruptFileError
-from contextssl_cli.store.dataset import Samples, Store, create_store
+from contextssl_cli.store.dataset import Store, create_store
 from contextssl_cli.store.images import decode, decode_all
+from contextssl_cli.store.samples import Samples
 from contextssl_cli.store.schema import Column, Schema
 from tests.tiny import image_schema
 

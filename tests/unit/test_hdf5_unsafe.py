@@ -427,7 +427,8 @@ def test_a_class_that_the_schema_does_not_have_is_corrupt(code: int, tmp_path: P
 
 @pytest.mark.parametrize("ends", [[9, 3, 12], [3, 9, 10**9], [-5, 9, 12]])
 def test_encoded_images_that_overlap_are_corrupt(ends: list[int], tmp_path: Path) -> None:
-    from contextssl_cli.store.dataset import Samples, create_store
+    from contextssl_cli.store.dataset import create_store
+    from contextssl_cli.store.samples import Samples
 
     path = tmp_path / "store.h5"
     with create_store(path, tiny.image_schema(4, 4, storage="encoded"), {}) as writer:

@@ -19,7 +19,7 @@ from contextssl_cli.evaluation.cache import keep_values, read_tensors, read_valu
 from contextssl_cli.experiments.recipe import read_recipe
 from contextssl_cli.plugin.registry import registry
 from contextssl_cli.report.training_curve import draw_training, read_losses
-from contextssl_cli.training.log import Journal
+from contextssl_cli.training.log import MetricsLog
 
 DIGITS = "9" * 5000
 TOML = {
@@ -134,7 +134,7 @@ def test_a_variable_that_is_refused(variable: str, text: str) -> None:
 def test_a_metrics_log_leaves_out_lines_that_it_did_not_write(line: str, tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(f'{{"step": 1}}\n{line}\n{{"step": 2}}\n'.encode("utf-8", "surrogateescape"))
-    assert [entry["step"] for entry in Journal(path).lines()] == [1, 2]
+    assert [entry["step"] for entry in MetricsLog(path).lines()] == [1, 2]
 
 
 @pytest.mark.parametrize("keys", [("version", "task"), ("version",)])
@@ -161,11 +161,12 @@ def test_whose_a_json_file_is(text: str, ours: bool, keys: tuple[str, ...], tmp_
 def test_a_training_curve_draws_numbers_alone(loss: str, tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     lines = [
-        f'{{"step": 1, "loss": {loss}, "feature_loss": {loss}, "held_out_gap_ridge": {loss}}}',
-        '{"step": 2, "loss": {"a": 1}}',
+        f'{{"step": 1, "terms": {loss}, "held_out_gap_ridge": {loss}}}',
+        f'{{"step": 1, "terms": {{"contrast": {loss}, "features": {loss}}}}}',
+        '{"step": 2, "terms": {"contrast": {"a": 1}}}',
     ]
     path.write_text("\n".join(lines) + "\n")
-    found = read_losses(Journal(path))
+    found = read_losses(MetricsLog(path))
     assert found[-1] == {"step": 2, "loss": {"a": 1.0}, "held_out_gap_ridge": None}
     draw_training(found)
 

@@ -13,7 +13,9 @@ from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from contextssl_cli.data.pairs import seeded
-from contextssl_cli.methods.losses import auxiliary_loss, linear_readout, nt_xent, squared_distances
+from contextssl_cli.methods.losses import squared_distances
+from contextssl_cli.methods.optional_terms import probe_penalty
+from contextssl_cli.model.contextssl import auxiliary_loss, nt_xent
 
 few = settings(max_examples=25)
 
@@ -120,21 +122,21 @@ def test_the_readout_is_what_ridge_regression_explains(ridge: float, width: int)
     target = e[:, :width] + torch.randn(50, width, generator=seeded(1))
     e_s, t_s = standardised(e), standardised(target)
     fitted = Ridge(alpha=ridge * len(e), fit_intercept=False).fit(e_s, t_s).predict(e_s).reshape(t_s.shape)
-    assert float(linear_readout(e, target, ridge)) == pytest.approx((t_s * fitted).mean(), abs=1e-5)
+    assert float(probe_penalty(e, target, ridge)) == pytest.approx((t_s * fitted).mean(), abs=1e-5)
 
 
 def test_the_readout_tends_to_r2_as_the_ridge_vanishes() -> None:
     e = torch.randn(50, 6, generator=seeded(0))
     target = e[:, :2] + torch.randn(50, 2, generator=seeded(1))
     r2 = Ridge(alpha=1e-9).fit(e.numpy(), target.numpy()).score(e.numpy(), target.numpy())
-    assert float(linear_readout(e, target, 1e-9)) == pytest.approx(r2, abs=1e-4)
+    assert float(probe_penalty(e, target, 1e-9)) == pytest.approx(r2, abs=1e-4)
 
 
 def test_a_linear_function_is_read_whole_and_noise_hardly() -> None:
     e = torch.randn(2000, 6, generator=seeded(0))
     mix = torch.randn(6, 2, generator=seeded(1))
-    assert float(linear_readout(e, e @ mix + 3)) > 0.99
-    assert float(linear_readout(e, torch.randn(2000, 2, generator=seeded(2)))) < 4 * 6 / 2000
+    assert float(probe_penalty(e, e @ mix + 3)) > 0.99
+    assert float(probe_penalty(e, torch.randn(2000, 2, generator=seeded(2)))) < 4 * 6 / 2000
 
 
 @few
@@ -142,7 +144,7 @@ def test_a_linear_function_is_read_whole_and_noise_hardly() -> None:
 def test_the_readout_lies_between_0_and_1(seed: int, ridge: float) -> None:
     generator = seeded(seed)
     value = float(
-        linear_readout(torch.randn(20, 8, generator=generator), torch.randn(20, 2, generator=generator), ridge)
+        probe_penalty(torch.randn(20, 8, generator=generator), torch.randn(20, 2, generator=generator), ridge)
     )
     assert 0 <= value <= 1
 
@@ -151,15 +153,15 @@ def test_the_readout_lies_between_0_and_1(seed: int, ridge: float) -> None:
 def test_constant_columns_are_read_as_nothing(constant: str) -> None:
     e, target = torch.randn(20, 4, generator=seeded(0)), torch.randn(20, 2, generator=seeded(1))
     (e if constant == "embeddings" else target)[:] = 1.0
-    assert float(linear_readout(e, target)) == pytest.approx(0, abs=1e-6)
+    assert float(probe_penalty(e, target)) == pytest.approx(0, abs=1e-6)
 
 
 def test_the_readout_can_be_trained_away() -> None:
     latents = torch.randn(40, 1, generator=seeded(1))
     e = torch.cat([latents, torch.randn(40, 3, generator=seeded(0))], dim=1).requires_grad_()
-    before = linear_readout(e, latents)
+    before = probe_penalty(e, latents)
     (gradient,) = torch.autograd.grad(before, e)
-    assert linear_readout(e - 0.1 * gradient / gradient.norm(), latents).item() < before.item()
+    assert probe_penalty(e - 0.1 * gradient / gradient.norm(), latents).item() < before.item()
 
 
 @few

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from contextssl_cli.evaluation.probe_report import ProbeReport
+from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.report.marks import marks
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextssl_cli.data.pairs import seeded
-from contextssl_cli.model.mask import context_mask, pair_mask
+from contextssl_cli.model.contextssl import context_mask, pair_mask
 from tests import tiny
 
 lengths = st.integers(0, 40)

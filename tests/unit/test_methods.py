@@ -16,15 +16,15 @@ from contextssl_cli.config.methods import CONTEXTUAL, EQUIVARIANT, OPTIONS, Meth
 from contextssl_cli.config.model import ModelConfig
 from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.data.pairs import PairBatch, seeded
-from contextssl_cli.methods.base import Baseline, Step
+from contextssl_cli.methods.base import EVERY_ENVIRONMENT, Baseline, Step
 from contextssl_cli.methods.equimod import EquiMod
-from contextssl_cli.methods.losses import as_pairs, covariance, nt_xent, variance
+from contextssl_cli.methods.losses import as_pairs, covariance, variance
 from contextssl_cli.methods.registry import method_of
 from contextssl_cli.methods.sen import SEN
 from contextssl_cli.methods.sie import SIE, HyperNetwork
 from contextssl_cli.methods.simclr import SimCLR
-from contextssl_cli.methods.vicreg import VICReg, vicreg_terms
-from contextssl_cli.model.context_ssl import ContextSSL
+from contextssl_cli.methods.vicreg import VICReg
+from contextssl_cli.model.contextssl import ContextSSL, nt_xent
 from tests import tiny
 
 Array = NDArray[np.float64]
@@ -95,7 +95,9 @@ def test_vicreg_is_its_equations() -> None:
         "variance": (short_of_one(x) + short_of_one(y)) / 2,
         "covariance": off_diagonal(x) + off_diagonal(y),
     }
-    found = {name: float(term) for name, term in vicreg_terms(first, second).items()}
+    method = VICReg(OPTIONS["vicreg"]())  # type: ignore[arg-type]
+    terms = method.terms({"first": first, "second": second}, seeded(0))
+    found = {name: float(term) for name, term in terms.items()}
     assert found == pytest.approx(by_hand, rel=1e-5)
 
 
@@ -238,7 +240,8 @@ def test_only_contextssl_has_a_map_for_the_instance_loss(name: MethodName) -> No
 def test_losses_are_float32_in_bfloat16_too(name: MethodName) -> None:
     method, model = built(name)
     loss = method.loss(model, batch(), step(torch.bfloat16))
-    assert {loss.total.dtype, *(part.dtype for part in loss.parts.values())} == {torch.float32}
+    parts = [part for values in loss.terms.values() for part in values.values()]
+    assert {part.dtype for part in (loss.total, *parts)} == {torch.float32}
     assert loss.total.isfinite()
 
 
@@ -247,8 +250,8 @@ def test_the_total_is_the_weighted_sum(name: MethodName) -> None:
     method, model = built(name)
     assert isinstance(method, Baseline)
     loss, weights = method.loss(model, batch(), step()), method.weights()
-    assert set(loss.parts) <= set(weights)
-    by_hand = sum(weights[term] * value.item() for term, value in loss.parts.items())
+    assert set(loss.terms) <= set(weights)
+    by_hand = sum(weights[term] * values[EVERY_ENVIRONMENT].item() for term, values in loss.terms.items())
     assert loss.total.item() == pytest.approx(by_hand, rel=1e-5)
 
 
@@ -275,7 +278,7 @@ def test_plus_reads_a_context_alike_in_every_environment(name: MethodName) -> No
     with torch.no_grad():
         z = model.encode(pairs.x)
         under = [model.embed(z, model.read_pairs(pairs, environment)) for environment in (("turn",), ("tint",), ())]
-        short = model.embed(z, model.read_pairs(pairs, ("turn",), 1))
+        short = model.embed(z, model.read_pairs(batch(1), ("turn",)))
     assert torch.equal(under[0], under[1])
     assert torch.equal(under[0], under[2])
     assert not torch.allclose(under[0], short, atol=1e-4)

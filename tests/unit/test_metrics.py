@@ -59,6 +59,18 @@ def test_with_more_types_the_other_contexts_are_averaged() -> None:
     assert adaptation_gap(r2, tuple((name,) for name in names)) == pytest.approx(by_hand)
 
 
+def test_a_probe_that_overfits_counts_as_adaptation_in_the_papers_gap_only() -> None:
+    r2 = {ROTATION: {"rotation": 0.98, "color": -0.02}, COLOR: {"rotation": -0.45, "color": 0.97}}
+    assert adaptation_gap(r2, (ROTATION, COLOR)) == pytest.approx(0.98 + 0.97)
+    assert adaptation_gap(r2, (ROTATION, COLOR), clip=False) == pytest.approx(0.98 + 0.45 + 0.97 + 0.02)
+
+
+@given(st.lists(st.floats(-5, 1), min_size=4, max_size=4))
+def test_the_gap_never_exceeds_its_ceiling(values: list[float]) -> None:
+    first, second = ({"rotation": a, "color": b} for a, b in (values[:2], values[2:]))
+    assert -2 <= adaptation_gap({ROTATION: first, COLOR: second}, (ROTATION, COLOR)) <= 2
+
+
 def test_an_embedding_that_ignores_its_context_has_no_gap() -> None:
     same = {"rotation": 0.6, "color": 0.4}
     assert adaptation_gap({ROTATION: same, COLOR: same}, (ROTATION, COLOR)) == 0

@@ -18,8 +18,7 @@ from torch import Tensor
 from contextssl_cli import Context, ContextEncoder
 from contextssl_cli.cli.app import run as command
 from contextssl_cli.data.actions import ActionSpace, Block
-from contextssl_cli.methods.losses import nt_xent
-from contextssl_cli.model.context_ssl import ContextSSL
+from contextssl_cli.model.contextssl import ContextSSL, nt_xent
 from contextssl_cli.training.import_official import load_official
 from contextssl_cli.training.metrics import pooled_r2
 

@@ -11,10 +11,10 @@ import torch
 from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.data.pairs import PairBatch, seeded
 from contextssl_cli.errors import UsageError
-from contextssl_cli.methods.base import Step, StepLoss
-from contextssl_cli.methods.contextssl import ContextSSLMethod
-from contextssl_cli.methods.losses import linear_readout
-from contextssl_cli.model.context_ssl import ContextSSL
+from contextssl_cli.methods.base import EVERY_ENVIRONMENT, Step, StepLoss
+from contextssl_cli.methods.contextual import ContextSSLMethod
+from contextssl_cli.methods.optional_terms import probe_penalty
+from contextssl_cli.model.contextssl import ContextSSL
 from contextssl_cli.plugin.task import Task
 from tests import tiny
 from tests.unit.test_methods import Array, contrast, off_diagonal, short_of_one
@@ -74,8 +74,8 @@ def test_the_instance_loss_is_simclrs_or_vicregs_on_mapped_embeddings(
         without = measured(plain, batch)
         for environment, name in zip(ENVIRONMENTS, ("turn", "tint", "tint+turn"), strict=True):
             mapped = embedded(model, batch, environment).double().numpy() @ model.instance.weight.double().numpy().T
-            assert float(loss.instance[name]) == pytest.approx(by_hand(mapped[:, 0], mapped[:, 1]), rel=1e-4)
-    mean = torch.stack(list(loss.instance.values())).mean()
+            assert float(loss.terms["instance"][name]) == pytest.approx(by_hand(mapped[:, 0], mapped[:, 1]), rel=1e-4)
+    mean = torch.stack(list(loss.terms["instance"].values())).mean()
     torch.testing.assert_close(loss.total, without.total + 0.5 * mean)
 
 
@@ -84,12 +84,12 @@ def test_the_readout_is_of_the_zeroed_types_alone() -> None:
     with torch.no_grad():
         loss = measured(model, batch, invariance_weight=2.0)
         plain = measured(model, batch)
-        assert loss.readout.keys() == {"turn", "tint"}  # nothing is zeroed where both are active
+        assert loss.terms["probe_penalty"].keys() == {"turn", "tint"}  # nothing is zeroed where both are active
         for environment, zeroed in ((("turn",), "tint"), (("tint",), "turn")):
             target = torch.stack([batch.first[zeroed], batch.second[zeroed]], dim=1).flatten(0, 1)
-            expected = linear_readout(embedded(model, batch, environment).flatten(0, 1), target)
-            torch.testing.assert_close(loss.readout[environment[0]], expected, rtol=1e-3, atol=1e-4)
-    mean = torch.stack(list(loss.readout.values())).mean()
+            expected = probe_penalty(embedded(model, batch, environment).flatten(0, 1), target)
+            torch.testing.assert_close(loss.terms["probe_penalty"][environment[0]], expected, rtol=1e-3, atol=1e-4)
+    mean = torch.stack(list(loss.terms["probe_penalty"].values())).mean()
     torch.testing.assert_close(loss.total, plain.total + 2 * mean)
 
 
@@ -97,13 +97,13 @@ def test_without_either_nothing_is_queried(monkeypatch: pytest.MonkeyPatch) -> N
     model = tiny.model()
     monkeypatch.setattr(model.world, "query", lambda *_: pytest.fail("queried"))
     loss = measured(model, pairs(), penalise=False, invariance_weight=1.0)
-    assert (loss.readout, loss.instance) == ({}, {})
+    assert loss.terms.keys() == {"contrast", "auxiliary"}
 
 
 @pytest.mark.parametrize("objective", ["nt-xent", "vicreg"])
 def test_the_instance_loss_reaches_encoder_world_model_and_map(objective: str) -> None:
     model, batch = tiny.model(instance_dim=5), pairs()
-    found = measured(model, batch, instance_weight=1.0, instance_objective=objective).instance
+    found = measured(model, batch, instance_weight=1.0, instance_objective=objective).terms["instance"]
     torch.stack(list(found.values())).mean().backward()
     for part in (model.encoder, model.world, model.instance):
         assert all(parameter.grad is not None for parameter in part.parameters())
@@ -119,9 +119,9 @@ def test_the_loss_of_the_features_is_simclrs() -> None:
     without = measured(plain, batch)
     projected = model.heads["projector"](torch.cat([model.encode(batch.x), model.encode(batch.y)]))
     first, second = projected.detach().double().numpy().reshape(2, COUNT, -1)
-    assert loss.feature["contrast"].item() == pytest.approx(contrast(first, second, 0.5), rel=1e-4)
-    torch.testing.assert_close(loss.total, without.total + 0.5 * loss.feature["contrast"])
-    loss.feature["contrast"].backward()
+    assert loss.terms["features"][EVERY_ENVIRONMENT].item() == pytest.approx(contrast(first, second, 0.5), rel=1e-4)
+    torch.testing.assert_close(loss.total, without.total + 0.5 * loss.terms["features"][EVERY_ENVIRONMENT])
+    loss.terms["features"][EVERY_ENVIRONMENT].backward()
     for part in (model.encoder, model.heads):
         assert all(parameter.grad is not None for parameter in part.parameters())
         assert any(parameter.grad.abs().sum() > 0 for parameter in part.parameters())

@@ -11,14 +11,13 @@ import pytest
 
 from contextssl_cli.errors import CorruptFileError
 from contextssl_cli.evaluation.comparison import Comparison
-from contextssl_cli.evaluation.probe_report import ProbeReport
-from contextssl_cli.evaluation.results import Row
+from contextssl_cli.evaluation.results import ProbeReport, Row
 from contextssl_cli.evaluation.stored import read_results
 from contextssl_cli.report.page import render
 from contextssl_cli.report.studies import studies_of
 from contextssl_cli.report.summary import comparison_sentence, print_page
 from contextssl_cli.report.training_curve import draw_training, read_losses
-from contextssl_cli.training.log import Journal
+from contextssl_cli.training.log import MetricsLog
 from tests.pages import Page
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
@@ -125,10 +124,10 @@ def test_a_damaged_table_is_refused(key: str, value: object, tmp_path: Path) -> 
 
 def test_damaged_gaps_of_a_reproduction_are_refused(tmp_path: Path) -> None:
     values = stored("figure3")
-    values["parts"][0]["points"][-1]["gaps"] = ["x"]
+    values["parts"][0]["points"][-1]["adaptation_gaps"] = ["x"]
     path = tmp_path / "results.json"
     path.write_text(json.dumps(values), encoding="utf-8")
-    with pytest.raises(CorruptFileError, match="gaps"):
+    with pytest.raises(CorruptFileError, match="adaptation_gaps"):
         read_results(path)
 
 
@@ -154,7 +153,7 @@ def test_several_reports_have_figures_of_their_own_and_an_overview() -> None:
 def test_a_comparison_tells_its_gap() -> None:
     report = ProbeReport.from_dict(stored("digits"))
     page = render([Comparison([report, report], [0.5, 0.75], [0.25, 0.5])])
-    assert "adaptation gap between the models: 0.625 ± 0.177 over 2 seeds (0.375 with negative R2 counted as 0)" in page
+    assert "0.625 ± 0.177 over 2 seeds (as in the paper 0.375)" in page
 
 
 def test_models_of_a_reproduction_that_were_told_apart_are_compared() -> None:
@@ -165,7 +164,7 @@ def test_models_of_a_reproduction_that_were_told_apart_are_compared() -> None:
         models = [point for point in digits if point["report"]["protocol"]["runs"][0]["config"]["method"] == method]
         comparison = compared["digits-rotation-color", method]
         assert [report.told for report in comparison.reports] == [("rotation",), ("color",)]
-        assert comparison.gaps == models[0]["gaps"] == models[1]["gaps"]
+        assert comparison.gaps == models[0]["adaptation_gaps"] == models[1]["adaptation_gaps"]
     assert all(not report.gaps for one in compared.values() for report in one.reports)
     page = render(found)
     assert all(comparison_sentence(one) in page for one in compared.values())
@@ -200,17 +199,20 @@ def test_mrr_is_drawn() -> None:
 
 
 def test_metrics_of_a_killed_run(tmp_path: Path) -> None:
-    lines = ['{"step": 1, "loss": {"a": 2.0}}', "7", '{"step": 2, "loss": {"a": 1.5}}', '{"step": 3, "lo']
+    lines = [
+        '{"step": 1, "terms": {"contrast": {"a": 2.0}}}', "7", '{"step": 2, "terms": {"contrast": {"a": 1.5}}}',
+        '{"step": 3, "te',
+    ]  # fmt: skip
     (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
-    assert [line["step"] for line in read_losses(Journal(tmp_path / "metrics.jsonl"))] == [1, 2]
-    assert read_losses(Journal(tmp_path / "none.jsonl")) == []
+    assert [line["step"] for line in read_losses(MetricsLog(tmp_path / "metrics.jsonl"))] == [1, 2]
+    assert read_losses(MetricsLog(tmp_path / "none.jsonl")) == []
 
 
 def test_the_curve_has_the_steps_before_the_world_model(tmp_path: Path) -> None:
-    early = {"step": 10, "loss": {}, "feature_loss": {"contrast": 5.0}}
-    late = {"step": 20, "loss": {"a": 2.0}, "feature_loss": {"contrast": 4.0}}
+    early = {"step": 10, "terms": {"features": {"*": 5.0}}}
+    late = {"step": 20, "terms": {"contrast": {"a": 2.0}, "auxiliary": {"a": 1.0}, "features": {"*": 4.0}}}
     (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, (early, late))))
-    lines = read_losses(Journal(tmp_path / "metrics.jsonl"))
+    lines = read_losses(MetricsLog(tmp_path / "metrics.jsonl"))
     assert [line["loss"] for line in lines] == [{"features": 5.0}, {"a": 2.0, "features": 4.0}]
     for shown, curves in ((lines, {"a", "features"}), (lines[:1], {"features"})):
         assert {line.get_label() for line in draw_training(shown).axes[0].lines} == curves

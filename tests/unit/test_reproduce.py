@@ -12,7 +12,7 @@ import pytest
 from contextssl_cli.cli.app import run
 from contextssl_cli.config.resolve import resolve_config
 from contextssl_cli.config.train import TrainConfig
-from contextssl_cli.evaluation.probe_report import ProbeReport
+from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.plugin.task import resolve_task
 from contextssl_cli.report.reproduce import commands, unknown_settings
 from contextssl_cli.training.start import with_equivariant
@@ -71,7 +71,7 @@ def test_options_of_action_types_are_named(capsys: pytest.CaptureFixture[str]) -
 def test_the_probe_names_what_is_not_the_default() -> None:
     built_in("digits", "rotation", "color")
     config = resolve_config(resolve_task(TASK).dataset, environ={})
-    asked = report(config, metrics=["r2"], readers=[], seed=4)
+    asked = report(config, metrics=["r2"], action_probes=[], seed=4)
     line = commands(asked, resolve_task(TASK), ["a"])[-1]
     assert line == "contextssl probe --run a --metrics r2 --probes none --seed 4 --out results"
 

@@ -11,7 +11,7 @@ import pytest
 
 from contextssl_cli.errors import CorruptFileError, DataMissingError
 from contextssl_cli.evaluation.comparison import Comparison
-from contextssl_cli.evaluation.probe_report import ProbeReport
+from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.evaluation.stored import read_result
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
@@ -48,10 +48,12 @@ def without(key: str) -> Callable[[dict[str, Any]], object]:
         (lambda found: found["results"][0].update(mean="much"), "results.0.mean"),
         (lambda found: found["results"][0].update(mean=float("nan")), "results.json"),
         (lambda found: found["protocol"].update(runs=[]), "protocol.runs"),
+        (lambda found: found["protocol"]["runs"][0].update(steps="many"), "steps"),
+        (lambda found: found["protocol"]["runs"][0].update(step=[1]), "step"),
         (lambda found: found.update(results=[*found["results"][:-1], 7]), "results."),
         (lambda found: found.update(results=[]), "the r2 of rotation under rotation at 0 tokens"),
         (lambda found: found.update(context_lengths=[0, 4]), "the r2 of rotation under rotation at 4 tokens"),
-        (lambda found: found.update(reports=[]), "gaps"),
+        (lambda found: found.update(reports=[]), "reports"),
     ],
 )
 def test_damage_is_told(tmp_path: Path, damage: Callable[[dict[str, Any]], object], words: str) -> None:

@@ -14,14 +14,14 @@ from contextssl_cli.config.methods import EQUIVARIANT, MethodName
 from contextssl_cli.config.model import ModelConfig
 from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.data.pairs import seeded
-from contextssl_cli.evaluation.cache import Values
+from contextssl_cli.evaluation.cache import MeasuredValues
 from contextssl_cli.evaluation.encoded import EncodedSplit, RecordedViews
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
-from contextssl_cli.evaluation.ranking import HITS
+from contextssl_cli.evaluation.ranking import HITS, view_ranks
 from contextssl_cli.evaluation.results import ENCODER
-from contextssl_cli.evaluation.view_ranks import view_ranks
-from contextssl_cli.methods.base import Headed, Predicting
+from contextssl_cli.methods.base import Predicting
 from contextssl_cli.methods.registry import method_of
+from contextssl_cli.model.encoders import EncoderModel
 from tests import tiny
 
 OBJECTS, VIEWS, DIM = 5, 4, 16
@@ -62,7 +62,7 @@ def split() -> EncodedSplit:
     )  # fmt: skip
 
 
-def built(name: MethodName = "sie") -> tuple[Predicting, Headed]:
+def built(name: MethodName = "sie") -> tuple[Predicting, EncoderModel]:
     """A method told of turns, and a model in evaluation mode whose batch norm has seen some batches."""
     sizes: Any = {"encoder": "mlp", **tiny.MODEL}
     config = TrainConfig(method=name, equivariant=("turn",), model=ModelConfig(**sizes))
@@ -78,7 +78,7 @@ def built(name: MethodName = "sie") -> tuple[Predicting, Headed]:
     return method, model.eval()
 
 
-def measured(predictor: tuple[Predicting, Headed] | None, test: EncodedSplit) -> list[Values]:
+def measured(predictor: tuple[Predicting, EncoderModel] | None, test: EncodedSplit) -> list[MeasuredValues]:
     evaluator = cast(Evaluator, SimpleNamespace(test=test, device=torch.device("cpu"), predictor=predictor))
     return view_ranks(evaluator, [Condition(ENCODER, 0)])
 
