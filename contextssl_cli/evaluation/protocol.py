@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from contextssl_cli.config.methods import CONTEXTUAL, PREDICTING, MethodName
 from contextssl_cli.config.probe import METRICS, Metric, ProbeConfig
-from contextssl_cli.config.resolve import changed_settings
+from contextssl_cli.config.resolve import differing_settings
 from contextssl_cli.config.train import OF_NO_MATTER
 from contextssl_cli.errors import UsageError, invalid_value
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
@@ -110,7 +110,7 @@ def _check_alike(runs: Sequence[Run]) -> None:
         )
     first = runs[0].record.config
     for run in runs[1:]:
-        changed = changed_settings(first, run.record.config.model_dump()).keys() - OF_NO_MATTER
+        changed = differing_settings(first, run.record.config).keys() - OF_NO_MATTER
         if changed:
             raise UsageError(
                 f"{run.folder} differs from {runs[0].folder} in {', '.join(sorted(changed))}, and not in its seed "
@@ -212,5 +212,6 @@ def _about(run: Run) -> dict[str, Any]:
         "steps": steps,
         "store_hash": record.store_hash,
         "config": record.config.model_dump(mode="json"),
+        "asked": record.asked.model_dump(mode="json"),
         "versions": record.versions,
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 from contextssl_cli import files
 from contextssl_cli.adaptation.adapt import Adaptation, adapt
 from contextssl_cli.adaptation.context_files import context_from_run
-from contextssl_cli.config.resolve import resolve_config
+from contextssl_cli.config.resolve import settle
 from contextssl_cli.data.prepare import prepared_store
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.open_run import OpenRun
@@ -90,8 +90,8 @@ def _check_files(out: Path, actions: Sequence[str], seeds: Sequence[int], *, for
 
 def _pretrain(task: Task, store: Store, folder: Path, seed: int, steps: int | None, device: str, *, force: bool) -> Run:
     terminal.note(f"2/5 pretrain: {folder}")
-    config = resolve_config(task.dataset, flags={"seed": seed} | ({"steps": steps} if steps else {}))
-    run = start_run(task, store, config, folder, force=force)
+    settled = settle(task, flags={"seed": seed} | ({"steps": steps} if steps else {}))
+    run = start_run(settled, store, folder, force=force)
     with training_progress(f"{task.name} seed {seed}") as report:
         train(run, task, store, report, device)
     return run

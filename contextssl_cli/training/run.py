@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contextssl_cli import files, paths
 from contextssl_cli.config.methods import CONTEXTUAL
+from contextssl_cli.config.resolve import Asked
 from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.cpus import cpu_count
 from contextssl_cli.data.actions import ActionSpace
@@ -76,6 +77,8 @@ class RunRecord(BaseModel):
     task: str
     """As in ``pretrain --plugin``; empty for an imported checkpoint."""
     config: TrainConfig
+    asked: Asked = Asked()
+    """The settings that the user asked for."""
     space: ActionSpace
     schema_: Schema
     store: str

@@ -102,7 +102,7 @@ def test_the_invariance_penalty_sets_in_when_the_contexts_have_come_apart(
 
 
 def test_progress_is_reported_after_every_step(digits_task: Task, digits_store: Store, tmp_path: Path) -> None:
-    run = start_run(digits_task, digits_store, tiny.config(digits_task, steps=12), tmp_path / "run")
+    run = start_run(tiny.settled(digits_task, steps=12), digits_store, tmp_path / "run")
     reports = []
     Trainer(run, digits_task, digits_store, CPU).fit(reports.append)
     assert [report.step for report in reports] == list(range(1, 13))
@@ -123,8 +123,8 @@ def test_a_loss_that_is_not_finite_is_an_error_and_is_never_saved(
         return replace(loss, total=loss.total * factor)
 
     monkeypatch.setattr(ContextSSLMethod, "loss", broken)
-    config = tiny.config(digits_task, steps=20, checkpoint_every=3, grad_clip=None)
-    run = start_run(digits_task, digits_store, config, tmp_path / "run")
+    settled = tiny.settled(digits_task, steps=20, checkpoint_every=3, grad_clip=None)
+    run = start_run(settled, digits_store, tmp_path / "run")
     with pytest.raises(ContextSSLError, match="not finite") as raised:
         Trainer(run, digits_task, digits_store, CPU).fit(lambda progress: None)
     assert raised.value.exit_code == 1
@@ -140,7 +140,7 @@ def test_the_optimiser_is_the_configured_one(
     optimizer: str, digits_task: Task, digits_store: Store, tmp_path: Path
 ) -> None:
     settings = {"optimizer": optimizer, "beta2": 0.95, "weight_decay": 0.25}
-    run = start_run(digits_task, digits_store, tiny.config(digits_task, **settings), tmp_path / "run")
+    run = start_run(tiny.settled(digits_task, **settings), digits_store, tmp_path / "run")
     made = Trainer(run, digits_task, digits_store, CPU).optimizer
     assert type(made).__name__.lower() == optimizer
     assert (made.defaults["betas"], made.defaults["weight_decay"]) == ((0.9, 0.95), 0.25)
@@ -168,7 +168,7 @@ def test_too_few_samples_are_said_before_training(digits_task: Task, digits_stor
 
 
 def test_an_epoch_draws_every_training_sample_once(digits_task: Task, digits_store: Store, tmp_path: Path) -> None:
-    run = start_run(digits_task, digits_store, tiny.config(digits_task), tmp_path / "run")
+    run = start_run(tiny.settled(digits_task), digits_store, tmp_path / "run")
     trainer = Trainer(run, digits_task, digits_store, CPU)
     count, drawn = len(trainer.train), []
     for step in range(-(-2 * count // 16)):

@@ -261,8 +261,8 @@ def damaged(digits_run: Run, tmp_path: Path) -> Run:
 def test_nothing_is_made_of_a_damaged_store(damaged: Run, digits_task: Task, tmp_path: Path) -> None:
     store = Store(Path(damaged.record.store))
     uses: dict[str, Callable[[], Any]] = {
-        "pretrain": lambda: start_run(digits_task, store, damaged.record.config, tmp_path / "new"),
-        "resume": lambda: resume_run(damaged.folder, None, lambda task: {}),
+        "pretrain": lambda: start_run(tiny.settled(digits_task), store, tmp_path / "new"),
+        "resume": lambda: resume_run(damaged.folder),
         "probe": lambda: Evaluator(OpenRun(damaged, "cpu"), probe_config(digits_task.dataset)),  # type: ignore[arg-type]
         "adapt": lambda: open_inputs(damaged, None),
         "adapt --input": lambda: read_inputs(store.path, store.schema),

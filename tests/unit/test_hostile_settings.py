@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextssl_cli import files
-from contextssl_cli.config.resolve import parse_setting, resolve_config
+from contextssl_cli.config.resolve import ask, parse_setting, resolve_config
 from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.evaluation.cache import keep_values, read_tensors, read_values
 from contextssl_cli.experiments.recipe import read_recipe
@@ -52,7 +52,7 @@ JSON = {
 }
 
 
-@pytest.mark.parametrize("read", [files.read_toml, read_recipe, lambda path: resolve_config(digits(), file=path)])
+@pytest.mark.parametrize("read", [files.read_toml, read_recipe, lambda path: ask(file=path, environ={})])
 @pytest.mark.parametrize("name", TOML)
 def test_toml_that_is_refused(name: str, read: Callable[[Path], object], tmp_path: Path) -> None:
     path = tmp_path / "settings.toml"
@@ -114,7 +114,7 @@ SETTINGS = [
 @pytest.mark.parametrize("text", SETTINGS, ids=lambda text: ascii(text[:20]))
 def test_a_setting_that_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
-        resolve_config(digits(), flags=dict([parse_setting(text)]), environ={})  # type: ignore[arg-type]
+        resolve_config(digits(), ask(flags=dict([parse_setting(text)]), environ={}))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_setting_that_is_refused(text: str) -> None:
 )  # fmt: skip
 def test_a_variable_that_is_refused(variable: str, text: str) -> None:
     with pytest.raises(UsageError):
-        resolve_config(digits(), environ={f"CONTEXTSSL_{variable}": text})  # type: ignore[arg-type]
+        resolve_config(digits(), ask(environ={f"CONTEXTSSL_{variable}": text}))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
