@@ -17,9 +17,9 @@ from contextssl_cli.model.contextssl import ContextSSL
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.store.schema import Column, Schema
-from contextssl_cli.training.checkpoint import save_checkpoint
 from contextssl_cli.training.run import Run, RunRecord, now
 from contextssl_cli.training.start import start_run, train
+from contextssl_cli.training.weights import save_checkpoint
 
 MODEL = {
     "width": 16,

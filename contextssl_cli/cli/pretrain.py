@@ -138,7 +138,7 @@ def _resume(
     from contextssl_cli.training.runs import latest_run
     from contextssl_cli.training.start import check_unchanged, resume_run
 
-    folder = out or latest_run().folder
+    folder = out or latest_run().run.folder
     run, task, data = resume_run(folder, plugin)
     check_unchanged(run, task, ask(**named(task)))
     if dry_run:

@@ -18,6 +18,7 @@ from contextssl_cli.errors import UsageError, invalid_value
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.fairness import raw_baseline
 from contextssl_cli.evaluation.measures import context_label_ceiling, measure, ranks_views
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.results import ENCODER, Key, ProbeReport, Row, average, find, pool
 from contextssl_cli.plugin.kinds import Dataset
 from contextssl_cli.plugin.task import Task, environment_name
@@ -85,7 +86,7 @@ def probe_each(runs: Sequence[Run], device: torch.device, **flags: Any) -> list[
     metrics = measurable(runs[0].record.config.method, config.metrics)
     reports = []
     for run in runs:
-        evaluator = Evaluator(run, config, device)
+        evaluator = Evaluator(OpenRun(run, device), config)
         if "mrr" in named and not ranks_views(evaluator):
             raise UsageError(
                 f"mrr ranks the recorded views of an object, and {run.record.task} has none: leave it out of --metrics"

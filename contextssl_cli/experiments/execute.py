@@ -19,6 +19,7 @@ from contextssl_cli.report.progress import training_progress
 from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.runs import register
 from contextssl_cli.training.start import fitting_space, resume_run, start_run, train
 
 _T = TypeVar("_T")
@@ -136,7 +137,8 @@ def complete(planned: PlannedRun, store: Store, device: str, title: str) -> Run:
     if state == "done":
         terminal.note(f"{name}: done before")
         run = Run(planned.folder)
-        run.settle()
+        run.remove_leftovers()
+        register(run.folder)
         return run
     terminal.note(f"{name}: {f'goes on at step {planned.step()}' if state == 'half done' else 'begins'}")
     if state == "half done":

@@ -14,7 +14,7 @@ from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.errors import UsageError
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
-from contextssl_cli.training import checkpoint as checkpoints
+from contextssl_cli.training.checkpoint import CheckpointState, of_newest
 from contextssl_cli.training.run import CHECKPOINTS, Run, holds_run
 from contextssl_cli.training.trainer import hold_out
 
@@ -53,7 +53,7 @@ class PlannedRun:
 
     def step(self) -> int:
         """Of the newest checkpoint; 0 without one."""
-        return checkpoints.of_newest(self.folder / CHECKPOINTS, checkpoints.checkpoint_step) or 0
+        return of_newest(self.folder / CHECKPOINTS, lambda path: CheckpointState.read(path).step) or 0
 
     def steps(self, store: Store | None) -> int | None:
         """Steps in all; None where only the data could tell, and they are not there."""

@@ -21,7 +21,8 @@ from contextssl_cli.text import printable
 from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.numerics import differences, numerics
 from contextssl_cli.training.progress import Progress
-from contextssl_cli.training.run import Numerics, Run, RunRecord, new_run_folder, now, versions
+from contextssl_cli.training.run import Numerics, Run, RunRecord, now, versions
+from contextssl_cli.training.runs import new_run_folder
 from contextssl_cli.training.trainer import Trainer, held_out_count
 
 _log = logging.getLogger(__name__)

@@ -13,16 +13,17 @@ from torch import Tensor
 
 from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.errors import ContextSSLError, UsageError
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.methods.base import StepLoss
 from contextssl_cli.methods.contextual import ContextSSLMethod
 from contextssl_cli.model.contextssl import ContextSSL
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training import trainer as trainer_module
-from contextssl_cli.training.checkpoint import weights_hash
 from contextssl_cli.training.run import Run
 from contextssl_cli.training.start import start_run
 from contextssl_cli.training.trainer import Trainer
+from contextssl_cli.training.weights import weights_hash
 from tests import tiny
 
 CPU = torch.device("cpu")
@@ -71,7 +72,7 @@ def test_every_variant_trains_with_two_action_types_and_with_one(
     seen = {environment for line in lines for environment in line["terms"].get("contrast", ())}
     assert seen <= named if "environments_per_step" in flags or "preset" in flags else seen == named
     assert all(math.isfinite(value) for line in lines for term in line["terms"].values() for value in term.values())
-    trainer, trained = Trainer(run, resolve_task(name), digits_store, CPU), weights_hash(run.load_model())
+    trainer, trained = Trainer(run, resolve_task(name), digits_store, CPU), weights_hash(OpenRun(run).context_model)
     assert weights_hash(trainer.model) != trained
     trainer.resume()
     assert (trainer.step, weights_hash(trainer.model)) == (3, trained)
@@ -128,7 +129,7 @@ def test_a_loss_that_is_not_finite_is_an_error_and_is_never_saved(
         Trainer(run, digits_task, digits_store, CPU).fit(lambda progress: None)
     assert raised.value.exit_code == 1
     if bad_step > 3:
-        saved = run.load_model().state_dict().values()
+        saved = OpenRun(run).context_model.state_dict().values()
         assert all(tensor.isfinite().all() for tensor in saved)
     else:
         assert not list(run.checkpoint_folder.glob("step-*"))
