@@ -212,7 +212,7 @@ that names it:
 6. the default in the tables below.
 
 An unknown key is an error in every one of them. `contextssl pretrain --plugin digits-rotation-color --dry-run` prints
-the resolved configuration; the run's `run.json` keeps it.
+the resolved configuration; `run.json` keeps it, and what was asked for.
 
 ```toml
 # settings.toml, for contextssl pretrain --plugin digits-rotation-color --config settings.toml

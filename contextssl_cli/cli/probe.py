@@ -111,4 +111,4 @@ def _named_runs(folders: Sequence[Path], seeds: Sequence[int]) -> list[Run]:
         raise UsageError("--seeds selects runs in a folder; name the folder with --run")
     if seeds:
         return [run for folder in folders for run in runs_of_seeds(folder, seeds)]
-    return [Run(folder) for folder in folders] or [latest_run()]
+    return [Run(folder) for folder in folders] or [latest_run().run]

@@ -39,7 +39,7 @@ def report_main(
     from contextssl_cli.training.device import resolve_device
     from contextssl_cli.training.runs import latest_run
 
-    paths = run or [latest_run().folder]
+    paths = run or [latest_run().run.folder]
     results, runs = sort_out(paths)
     page = check_page(out or (paths[0].parent if paths[0].is_file() else paths[0]) / "report.html")
     if dry_run:

@@ -181,7 +181,7 @@ class _Judge:
     def errors(self, context: Context | None, probe: _Probe = ridge) -> dict[str, Tensor]:
         """Each judged pair's share of 1 - R2, by action type: (M,)."""
         model, device = self._evaluator.model, self._evaluator.device
-        cache = self._evaluator.read_context(context, cut=False)
+        cache = self._evaluator.read_context(context)
         fit, judge = (
             torch.cat([model.embed(z.to(device), cache) for z in views], dim=1) for views in self._views.values()
         )

@@ -8,9 +8,10 @@ from pathlib import Path
 from contextssl_cli import files
 from contextssl_cli.adaptation.adapt import Adaptation, adapt
 from contextssl_cli.adaptation.context_files import context_from_run
-from contextssl_cli.config.resolve import resolve_config
+from contextssl_cli.config.resolve import settle
 from contextssl_cli.data.prepare import prepared_store
 from contextssl_cli.errors import UsageError
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.protocol import probe_runs
 from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.plugin.task import Task, resolve_task
@@ -26,7 +27,6 @@ from contextssl_cli.store.embeddings import EMBEDDINGS_KIND
 from contextssl_cli.store.replace import check_replaceable
 from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.run import Run
-from contextssl_cli.training.runs import FoundRun
 from contextssl_cli.training.start import start_run, train
 
 TASK = "digits-rotation-color"
@@ -60,7 +60,8 @@ def run_demo(
     paths = write_probe(report, out)
     terminal.note("4/5 contexts and adaptation")
     contexts = {action.name: context_from_run(runs[0], [action.name], None, seed=0) for action in task.actions}
-    adaptations = [_adapt(runs[0], name, context, out, device) for name, context in contexts.items()]
+    opened = OpenRun(runs[0], place)
+    adaptations = [_adapt(opened, name, context, out) for name, context in contexts.items()]
     paths += [out / f"{name}.h5" for name in contexts] + [adaptation.out for adaptation in adaptations]
     terminal.note("5/5 report")
     paths.append(write_retrieval(runs[0], out / RETRIEVAL, place))
@@ -89,16 +90,16 @@ def _check_files(out: Path, actions: Sequence[str], seeds: Sequence[int], *, for
 
 def _pretrain(task: Task, store: Store, folder: Path, seed: int, steps: int | None, device: str, *, force: bool) -> Run:
     terminal.note(f"2/5 pretrain: {folder}")
-    config = resolve_config(task.dataset, flags={"seed": seed} | ({"steps": steps} if steps else {}))
-    run = start_run(task, store, config, folder, force=force)
+    settled = settle(task, flags={"seed": seed} | ({"steps": steps} if steps else {}))
+    run = start_run(settled, store, folder, force=force)
     with training_progress(f"{task.name} seed {seed}") as report:
         train(run, task, store, report, device)
     return run
 
 
-def _adapt(run: Run, name: str, context: Context, out: Path, device: str) -> Adaptation:
+def _adapt(opened: OpenRun, name: str, context: Context, out: Path) -> Adaptation:
     context.save(out / f"{name}.h5")
-    return adapt(FoundRun(run, "the demo's first run"), context, out / f"embeddings-{name}.h5", device=device)
+    return adapt(opened, context, out / f"embeddings-{name}.h5", about={"chosen": "the demo's first run"})
 
 
 def _write_report(report: ProbeReport, adaptations: Sequence[Adaptation], out: Path) -> Path:
@@ -122,5 +123,5 @@ def _write_report(report: ProbeReport, adaptations: Sequence[Adaptation], out: P
 
 
 def _profile(adaptation: Adaptation) -> TextTable:
-    title = f"Symmetry profile under the context {adaptation.embeddings.about['environment']}"
+    title = f"Symmetry profile under the context {adaptation.about['environment']}"
     return profile_table(adaptation.profile, title)

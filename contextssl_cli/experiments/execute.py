@@ -10,7 +10,6 @@ from typing import Any, Self, TypeVar
 import torch
 
 from contextssl_cli.config.methods import CONTEXTUAL, EQUIVARIANT
-from contextssl_cli.data.actions import ActionSpace
 from contextssl_cli.errors import Interrupted, UsageError
 from contextssl_cli.evaluation.comparison import asks_r2, compare_reports
 from contextssl_cli.evaluation.protocol import measurable, probe_config, probe_each
@@ -20,7 +19,8 @@ from contextssl_cli.report.progress import training_progress
 from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.run import Run
-from contextssl_cli.training.start import check_fit, resume_run, start_run, train
+from contextssl_cli.training.runs import register
+from contextssl_cli.training.start import fitting_space, resume_run, start_run, train
 
 _T = TypeVar("_T")
 
@@ -125,7 +125,7 @@ def train_missing(points: Sequence[Point], store: Store, device: str, share: Sha
     for run in runs:
         run.check(store)
         if not run.exists:
-            check_fit(run.config, ActionSpace.of(run.task, store.schema), store)
+            fitting_space(run.settled, store)
     for number, run in enumerate(runs, 1):
         complete(run, store, device, f"run {number}/{len(runs)}")
 
@@ -137,14 +137,15 @@ def complete(planned: PlannedRun, store: Store, device: str, title: str) -> Run:
     if state == "done":
         terminal.note(f"{name}: done before")
         run = Run(planned.folder)
-        run.settle()
+        run.remove_leftovers()
+        register(run.folder)
         return run
     terminal.note(f"{name}: {f'goes on at step {planned.step()}' if state == 'half done' else 'begins'}")
     if state == "half done":
-        run, task, data = resume_run(planned.folder, None, lambda _: {})
+        run, task, data = resume_run(planned.folder)
     else:
         task, data = planned.task, store
-        run = start_run(task, data, planned.config, planned.folder)
+        run = start_run(planned.settled, data, planned.folder)
     try:
         with training_progress(f"{title}: {planned.folder.parent.name} {planned.folder.name}") as report:
             train(run, task, data, report, device)

@@ -9,14 +9,14 @@ from typing import Any
 
 from contextssl_cli import files
 from contextssl_cli.config.probe import Judged, place_of
-from contextssl_cli.config.resolve import check_seeds
+from contextssl_cli.config.resolve import check_seeds, settle
 from contextssl_cli.data.prepare import prepared_store, store_if_made
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.results import to_csv
 from contextssl_cli.evaluation.stored import SWEEP, SWEEP_KEYS, check_results
 from contextssl_cli.experiments.execute import Probed, check_probes, probe_points, train_missing
 from contextssl_cli.experiments.grid import expand, folder_name
-from contextssl_cli.experiments.plan import RUNS, PlannedRun, Point, check_folder, check_same, runs_of, settle
+from contextssl_cli.experiments.plan import RUNS, PlannedRun, Point, check_folder, check_same, runs_of
 from contextssl_cli.experiments.tables import sweep_table
 from contextssl_cli.paths import make_folder
 from contextssl_cli.plugin.kinds import Dataset
@@ -109,8 +109,8 @@ def grid_points(
         name = ", ".join(filter(None, [label, describe(values)]))
         runs = []
         for seed in seeds:
-            task, config = settle(plugin, preset=preset, flags={**settings, **values, "seed": seed}, environ=environ)
-            runs.append(PlannedRun(out / RUNS / folder_name(name) / f"seed-{seed}", task, config))
+            settled = settle(plugin, preset=preset, flags={**settings, **values, "seed": seed}, environ=environ)
+            runs.append(PlannedRun(out / RUNS / folder_name(name) / f"seed-{seed}", settled))
         for other in points:
             if other.config == runs[0].config:
                 raise UsageError(f"--vary: {describe(other.values)} and {describe(values)} are the same")

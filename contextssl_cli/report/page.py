@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from contextssl_cli import files
 from contextssl_cli.evaluation.comparison import Comparison
 from contextssl_cli.evaluation.results import ProbeReport
-from contextssl_cli.plugin.task import Task, environment_name
+from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.report import reproduce
 from contextssl_cli.report.figures import draw_context_lengths, draw_ranking
 from contextssl_cli.report.gather import GENERATOR, Found, reports_of
@@ -43,7 +43,7 @@ class RunView:
 
     Attributes:
         name: of its folder, made unique within the section; the commands use it.
-        settings: (key, value, whether it differs from what this task has by default).
+        settings: (key, value, whether the user asked for it).
     """
 
     name: str
@@ -68,7 +68,6 @@ class Section:
     tables: list[TextTable]
     runs: list[RunView]
     commands: list[str]
-    unknown: list[str]
     unsaid: list[str]
     in_part: list[str]
     store_hash: str
@@ -151,7 +150,7 @@ def _section(report: ProbeReport, mark: str, anchor: str, prefix: str) -> Sectio
     task = reproduce.stored_task(report)
     names = _names(report, prefix)
     runs = [
-        _run_view(about, task, name, f"{anchor}-{number}-")
+        _run_view(about, name, f"{anchor}-{number}-")
         for number, (about, name) in enumerate(zip(report.protocol["runs"], names, strict=True), 1)
     ]
     told = f", told {environment_name(report.told)}" if report.told else ""
@@ -165,7 +164,6 @@ def _section(report: ProbeReport, mark: str, anchor: str, prefix: str) -> Sectio
         tables=[*probe_tables(report), *([side_by_side(report)] if report.lengths else [])],
         runs=runs,
         commands=reproduce.commands(report, task, names, f"{prefix}results") if task else [],
-        unknown=reproduce.unknown_settings(report, task) if task else [],
         unsaid=reproduce.unsaid_probes(report, task) if task else [],
         in_part=_in_part(report, names),
         store_hash=report.protocol["store_hash"],
@@ -211,7 +209,7 @@ def _pictures(report: ProbeReport, anchor: str) -> list[Picture]:
     return pictures
 
 
-def _run_view(about: dict[str, Any], task: Task | None, name: str, prefix: str) -> RunView:
+def _run_view(about: dict[str, Any], name: str, prefix: str) -> RunView:
     run = reproduce.run_of(about)
     lines = read_losses(run.metrics_log) if run else []
     curve = None
@@ -226,16 +224,17 @@ def _run_view(about: dict[str, Any], task: Task | None, name: str, prefix: str) 
         fingerprint=about["fingerprint"],
         seed=_show(about["config"].get("seed", "")),
         created=run.record.created if run else "",
-        settings=_settings(about["config"], task),
+        settings=_settings(about),
         versions=about["versions"],
         curve=curve,
     )
 
 
-def _settings(values: dict[str, Any], task: Task | None) -> list[tuple[str, str, bool]]:
-    config = reproduce.stored_config(values) if task else None
-    changed = set(reproduce.differing(task, config, presets=("default",))[1]) if task and config else set()
-    return [(key, _show(value), key in changed) for key, value in reproduce.flat(values).items()]
+def _settings(about: dict[str, Any]) -> list[tuple[str, str, bool]]:
+    """Every setting of a run, with its value and whether the user asked for it."""
+    asked = reproduce.stored_asked(about)
+    named = asked.named() if asked else {}
+    return [(key, _show(value), key in named) for key, value in reproduce.flat(about["config"]).items()]
 
 
 def _names(report: ProbeReport, prefix: str) -> list[str]:

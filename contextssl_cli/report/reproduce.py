@@ -1,4 +1,4 @@
-"""The commands that make a result again: what differs from the defaults, and nothing else."""
+"""The commands that reproduce a result, from the settings that the user asked for."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from contextssl_cli import paths
-from contextssl_cli.config.resolve import PRESETS, changed_settings, parse_setting, resolve_config
-from contextssl_cli.config.train import TrainConfig
+from contextssl_cli.config.resolve import Asked, parse_setting
 from contextssl_cli.errors import ContextSSLError
 from contextssl_cli.evaluation.protocol import probe_config
 from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.run import Run
-from contextssl_cli.training.start import with_equivariant
 
 _FLAGS = {"steps": "--steps", "batch_size": "--batch-size", "lr": "--lr", "seed": "--seed", "method": "--method"}
 _PROBE_FLAGS = {"metrics": "--metrics", "action_probes": "--probes", "context_lengths": "--lengths", "seed": "--seed",
@@ -34,23 +32,16 @@ def stored_task(report: ProbeReport) -> Task | None:
         return None
 
 
-def stored_config(values: Mapping[str, Any]) -> TrainConfig | None:
-    """The configuration that a result keeps; None if another version wrote it with other keys."""
+def stored_asked(about: Mapping[str, Any]) -> Asked | None:
+    """The settings that the user asked for when a run was started; None if its result does not keep them."""
     try:
-        return TrainConfig.model_validate(dict(values))
-    except ValidationError:
+        return Asked.model_validate(about["asked"])
+    except (KeyError, ValidationError):
         return None
 
 
-def differing(task: Task, config: TrainConfig, presets: Sequence[str] = PRESETS) -> tuple[str, dict[str, Any]]:
-    """The preset that is nearest to a configuration, and the settings that differ from it, by key."""
-    found = {preset: _over(task, config, preset) for preset in presets}
-    nearest = min(presets, key=lambda preset: len(found[preset]))
-    return nearest, found[nearest]
-
-
 def commands(report: ProbeReport, task: Task, folders: Sequence[str], out: str = "results") -> list[str]:
-    """Prepare, pretrain each run, and probe them; none if a run's configuration cannot be read any more.
+    """Prepare, pretrain each run, and probe them; none if the result does not keep what was asked for.
 
     Args:
         report: whose runs they are.
@@ -58,26 +49,13 @@ def commands(report: ProbeReport, task: Task, folders: Sequence[str], out: str =
         folders: names for the runs, which are made where the commands are typed.
         out: a name for the folder of the results.
     """
-    configs = [stored_config(run["config"]) for run in report.protocol["runs"]]
+    asked = [stored_asked(run) for run in report.protocol["runs"]]
     runs = [run for run in map(run_of, report.protocol["runs"]) if run]
     store = _store_name(Path(runs[0].record.store), task) if runs else ""
-    trained = [_pretrain(task, one, store, folder) for one, folder in zip(configs, folders, strict=True) if one]
-    if len(trained) < len(configs):
+    trained = [_pretrain(task, one, store, folder) for one, folder in zip(asked, folders, strict=True) if one]
+    if len(trained) < len(asked):
         return []
     return [_prepare(task, _provenance(report, runs), store), *trained, probe_command(report, folders, out)]
-
-
-def unknown_settings(report: ProbeReport, task: Task) -> list[str]:
-    """Settings that an earlier version did not have or did not keep with the runs; their values then are not known."""
-    missing: dict[str, None] = {}
-    for run in report.protocol["runs"]:
-        config = stored_config(run["config"])
-        if config:
-            asked = config.model_dump() | {"actions": task.options | config.actions}
-            missing |= dict.fromkeys(
-                key for key, value in flat(asked).items() if value != {} and key not in flat(run["config"])
-            )
-    return list(missing)
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -130,34 +108,20 @@ def _provenance(report: ProbeReport, runs: Sequence[Run]) -> dict[str, Any]:
     return {}
 
 
-def _pretrain(task: Task, config: TrainConfig, store: str, out: str) -> str:
-    preset, settings = _asked(task, config)
-    words = ["contextssl", "pretrain", "--plugin", task.name, *(["--store", store] if store else []), *preset]
-    for key, value in settings.items():
+def _pretrain(task: Task, asked: Asked, store: str, out: str) -> str:
+    words = ["contextssl", "pretrain", "--plugin", task.name, *(["--store", store] if store else []), *_preset(asked)]
+    for key, value in asked.named().items():
         if key == "equivariant":
             words += [word for name in value for word in ("--equivariant", name)]
-        elif key in _FLAGS:
+        elif key in _FLAGS and value is not None:
             words += [_FLAGS[key], str(value)]
         else:
             words += ["--set", f"{key}={_toml(value)}"]
     return shlex.join([*words, "--out", out])
 
 
-def _asked(task: Task, config: TrainConfig) -> tuple[list[str], dict[str, Any]]:
-    """The flag of the preset that is nearest to a configuration, and what is to be set beside it, the method first."""
-    preset, settings = differing(task, config)
-    if config.method != TrainConfig.model_fields["method"].default:
-        settings = {"method": config.method} | settings
-    return ["--preset", preset] if preset != PRESETS[0] else [], settings
-
-
-def _over(task: Task, config: TrainConfig, preset: str) -> dict[str, Any]:
-    """The settings that differ from a preset; a run of steps has no epochs to name, and the reverse."""
-    base = resolve_config(task.dataset, preset=preset, flags={"method": config.method}, environ={})
-    base = with_equivariant(base.model_copy(update={"actions": task.options}), task)
-    changed = changed_settings(base, config.model_dump())
-    silent = "epochs" if config.epochs is None else "steps"
-    return {key: after for key, (_, after) in changed.items() if key != silent}
+def _preset(asked: Asked) -> list[str]:
+    return ["--preset", asked.preset] if asked.preset != "default" else []
 
 
 def probe_command(report: ProbeReport, folders: Sequence[str], out: str, *, compare: bool = False) -> str:
@@ -171,7 +135,7 @@ def probe_command(report: ProbeReport, folders: Sequence[str], out: str, *, comp
 
 
 def sweep_command(report: ProbeReport, vary: Mapping[str, Sequence[Any]], seeds: Sequence[int], store: Path) -> str:
-    """The command that makes a sweep again; empty if its plugins are not installed or its settings cannot be read.
+    """The command that reproduces a sweep; empty if a plugin is missing or the result does not keep its settings.
 
     Args:
         report: of one of its points.
@@ -179,9 +143,8 @@ def sweep_command(report: ProbeReport, vary: Mapping[str, Sequence[Any]], seeds:
         seeds: of every point.
         store: that its runs were trained on.
     """
-    task = stored_task(report)
-    config = stored_config(report.protocol["runs"][0]["config"])
-    if task is None or config is None:
+    task, asked = stored_task(report), stored_asked(report.protocol["runs"][0])
+    if task is None or asked is None:
         return ""
     words = ["contextssl", "sweep", "--plugin", task.name]
     for key, values in vary.items():
@@ -189,9 +152,8 @@ def sweep_command(report: ProbeReport, vary: Mapping[str, Sequence[Any]], seeds:
     words += ["--seeds", ",".join(map(str, seeds))]
     name = _store_name(store, task)
     words += ["--store", name] if name else []
-    preset, settings = _asked(task, config)
-    words += preset
-    for key, value in settings.items():
+    words += _preset(asked)
+    for key, value in asked.named().items():
         if key != "seed" and not any(key == varied or key.startswith(f"{varied}.") for varied in vary):
             words += ["--set", f"{key}={_toml(value)}"]
     return shlex.join([*words, *_probe_flags(report, task)])

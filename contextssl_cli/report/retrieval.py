@@ -9,6 +9,7 @@ import torch
 from contextssl_cli.config.probe import Judged
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.evaluator import Evaluator
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.protocol import drawn_conditions, probe_config
 from contextssl_cli.evaluation.retrieval import retrieve
 from contextssl_cli.report.figures import retrieval_figure
@@ -39,7 +40,7 @@ def write_retrieval(run: Run, path: Path, device: torch.device, *, judged_on: Ju
         judged_on: whose images are drawn; contexts are of the training split, or of what the run was trained on.
         seed: of contexts, sources and views.
     """
-    evaluator = Evaluator(run, probe_config(run_task(run).dataset, judged_on=judged_on, seed=seed), device)
+    evaluator = Evaluator(OpenRun(run, device), probe_config(run_task(run).dataset, judged_on=judged_on, seed=seed))
     conditions = drawn_conditions(evaluator, [evaluator.longest_context])
     contexts = {condition.environment: condition.context for condition in conditions if condition.context}
     retrieval_figure(retrieve(evaluator.model, evaluator.test_source, contexts, seed=seed), path)

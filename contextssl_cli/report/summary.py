@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from contextssl_cli.adaptation.adapt import Adaptation
 from contextssl_cli.evaluation.comparison import Comparison
@@ -90,9 +89,9 @@ def _apart(report: ProbeReport) -> str:
 
 def print_adaptation(adaptation: Adaptation, *, as_json: bool) -> None:
     """The symmetry profile and the path written; or one JSON object."""
-    count, dim = adaptation.embeddings.values.shape
+    count, dim = adaptation.shape
     if as_json:
-        terminal.json(dict(adaptation.embeddings.about) | {"out": str(adaptation.out), "embeddings": [count, dim]})
+        terminal.json(dict(adaptation.about) | {"out": str(adaptation.out), "embeddings": [count, dim]})
         return
     if adaptation.profile:
         title = "Symmetry profile, before the guard" if adaptation.guarded else "Symmetry profile"
@@ -101,7 +100,7 @@ def print_adaptation(adaptation: Adaptation, *, as_json: bool) -> None:
         named = [f"{row.target}: {row.probe}" for row in adaptation.profile]
         terminal.result("; ".join([*named, f"strong: {adaptation.profile[0].strong_probe}"]))
     if adaptation.guarded:
-        guard = adaptation.embeddings.about["guard"]
+        guard = adaptation.about["guard"]
         lines = [[r.metric, r.target, f"{r.before:.3f}", f"{r.after:.3f}", r.probe] for r in adaptation.guarded]
         removed, kept = guard["directions_removed"], guard["directions_kept"]
         title = (
@@ -110,14 +109,3 @@ def print_adaptation(adaptation: Adaptation, *, as_json: bool) -> None:
         )
         terminal.table(title, ["figure", "of", "before", "after", "probe"], lines)
     terminal.result(f"{adaptation.out}: {count} embeddings of {dim} numbers")
-
-
-def print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
-    """Names and values, one a line; or one JSON object."""
-    if as_json:
-        terminal.json(facts)
-        return
-    width = max(len(name) for name in facts)
-    for name, value in facts.items():
-        text = ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else value
-        terminal.result(f"{name:<{width}}  {text}")

@@ -176,12 +176,14 @@ def test_adapt_finds_the_run_by_its_fingerprint(cli: Command, made: Made) -> Non
             assert f"{row[figure]:.3f}" in outcome.out
 
 
-def test_adapt_falls_back_to_the_newest_run_and_says_so(cli: Command, made: Made) -> None:
+def test_adapt_falls_back_to_the_run_with_the_types_of_the_context_and_says_so(cli: Command, made: Made) -> None:
     drawn = Context.load(made.context)
     Context(drawn.x, drawn.y, drawn.actions, fingerprint="f" * 64).save(Path("other.h5"))
     outcome = cli("adapt", "--context", "other.h5", "--json")
     assert outcome.code == 0, outcome.err
-    assert f"run: {made.newer} (the newest run that can read the context; the one it was made for" in outcome.err
+    assert f"run: {made.newer} (" in outcome.err
+    assert "ffffffffffff" in outcome.err
+    assert f"--run: {made.run})" in outcome.err
     assert outcome.json["run"] == str(made.newer)
     assert [row["action"] for row in outcome.json["profile"]] == ["rotation"]
 

@@ -107,7 +107,8 @@ def test_a_split_on_disk_gives_what_one_in_memory_gives(
     in_memory = inputs.inputs_of(store.train)
     monkeypatch.setattr(inputs, "MEMORY_LIMIT", 100)
     on_disk = inputs.inputs_of(store.train)
-    assert type(on_disk) is not type(in_memory)
+    assert isinstance(in_memory._samples, np.ndarray)
+    assert isinstance(on_disk._samples, inputs.StoredSplit)
     assert torch.equal(on_disk[rows], in_memory[rows])
     assert torch.equal(inputs.Subset(on_disk, rows)[torch.tensor([3, 0])], in_memory[torch.tensor([8, 3])])
 
