@@ -24,8 +24,8 @@ def sweep_main(
         "contextssl-sweep"
     ),
     seeds: Annotated[str, typer.Option("--seeds", metavar="N,N,...", help="Seeds of the runs at each point.")] = "0",
-    store: options.Store = None,
-    preset: options.Preset = None,
+    store: options.StoreFile = None,
+    preset: options.PresetName = None,
     steps: Annotated[
         int | None,
         typer.Option(

@@ -135,7 +135,10 @@ def test_what_the_commands_cannot_set_is_told() -> None:
     digits, shapes3d, _ = stored("figure3")["parts"]
     told = "The probe of the last one has its defaults where these figures have action_epochs = 50"
     for part, expected in ((digits, False), (shapes3d, True)):
-        page = render([ProbeReport.from_dict(part["points"][0]["report"])])
+        report = part["points"][0]["report"]
+        for run in report["protocol"]["runs"]:
+            run["asked"] = {}
+        page = render([ProbeReport.from_dict(report)])
         assert (told in " ".join(page.split())) is expected
 
 
