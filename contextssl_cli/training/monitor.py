@@ -29,10 +29,10 @@ class Monitor:
 
     def __init__(self, train: PairSource, held_out: PairSource, pairs: int, generator: Generator) -> None:
         chosen = torch.randperm(len(train), generator=generator)[:pairs]
-        self._context = train.draw(chosen, generator, nuisance=False)
+        self._context = train.draw(chosen, generator, augment=False)
         # Four pairs of views of each sample; a sample's pairs stay on one side of the probe's split.
         count = min(len(held_out), MAX_SAMPLES // 4)
-        self._pairs = held_out.draw(torch.arange(count).repeat_interleave(4), generator, nuisance=False)
+        self._pairs = held_out.draw(torch.arange(count).repeat_interleave(4), generator, augment=False)
         self._fit = len(self._pairs) // 8 * 4
         self._environments = train.task.environments
 
