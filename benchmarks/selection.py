@@ -97,7 +97,7 @@ def balanced(values: NDArray[np.int64], each: int, draw: np.random.Generator) ->
 def views(run: Run, seed: int) -> tuple[NDArray[np.float32], dict[str, NDArray[Any]]]:
     """Ten views of each test image, and their latents by action type."""
     source = PairSource.of(run_task(run), run_store(run).schema, run_store(run).test)
-    drawn = source.draw(torch.arange(len(source)).repeat(10), seeded(seed, 1), nuisance=False)
+    drawn = source.draw(torch.arange(len(source)).repeat(10), seeded(seed, 1), augment=False)
     return to_array(drawn.x, source.schema), {name: drawn.first[name].numpy() for name in ACTIONS}
 
 

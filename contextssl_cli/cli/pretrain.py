@@ -110,8 +110,8 @@ class Named(TypedDict):
 def _start(settled: Settled, store: Path | None, out: Path | None, device: str, *, force: bool, dry_run: bool) -> None:
     from contextssl_cli.data.prepare import prepared_store, store_if_made
     from contextssl_cli.report.terminal import terminal
-    from contextssl_cli.training.device import resolve_device
     from contextssl_cli.training.run import Run
+    from contextssl_cli.training.runtime import resolve_device
     from contextssl_cli.training.start import fitting_space, start_run
 
     task = settled.task

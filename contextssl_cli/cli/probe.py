@@ -71,7 +71,7 @@ def probe_main(
     from contextssl_cli.report.retrieval import RETRIEVAL, check_retrieval, write_retrieval
     from contextssl_cli.report.summary import print_comparison, print_probe
     from contextssl_cli.report.terminal import terminal
-    from contextssl_cli.training.device import resolve_device
+    from contextssl_cli.training.runtime import resolve_device
 
     chosen = options.measures(metrics, probes, lengths, judge_on)
     runs = _named_runs(run or [], options.seeds(seeds) if seeds else [])

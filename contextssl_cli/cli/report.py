@@ -36,8 +36,8 @@ def report_main(
     from contextssl_cli.report.studies import studies_of
     from contextssl_cli.report.summary import print_page
     from contextssl_cli.report.terminal import terminal
-    from contextssl_cli.training.device import resolve_device
     from contextssl_cli.training.runs import latest_run
+    from contextssl_cli.training.runtime import resolve_device
 
     paths = run or [latest_run().run.folder]
     results, runs = sort_out(paths)

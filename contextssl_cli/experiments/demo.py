@@ -25,8 +25,8 @@ from contextssl_cli.store.context import CONTEXT_KIND, Context
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.store.embeddings import EMBEDDINGS_KIND
 from contextssl_cli.store.replace import check_replaceable
-from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.runtime import resolve_device
 from contextssl_cli.training.start import start_run, train
 
 TASK = "digits-rotation-color"

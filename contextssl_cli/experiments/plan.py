@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 from contextssl_cli.config.resolve import Settled, differing_settings
 from contextssl_cli.config.train import TrainConfig
+from contextssl_cli.data.holdout import hold_out
 from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.errors import UsageError
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.checkpoint import CheckpointState, of_newest
 from contextssl_cli.training.run import CHECKPOINTS, Run, holds_run
-from contextssl_cli.training.trainer import hold_out
 
 RUNS = "runs"
 """The folder of the runs, in that of the experiment: ``runs/POINT/seed-N``."""

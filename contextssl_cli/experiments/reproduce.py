@@ -28,8 +28,8 @@ from contextssl_cli.report.progress import parts_progress
 from contextssl_cli.report.result_table import ResultTable
 from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.dataset import Store
-from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.run import versions
+from contextssl_cli.training.runtime import resolve_device
 
 
 def run_experiment(experiment: Experiment, device: str, *, train: bool = True) -> tuple[dict[str, Any], list[Path]]:

@@ -25,8 +25,8 @@ from contextssl_cli.report.settings import describe, show
 from contextssl_cli.report.sweep import write_sweep
 from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.dataset import Store
-from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.run import RUN_FILE, Run, versions
+from contextssl_cli.training.runtime import resolve_device
 
 STEM = Path(SWEEP).stem
 _LOST = ("method_options", "equivariant")  # settings of a method, which change with it
