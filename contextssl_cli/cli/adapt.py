@@ -57,8 +57,7 @@ def adapt(
     With --labels, choose the context among several by a few labelled inputs.
     """
     from contextssl_cli.adaptation.adapt import adapt as embed
-    from contextssl_cli.report.selection import print_selection
-    from contextssl_cli.report.summary import print_adaptation
+    from contextssl_cli.report.summary import print_adaptation, print_selection
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.selection.candidates import choose, read_candidates, read_choice
     from contextssl_cli.store.embeddings import KIND

@@ -20,9 +20,9 @@ def info(
 ) -> None:
     """Say what a file or a run holds."""
     from contextssl_cli.adaptation.describe import describe
-    from contextssl_cli.report.summary import print_facts
+    from contextssl_cli.report.terminal import terminal
 
-    print_facts(describe(file, verify=verify), as_json=json)
+    terminal.facts(describe(file, verify=verify), as_json=json)
 
 
 def import_official(

@@ -1,4 +1,4 @@
-"""The commands that make a result again: what differs from the defaults, and nothing else."""
+"""The commands that reproduce a result: they name the settings that differ from the defaults, and no others."""
 
 from __future__ import annotations
 
@@ -35,62 +35,15 @@ def stored_task(report: ProbeReport) -> Task | None:
 
 
 def stored_config(values: Mapping[str, Any]) -> TrainConfig | None:
-    """The configuration that a result keeps; None if another version wrote it with other keys."""
+    """The configuration in a result; None if it has unknown keys or values."""
     try:
         return TrainConfig.model_validate(dict(values))
     except ValidationError:
         return None
 
 
-def differing(task: Task, config: TrainConfig, presets: Sequence[str] = PRESETS) -> tuple[str, dict[str, Any]]:
-    """The preset that is nearest to a configuration, and the settings that differ from it, by key."""
-    found = {preset: _over(task, config, preset) for preset in presets}
-    nearest = min(presets, key=lambda preset: len(found[preset]))
-    return nearest, found[nearest]
-
-
-def commands(report: ProbeReport, task: Task, folders: Sequence[str], out: str = "results") -> list[str]:
-    """Prepare, pretrain each run, and probe them; none if a run's configuration cannot be read any more.
-
-    Args:
-        report: whose runs they are.
-        task: its own.
-        folders: names for the runs, which are made where the commands are typed.
-        out: a name for the folder of the results.
-    """
-    configs = [stored_config(run["config"]) for run in report.protocol["runs"]]
-    runs = [run for run in map(run_of, report.protocol["runs"]) if run]
-    store = _store_name(Path(runs[0].record.store), task) if runs else ""
-    trained = [_pretrain(task, one, store, folder) for one, folder in zip(configs, folders, strict=True) if one]
-    if len(trained) < len(configs):
-        return []
-    return [_prepare(task, _provenance(report, runs), store), *trained, probe_command(report, folders, out)]
-
-
-def unknown_settings(report: ProbeReport, task: Task) -> list[str]:
-    """Settings that an earlier version did not have or did not keep with the runs; their values then are not known."""
-    missing: dict[str, None] = {}
-    for run in report.protocol["runs"]:
-        config = stored_config(run["config"])
-        if config:
-            asked = config.model_dump() | {"actions": task.options | config.actions}
-            missing |= dict.fromkeys(
-                key for key, value in flat(asked).items() if value != {} and key not in flat(run["config"])
-            )
-    return list(missing)
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by dotted key; an empty table is a value."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        nested = isinstance(value, Mapping) and value
-        found |= flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
-    return found
-
-
-def run_of(about: Mapping[str, Any]) -> Run | None:
-    """The run that a result was measured on, if it still stands where it was."""
+def stored_run(about: Mapping[str, Any]) -> Run | None:
+    """The run that a result was measured on; None if it was removed, or trained since."""
     try:
         run = Run(Path(about["folder"]))
         return run if run.fingerprint() == about["fingerprint"] else None
@@ -98,10 +51,35 @@ def run_of(about: Mapping[str, Any]) -> Run | None:
         return None
 
 
+def nearest_preset(task: Task, config: TrainConfig, presets: Sequence[str] = PRESETS) -> tuple[str, dict[str, Any]]:
+    """The preset with the fewest settings that differ from a configuration, and these settings by key."""
+    found = {preset: _over(task, config, preset) for preset in presets}
+    nearest = min(presets, key=lambda preset: len(found[preset]))
+    return nearest, found[nearest]
+
+
+def reproducing_commands(report: ProbeReport, task: Task, folders: Sequence[str], out: str = "results") -> list[str]:
+    """Prepare, pretrain each run, and probe them; none if the configuration of a run cannot be read.
+
+    Args:
+        report: of the runs.
+        task: its own.
+        folders: names for the runs, relative to the working folder.
+        out: a name for the folder of the results.
+    """
+    configs = [stored_config(run["config"]) for run in report.protocol["runs"]]
+    runs = [run for run in map(stored_run, report.protocol["runs"]) if run]
+    store = _store_name(Path(runs[0].record.store), task) if runs else ""
+    trained = [_pretrain(task, one, store, folder) for one, folder in zip(configs, folders, strict=True) if one]
+    if len(trained) < len(configs):
+        return []
+    return [_prepare(task, _provenance(report, runs), store), *trained, probe_command(report, folders, out)]
+
+
 def _store_name(store: Path, task: Task) -> str:
-    """A name for a store, which is made where the commands are typed; none for the data set's own place."""
+    """A name for the store in the working folder; empty for the data set's default store."""
     own = paths.store_path(task.dataset.name)
-    return "" if store.parts[-2:] == own.parts[-2:] else store.name  # another home's own place is one too
+    return "" if store.parts[-2:] == own.parts[-2:] else store.name  # CONTEXTSSL_HOME may differ
 
 
 def _prepare(task: Task, provenance: Mapping[str, Any], store: str) -> str:
@@ -119,7 +97,7 @@ def _prepare(task: Task, provenance: Mapping[str, Any], store: str) -> str:
 
 
 def _provenance(report: ProbeReport, runs: Sequence[Run]) -> dict[str, Any]:
-    """How the store of the runs was made, if it still stands."""
+    """How the store of the runs was made, if the store still exists."""
     for run in runs:
         try:
             store = Store(Path(run.record.store))
@@ -144,24 +122,24 @@ def _pretrain(task: Task, config: TrainConfig, store: str, out: str) -> str:
 
 
 def _asked(task: Task, config: TrainConfig) -> tuple[list[str], dict[str, Any]]:
-    """The flag of the preset that is nearest to a configuration, and what is to be set beside it, the method first."""
-    preset, settings = differing(task, config)
+    """The flag of the nearest preset, and the settings to add to it, the method first."""
+    preset, settings = nearest_preset(task, config)
     if config.method != TrainConfig.model_fields["method"].default:
         settings = {"method": config.method} | settings
     return ["--preset", preset] if preset != PRESETS[0] else [], settings
 
 
 def _over(task: Task, config: TrainConfig, preset: str) -> dict[str, Any]:
-    """The settings that differ from a preset; a run of steps has no epochs to name, and the reverse."""
+    """The settings that differ from a preset; steps exclude epochs."""
     base = resolve_config(task.dataset, preset=preset, flags={"method": config.method}, environ={})
     base = with_equivariant(base.model_copy(update={"actions": task.options}), task)
     changed = changed_settings(base, config.model_dump())
-    silent = "epochs" if config.epochs is None else "steps"
-    return {key: after for key, (_, after) in changed.items() if key != silent}
+    unused = "epochs" if config.epochs is None else "steps"
+    return {key: after for key, (_, after) in changed.items() if key != unused}
 
 
 def probe_command(report: ProbeReport, folders: Sequence[str], out: str, *, compare: bool = False) -> str:
-    """The command that probes, or compares, runs as a report was made; empty if its plugins are not installed."""
+    """The command that probes or compares runs with the settings of a report; empty if plugins are missing."""
     task = stored_task(report)
     if task is None:
         return ""
@@ -171,7 +149,7 @@ def probe_command(report: ProbeReport, folders: Sequence[str], out: str, *, comp
 
 
 def sweep_command(report: ProbeReport, vary: Mapping[str, Sequence[Any]], seeds: Sequence[int], store: Path) -> str:
-    """The command that makes a sweep again; empty if its plugins are not installed or its settings cannot be read.
+    """The command of a sweep; empty if plugins are missing or its settings cannot be read.
 
     Args:
         report: of one of its points.
@@ -197,32 +175,31 @@ def sweep_command(report: ProbeReport, vary: Mapping[str, Sequence[Any]], seeds:
     return shlex.join([*words, *_probe_flags(report, task)])
 
 
-def unsaid_probes(report: ProbeReport, task: Task) -> list[str]:
-    """Settings of the probes that differ from the task's and have no flag, as ``key = value``: recipes set them."""
+def settings_without_flags(report: ProbeReport, task: Task) -> list[str]:
+    """The probe settings that differ from the task's and have no flag, as ``key = value``; only recipes set them."""
     default = probe_config(task.dataset).model_dump(mode="json")
     used = report.protocol["probes"]
-    free = [key for key in default if key not in _PROBE_FLAGS and key in used]  # earlier versions knew fewer
-    return [f"{key} = {used[key]}" for key in free if used[key] != default[key]]
+    return [f"{key} = {used[key]}" for key in default if key not in _PROBE_FLAGS and used[key] != default[key]]
 
 
 def _probe_flags(report: ProbeReport, task: Task) -> list[str]:
     words: list[str] = []
     default = probe_config(task.dataset).model_dump(mode="json")
     for key, flag in _PROBE_FLAGS.items():
-        value = report.protocol["probes"].get(key, default[key])
+        value = report.protocol["probes"][key]
         if value != default[key]:
             words += [flag, (",".join(map(str, value)) or "none") if isinstance(value, list) else str(value)]
     return words
 
 
 def _listed(values: Sequence[Any]) -> str:
-    """As ``--vary`` reads them: bare words, but for text that would be taken apart."""
-    apart = any(isinstance(value, str) and ("," in value or not value.strip()) for value in values)
-    return ",".join(map(_literal if apart else _toml, values))
+    """Values as ``--vary`` reads them: bare words, unless one would be split."""
+    split = any(isinstance(value, str) and ("," in value or not value.strip()) for value in values)
+    return ",".join(map(_literal if split else _toml, values))
 
 
 def _toml(value: Any) -> str:
-    """As ``--set`` reads it; text goes without quotation marks where it is not taken for something else."""
+    """A value as ``--set`` reads it; text is quoted only where it would be read as something else."""
     if value is None:
         return "none"
     plain = isinstance(value, str) and parse_setting(f"key={value}")[1] == value
@@ -230,7 +207,7 @@ def _toml(value: Any) -> str:
 
 
 def _literal(value: Any) -> str:
-    """A value of TOML; a table stands in one line."""
+    """A TOML value in one line."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{json.dumps(key)} = {_literal(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
