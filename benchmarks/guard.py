@@ -20,6 +20,7 @@ from contextssl_cli.adaptation.context_encoder import ContextEncoder
 from contextssl_cli.adaptation.context_files import NONE, context_from_run
 from contextssl_cli.evaluation.evaluator import Evaluator
 from contextssl_cli.evaluation.fairness import fairness_differences
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.profile import guard_profile
 from contextssl_cli.evaluation.protocol import probe_config
 from contextssl_cli.evaluation.strong_probes import LOGISTIC, MLP, fit_quietly, mlp_classifier, strong_classifier
@@ -45,7 +46,7 @@ def main() -> None:
         run = Run(folder)
         context = context_from_run(run, [NONE], options.pairs, options.seed)
         encoder = ContextEncoder.load(folder, "cpu").with_context(context, options.attribute)
-        evaluator = Evaluator(run, probe_config(run_task(run).dataset, seed=options.seed), torch.device("cpu"))
+        evaluator = Evaluator(OpenRun(run, torch.device("cpu")), probe_config(run_task(run).dataset, seed=options.seed))
         guard = encoder.guard_
         if guard is None:
             parser.error(f"{folder} has no guard against {options.attribute}")

@@ -18,6 +18,7 @@ from contextssl_cli.config.probe import ProbeConfig
 from contextssl_cli.evaluation import probes
 from contextssl_cli.evaluation.evaluator import Evaluator
 from contextssl_cli.evaluation.measures import Stacks
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.protocol import drawn_conditions, probe_config
 from contextssl_cli.evaluation.strong_probes import strong_classify_each
 from contextssl_cli.training.run import Run
@@ -41,7 +42,7 @@ def main() -> None:
     if options.task not in tasks:
         parser.error(f"{options.runs[0]} has no label {options.task!r}, but {', '.join(tasks)}")
     config = probe_config(run_task(runs[0]).dataset, judged_on="held-out", **given)
-    embedded = [Embedded(Evaluator(run, config, torch.device("cpu")), options.task) for run in runs]
+    embedded = [Embedded(Evaluator(OpenRun(run, torch.device("cpu")), config), options.task) for run in runs]
     heads = [f"{run.folder.name}: {name}" for run, one in zip(runs, embedded, strict=True) for name in one.names]
     print(f"{'Adam, rate':>19}  " + "  ".join(heads))
     for rate in RATES:

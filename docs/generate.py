@@ -38,23 +38,13 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py from the code; do not edit. -->"
-LAYERS = (
-    "store",
-    "plugin",
-    "config",
-    "data",
-    "model",
-    "methods",
-    "training",
-    "evaluation",
-    "adaptation",
-    "selection",
-    "report",
-    "experiments",
-    "testing",
-    "cli",
+PROJECT = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+LAYERS = tuple(
+    layer
+    for layer in reversed(PROJECT["tool"]["importlinter"]["contracts"][0]["layers"])
+    if (DOCS.parent / "contextssl_cli" / layer).is_dir()
 )
-"""The folders of the package, in the order of the data's way."""
+"""The folders of the package; each imports only those before it."""
 
 
 # --- the command line ---------------------------------------------------------------------------------------------
@@ -116,7 +106,7 @@ def _parameter(parameter: inspect.Parameter) -> Parameter:
     argument = isinstance(info, ArgumentInfo)
     # In Annotated[..., Option("--out", "-o")] the first spelling lands in the field of the default.
     spelt = [name for name in (info.default, *(info.param_decls or [])) if isinstance(name, str)]
-    names = (parameter.name.upper(),) if argument else tuple(spelt)
+    names = (info.metavar or parameter.name.upper(),) if argument else tuple(spelt)
     flag = kind is bool or bool(getattr(info, "count", False))
     return Parameter(
         names, "" if flag else _kind(kind, info), _default(parameter, info, flag), info.help or "", argument, not flag
@@ -126,10 +116,10 @@ def _parameter(parameter: inspect.Parameter) -> Parameter:
 def _kind(annotation: Any, info: ArgumentInfo | OptionInfo) -> str:
     chosen = [part for part in _parts(annotation) if part is not NoneType]
     if get_origin(chosen[0]) is list:
-        return f"{_kind(get_args(chosen[0])[0], info)}, repeatable"
+        return ", ".join(filter(None, [_kind(get_args(chosen[0])[0], info), "repeatable"]))
     if get_origin(chosen[0]) is Literal:
-        return " or ".join(get_args(chosen[0]))
-    name = {Path: "path", str: "text", int: "integer", float: "number"}[chosen[0]]
+        return " or ".join(f"`{choice}`" for choice in get_args(chosen[0]))
+    name = "" if isinstance(info, ArgumentInfo) else f"`{info.metavar or chosen[0].__name__.upper()}`"
     return f"{name} ≥ {info.min}" if info.min is not None else name
 
 
@@ -144,28 +134,28 @@ COMMANDS_HEAD = f"""{NOTE}
 
 # Commands
 
-Results go to stdout, progress and messages to stderr. `--json` prints one JSON object. `NO_COLOR` is honoured. Every
-command names the path it wrote.
+Results are printed to stdout, progress and messages to stderr. `--json` prints one JSON object. `NO_COLOR` turns
+colours off. Every command prints the paths that it wrote.
 
-| exit code | meaning |
+| exit status | meaning |
 | --- | --- |
 | 0 | done |
 | 1 | failure, such as a full disk |
 | 2 | a name, option or value is wrong |
-| 3 | data is missing, or may not be read or written |
-| 4 | a file is damaged, foreign, too new, or does not fit the others |
+| 3 | data is missing, or cannot be accessed |
+| 4 | a file is damaged, of another kind or version, or does not fit the others |
 | 5 | a plugin failed |
 | 130 | interrupted, after the state was saved |
 
-An error is one message that names the file or the value, what was expected and what to do. `-vv` adds where it came
-from.
+An error is one message that names the file or value, what was expected, and what to do. It begins with a [stable
+code](errors.md). `-vv` adds the traceback.
 
 | variable | meaning |
 | --- | --- |
-| `CONTEXTSSL_HOME` | folder of stores, runs and the download cache; by default the platform's data and cache folders |
+| `CONTEXTSSL_HOME` | folder for stores, runs and downloads; by default the data and cache folders of the platform |
 | `CONTEXTSSL_DEVICE` | default of `--device` |
-| `CONTEXTSSL_<KEY>` | a key of the [configuration](configuration.md), as `CONTEXTSSL_SEED`, `CONTEXTSSL_MODEL_WIDTH` |
-| `NO_COLOR` | no colours |
+| `CONTEXTSSL_<KEY>` | a [setting](configuration.md), such as `CONTEXTSSL_SEED` or `CONTEXTSSL_MODEL_WIDTH` |
+| `NO_COLOR` | turns colours off |
 """
 
 
@@ -187,16 +177,23 @@ def _dataset_options() -> str:
     from contextssl_cli.cli.dataset_options import option_flags
 
     rows = [
-        [f"`{dataset.name}`", f"`{flag}`", _escape(text)]
+        [f"`{dataset.name}`", f"`{flag}`", *_default_last(text)]
         for dataset in _own_datasets()
         for flag, text in option_flags(dataset).items()
     ]
-    return f"Options of single data sets:\n\n{_table(['data set', 'name', 'meaning'], rows)}"
+    return f"Options of single data sets:\n\n{_table(['data set', 'name', 'meaning', 'default'], rows)}"
 
 
 def _line(parameter: Parameter) -> list[str]:
     names = ", ".join(f"`{name}`" for name in parameter.names)
-    return [names, parameter.kind, parameter.default, _escape(parameter.help)]
+    text, default = _default_last(parameter.help)
+    return [names, parameter.kind, parameter.default + default, text]
+
+
+def _default_last(text: str) -> list[str]:
+    """A help text, and the default at its end."""
+    meaning, _, default = text.partition("  [default: ")
+    return [_escape(meaning), _escape(default.removesuffix("]"))]
 
 
 # --- the configuration --------------------------------------------------------------------------------------------
@@ -216,7 +213,7 @@ that names it:
 6. the default in the tables below.
 
 An unknown key is an error in every one of them. `contextssl pretrain --plugin digits-rotation-color --dry-run` prints
-the resolved configuration; the run's `run.json` keeps it.
+the resolved configuration; `run.json` keeps it, and what was asked for.
 
 ```toml
 # settings.toml, for contextssl pretrain --plugin digits-rotation-color --config settings.toml

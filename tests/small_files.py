@@ -11,8 +11,9 @@ import numpy as np
 from contextssl_cli.errors import ContextSSLError
 from contextssl_cli.store import hdf5
 from contextssl_cli.store.context import Context
-from contextssl_cli.store.dataset import SPLITS, Samples, Store, create_store
+from contextssl_cli.store.dataset import Store, create_store
 from contextssl_cli.store.embeddings import Embeddings
+from contextssl_cli.store.samples import SPLITS, Samples
 from contextssl_cli.store.schema import Schema
 
 __all__ = ["READ", "ROWS", "WRITE", "ContextSSLError", "Path", "hdf5", "np", "total", "write_context"]

@@ -13,7 +13,7 @@ import numpy as np
 
 from contextssl_cli.data.parts import make_parts
 from contextssl_cli.errors import CorruptFileError
-from contextssl_cli.store.dataset import Samples
+from contextssl_cli.store.samples import Samples
 from contextssl_cli.store.schema import Schema
 
 COUNT = 6

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from contextssl_cli.config.resolve import resolve_config
+from contextssl_cli.config.resolve import Settled, settle
 from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.data.actions import ActionSpace, Block
 from contextssl_cli.methods.registry import method_of
@@ -17,9 +17,9 @@ from contextssl_cli.model.contextssl import ContextSSL
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.store.schema import Column, Schema
-from contextssl_cli.training.checkpoint import save_checkpoint
 from contextssl_cli.training.run import Run, RunRecord, now
 from contextssl_cli.training.start import start_run, train
+from contextssl_cli.training.weights import save_checkpoint
 
 MODEL = {
     "width": 16,
@@ -64,16 +64,21 @@ def model(schema: Schema | None = None, space: ActionSpace = SPACE, seed: int = 
     return made.eval()
 
 
-def config(task: Task, *, preset: str = "default", **flags: Any) -> TrainConfig:
-    """A tiny configuration for a task; ``model_width`` stands for the flag ``model.width``."""
+def settled(task: Task, *, preset: str = "default", **flags: Any) -> Settled:
+    """A task with a tiny configuration; ``model_width`` means the flag ``model.width``."""
     sizes = {f"model.{key}": value for key, value in MODEL.items()} | TRAINING
     named = {key.replace("model_", "model.", 1): value for key, value in flags.items()}
-    return resolve_config(task.dataset, preset=preset, flags=sizes | named, environ={})
+    return settle(task, preset=preset, flags=sizes | named, environ={})
+
+
+def config(task: Task, **flags: Any) -> TrainConfig:
+    """The configuration of ``settled``."""
+    return settled(task, **flags).config
 
 
 def trained(task: Task, store: Store, out: Path, **flags: Any) -> Run:
     """A run trained for a few steps."""
-    run = start_run(task, store, config(task, **({"steps": 20} | flags)), out)
+    run = start_run(settled(task, **({"steps": 20} | flags)), store, out)
     train(run, task, store, lambda progress: None, "cpu")
     return run
 

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from contextssl_cli import paths
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
 from contextssl_cli.adaptation.guard import Guard
-from contextssl_cli.adaptation.inputs import Inputs, from_split, read_inputs
-from contextssl_cli.errors import DataMissingError, UsageError
-from contextssl_cli.evaluation.contexts import fit_length
+from contextssl_cli.adaptation.inputs import Inputs, open_inputs
+from contextssl_cli.errors import DataMissingError
 from contextssl_cli.evaluation.evaluator import Evaluator
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.profile import GuardRow, ProfileRow, guard_profile, symmetry_profile
 from contextssl_cli.evaluation.protocol import probe_config
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.store.context import Context
-from contextssl_cli.store.embeddings import KIND, Embeddings
+from contextssl_cli.store.embeddings import EMBEDDINGS_KIND, create_embeddings
 from contextssl_cli.store.replace import check_replaceable
-from contextssl_cli.training.device import resolve_device
-from contextssl_cli.training.run import Run
-from contextssl_cli.training.runs import FoundRun
-from contextssl_cli.training.start import run_store, run_task
 
 NO_CONTEXT = "no context"
 _NAMED = 100  # images left out that the embeddings file names; more are counted
@@ -33,116 +31,104 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What ``adapt`` did."""
+    """What ``adapt`` did.
 
-    found: FoundRun
+    Attributes:
+        out: the embeddings file.
+        shape: how many embeddings it holds, and the numbers in each.
+        about: the facts that it records.
+        profile: by action type; empty where it was not measured.
+        guarded: what the guard removed, and what it costs; empty without a guard or a profile.
+    """
+
     out: Path
-    embeddings: Embeddings
+    shape: tuple[int, int]
+    about: Mapping[str, Any]
     profile: list[ProfileRow]
     guarded: list[GuardRow]
 
 
 def adapt(
-    found: FoundRun, context: Context | None, out: Path, *, source: Path | None = None, guard: str | None = None,
-    device: str = "auto", seed: int = 0, about: Mapping[str, Any] | None = None, skip_corrupt: bool = False,
+    opened: OpenRun, context: Context | None, out: Path, *, inputs: Inputs | None = None, guard: str | None = None,
+    seed: int = 0, profile: bool = True, about: Mapping[str, Any] | None = None,
 ) -> Adaptation:  # fmt: skip
-    """Embed inputs under a context and write them to ``out``.
+    """Embed inputs under a context and write them to ``out``, batch by batch.
 
     Args:
-        found: the run.
-        context: read once; its keys and values are kept. None embeds without context, and measures no profile.
+        opened: the run.
+        context: is encoded once. None embeds without context, and measures no profile.
         out: the embeddings file.
-        source: a store, an array file or a folder of images; by default the run's test split.
-        guard: an action type that the context zeroes, to be taken out of the embeddings.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        seed: of the profile's probes and views.
-        about: more for the embeddings file to record.
-        skip_corrupt: leave out the images of a folder that cannot be read; the file counts and names them.
+        inputs: by default the test split of the run.
+        guard: an action type that the context zeroes; the remaining information about it is removed.
+        seed: of the probes and views of the profile.
+        profile: measure the symmetry profile, and that of the guard, on the data of the run.
+        about: more facts for the embeddings file.
 
     Raises:
-        UsageError: if the context has nothing to guard with, ``out`` is the input or another kind of file, or
-            ``skip_corrupt`` is given without a folder.
-        CorruptFileError: if context or input do not fit the run, or an image cannot be read.
-        DataMissingError: if the run has no store and no input is named.
+        UsageError: if the context has no views to fit the guard to, or ``out`` is the input or another kind of file.
+        CorruptFileError: if the context or an input does not fit the run, or an image cannot be read.
+        DataMissingError: if the store of the run is gone and no input is given.
     """
-    check_replaceable(out, KIND, source)  # before minutes of work that could not be written
+    own = inputs is None
+    inputs = open_inputs(opened.run, None) if inputs is None else inputs
+    check_replaceable(out, EMBEDDINGS_KIND, inputs.path)  # before minutes of work that could not be written
     paths.make_folder(out.parent)
-    run = found.run
-    context = None if context is None else fit_length(context, run.record.config.model.max_context)
-    encoder = ContextEncoder.load(run.folder, device).with_context(context, guard)
-    run = encoder.run_  # its weights were read: whatever follows is of the same ones
-    inputs = read_or_test(run, source, skip_corrupt=skip_corrupt)
-    _report_left_out(inputs)
-    values = encoder.transform(inputs.samples)
-    evaluator = None if context is None else _evaluator(run, device, seed, needed=source is None)
-    profile = symmetry_profile(evaluator, context) if evaluator and context else []
-    guarded = []
-    if evaluator and context and guard and encoder.guard_:
-        guarded = guard_profile(evaluator, context, encoder.guard_, guard)
-    facts = {
-        "run": str(run.folder.resolve()),
-        "fingerprint": run.fingerprint(),
-        "chosen": found.reason,
-        "environment": NO_CONTEXT if context is None else environment_name(context.environment),
-        "context_length": 0 if context is None else 2 * len(context),
-        "input": inputs.origin,
-        "profile": [asdict(row) for row in profile],
-    }
-    if encoder.guard_ is not None:
-        _warn_of_guard(encoder.guard_, str(guard))
-        facts["guard"] = {"action": guard, **encoder.guard_.about(), "profile": [asdict(row) for row in guarded]}
-    if inputs.skipped:
-        facts |= {"skipped": len(inputs.skipped), "skipped_sources": list(inputs.skipped[:_NAMED])}
-    facts |= about or {}
-    embeddings = Embeddings(values, inputs.labels, inputs.attributes, inputs.names, facts)
-    embeddings.save(out)
-    return Adaptation(found, out, embeddings, profile, guarded)
+    encoder = ContextEncoder.of(opened).with_context(context, guard)
+    bound = encoder.bound_.context
+    evaluator = _evaluator(opened, seed, needed=own) if profile and bound else None
+    with create_embeddings(out, opened.model.config.feature_dim) as writer:
+        for values in _embeddings(encoder, inputs, evaluator if own else None):
+            writer.append(values)
+        rows = symmetry_profile(evaluator, bound) if evaluator and bound else []
+        guarded = []
+        if evaluator and bound and guard and encoder.guard_:
+            guarded = guard_profile(evaluator, bound, encoder.guard_, guard)
+        facts = {
+            "run": str(opened.run.folder.resolve()),
+            "fingerprint": opened.fingerprint,
+            "environment": environment_name(bound.environment) if bound else NO_CONTEXT,
+            "context_length": 2 * len(bound) if bound else 0,
+            "input": inputs.origin,
+            "profile": [asdict(row) for row in rows],
+        }
+        if encoder.guard_ is not None:
+            _warn_of_guard(encoder.guard_, str(guard))
+            facts["guard"] = {"action": guard, **encoder.guard_.about(), "profile": [asdict(row) for row in guarded]}
+        if inputs.skipped:
+            facts |= {"skipped": len(inputs.skipped), "skipped_sources": list(inputs.skipped[:_NAMED])}
+        facts |= about or {}
+        writer.describe(inputs.labels, inputs.attributes, inputs.names, facts)
+        shape = writer.shape
+    return Adaptation(out, shape, facts, rows, guarded)
 
 
-def _report_left_out(inputs: Inputs) -> None:
-    for what, count in inputs.notes.items():
-        _log.info("%s: %s", what, count)
-    if inputs.skipped:
-        _log.warning(
-            "warning: %d images cannot be read and are left out (first: %s)", len(inputs.skipped), inputs.skipped[0]
-        )
+def _embeddings(encoder: ContextEncoder, inputs: Inputs, evaluator: Evaluator | None) -> Iterable[NDArray[Any]]:
+    """Embeddings in batches; the test split of the run is encoded once for all contexts, and kept in its cache."""
+    if evaluator is None or evaluator.config.judged_on != "test":
+        return encoder.embed(inputs.rows)
+    features = evaluator.sample_features(evaluator.test_samples)
+    return map(encoder.embed_features, features.split(encoder.batch_size))
 
 
 def _warn_of_guard(guard: Guard, action: str) -> None:
-    """Say so, where a guard takes nothing out or everything, and what may be the cause."""
+    """Warn if a guard removes nothing or everything, and say what may be the cause."""
     if not guard.pairs:
         _log.warning("warning: the guard of %s removes nothing: the context's views of it move no embedding", action)
     elif not len(guard.write):
         _log.warning(
             "warning: the guard of %s leaves no direction of the embeddings, they are all the same: %d pairs of views "
-            "are too few, or at this stage of its training the model tells everything together with it",
+            "are too few, or at this stage of its training the model ties everything to it",
             action,
             guard.pairs,
         )
 
 
-def read_or_test(run: Run, source: Path | None, *, skip_corrupt: bool = False) -> Inputs:
-    """The samples that a user names, or the run's test split.
-
-    Raises:
-        UsageError: if none are named and the run has no data set or ``skip_corrupt`` is given; else as ``read_inputs``.
-    """
-    if source is not None:
-        return read_inputs(source, run.record.schema_, skip_corrupt=skip_corrupt)
-    if skip_corrupt:
-        raise UsageError("--skip-corrupt needs a folder of images: name it with --input")
-    if not run.record.task:
-        raise UsageError(f"{run.folder} was imported and has no data set; name the inputs with --input")
-    return from_split(run_store(run).test)
-
-
-def _evaluator(run: Run, device: str, seed: int, *, needed: bool) -> Evaluator | None:
-    """Profiles are measured on the run's own data set, whatever the input; an imported run has none."""
-    if not run.record.task:
+def _evaluator(opened: OpenRun, seed: int, *, needed: bool) -> Evaluator | None:
+    """Profiles are measured on the data set of the run, whatever the input; an imported run has none."""
+    if not opened.run.record.task:
         return None
-    config = probe_config(run_task(run).dataset, seed=seed)
     try:
-        return Evaluator(run, config, resolve_device(device))
+        return Evaluator(opened, probe_config(opened.task.dataset, seed=seed))
     except DataMissingError as error:
         if needed:
             raise

@@ -1,4 +1,4 @@
-"""What a file or a run holds, as names and values."""
+"""What a file or a run holds, as names and values; torch is imported only to verify a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.store import context, dataset, embeddings, hdf5
 from contextssl_cli.text import printable
 from contextssl_cli.training.run import Run
-from contextssl_cli.training.start import run_store
 
 RUN = "run"
 
@@ -23,8 +22,9 @@ def describe(path: Path, *, verify: bool = False) -> dict[str, Any]:
 
     Args:
         path: of the file or folder.
-        verify: read all of it. A store is compared with its content hash; a run's weights are loaded into its model,
-            and its store is compared with the hash that the run was trained on. Contexts and embeddings have no hash.
+        verify: read all of it. A store is compared with its content hash; the weights of a run are compared with their
+            fingerprint and loaded into the model, and its store is compared with the hash that the run was trained on.
+            Contexts and embeddings have no hash.
 
     Raises:
         DataMissingError: if there is nothing at ``path``; with ``verify`` also if a run's store is gone.
@@ -38,7 +38,7 @@ def _facts(path: Path) -> dict[str, Any]:
     if path.is_dir():
         return _run(Run(path))
     readers: dict[str, Callable[[Path], dict[str, Any]]] = {
-        dataset.KIND: _store, context.KIND: _context, embeddings.KIND: _embeddings,
+        dataset.STORE_KIND: _store, context.CONTEXT_KIND: _context, embeddings.EMBEDDINGS_KIND: _embeddings,
     }  # fmt: skip
     kind = hdf5.kind_of(path)
     if kind not in readers:
@@ -49,31 +49,34 @@ def _facts(path: Path) -> dict[str, Any]:
 
 
 def _verified(path: Path, kind: str) -> str:
-    if kind == dataset.KIND:
+    if kind == dataset.STORE_KIND:
         dataset.Store(path).verify()
         return "the content has the hash that was written with it"
     if kind != RUN:
         return "all arrays were read; a file of this kind has no content hash"
-    run = Run(path)
-    run.load_encoder()
+    from contextssl_cli.evaluation.open_run import OpenRun
+    from contextssl_cli.training.start import run_store
+
+    run = OpenRun(Run(path)).run
+    weights = "the weights have the fingerprint that was saved with them and fit the model"
     if not run.record.task:
-        return "the weights fit the model; an imported run has no store"
+        return f"{weights}; an imported run has no store"
     run_store(run, verify=True)
-    return "the weights fit the model, and the store's content has the hash that the run was trained on"
+    return f"{weights}, and the content of the store has the hash that the run was trained on"
 
 
 def _run(run: Run) -> dict[str, Any]:
     record = run.record
-    step, steps = run.reached()
+    state = run.state()
     return {
         "format": RUN,
         "task": record.task or "imported",
         "method": record.config.method,
-        **({"told to be equivariant to": ", ".join(told)} if (told := record.config.equivariant) else {}),
+        **({"equivariant to": ", ".join(types)} if (types := record.config.equivariant) else {}),
         "action blocks": {block.name: block.width for block in record.space.blocks},
-        "step": step,
-        "of": f"{record.config.epochs} epochs" if steps is None else steps,
-        "fingerprint": run.fingerprint(),
+        "step": state.step,
+        "of": state.steps,
+        "fingerprint": state.fingerprint,
         "store": record.store,
         "created": record.created,
         "seed": record.config.seed,

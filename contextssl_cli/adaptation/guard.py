@@ -1,16 +1,16 @@
-"""The guard: takes out of embeddings, in closed form, what a change of one action type moves in them.
+"""The guard: removes from embeddings, in closed form, what a change of one action type moves in them.
 
 In-context invariance is soft: the zeroed information is small, and a probe that scales its direction up still reads it.
 Least-squares concept erasure (LEACE; Belrose et al. 2023, arXiv:2306.03819, theorem 4.2) removes the whitened
 direction of a concept's covariance with the embedding: one direction for an attribute of two categories. That stops
 linear probes alone, because a change moves different inputs in different directions, and an MLP reads which.
 
-Here the pairs are known: two views of one input that differ in the guarded type alone. So their differences *are* what
-tells the type, for any probe. With the covariance S of the embeddings, W = S^(-1/2), and the differences d, the guard
-removes the eigenvectors u of the mean of (W d)(W d)^T whose eigenvalue, the mean square of the move in units of the
-embeddings' own spread, exceeds ``THRESHOLD``; and the directions in which the embeddings hardly vary. As in LEACE the
-projection is oblique, I - W^(-1) U U^T W, the smallest change of the embeddings that makes these whitened directions
-constant.
+Here the pairs are known: two views of one input that differ in the guarded type alone. So their differences *are* the
+information about the type, for any probe. With the covariance S of the embeddings, W = S^(-1/2), and the differences d,
+the guard removes the eigenvectors u of the mean of (W d)(W d)^T whose eigenvalue, the mean square of the move in units
+of the standard deviation of the embeddings, exceeds ``THRESHOLD``; and the directions in which the embeddings hardly
+vary. As in LEACE the projection is oblique, I - W^(-1) U U^T W, the smallest change of the embeddings that makes these
+whitened directions constant.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from contextssl_cli.store.context import Context
 from contextssl_cli.training.run import Run
 
 THRESHOLD = 0.01
-"""The mean square of a move that may be left, in units of the embeddings' variance: a tenth of a standard deviation.
+"""The mean square of a move that may remain, in units of the embeddings' variance: a tenth of a standard deviation.
 
 Chosen on held-out training records of Adult."""
 
@@ -41,7 +41,7 @@ held-out training records of Adult, too."""
 _SAME = 1e-6
 """Two embeddings of unit length that are nearer than this are the same."""
 
-Floats = NDArray[np.floating[Any]]
+_Floats = NDArray[np.floating[Any]]
 
 
 def guard_pairs(run: Run, context: Context | None, action: str) -> NDArray[Any]:
@@ -79,15 +79,15 @@ class Guard:
         pairs: how many pairs moved.
     """
 
-    mean: Floats
-    read: Floats
-    write: Floats
-    moves: Floats
+    mean: _Floats
+    read: _Floats
+    write: _Floats
+    moves: _Floats
     removed: int
     pairs: int
 
     @classmethod
-    def fit(cls, first: Floats, second: Floats, threshold: float = THRESHOLD) -> Self:
+    def fit(cls, first: _Floats, second: _Floats, threshold: float = THRESHOLD) -> Self:
         """Find the directions.
 
         Args:
@@ -100,14 +100,14 @@ class Guard:
         variances, axes = np.linalg.eigh(np.cov(both.T, bias=True))
         seen = variances > SMALLEST * variances.sum()
         shrinkage = float(ledoit_wolf_shrinkage(both))  # 126 embeddings overstate how much the variances differ
-        spread = np.sqrt((1 - shrinkage) * variances[seen] + shrinkage * variances.mean())
-        whiten, colour = axes[:, seen] / spread, (axes[:, seen] * spread).T
+        std = np.sqrt((1 - shrinkage) * variances[seen] + shrinkage * variances.mean())
+        whiten, colour = axes[:, seen] / std, (axes[:, seen] * std).T
         steps = (second - first)[np.linalg.norm(second - first, axis=1) > _SAME] @ whiten
         moves, directions = np.linalg.eigh(steps.T @ steps / max(1, len(steps)))
         kept = directions[:, moves <= threshold]
         return cls(mean, whiten @ kept, kept.T @ colour, moves[::-1], int((moves > threshold).sum()), len(steps))
 
-    def __call__(self, embeddings: Floats) -> NDArray[np.float32]:
+    def __call__(self, embeddings: _Floats) -> NDArray[np.float32]:
         """Guarded embeddings (N, D), again of unit length."""
         kept = self.mean + (embeddings - self.mean) @ self.read @ self.write
         length = np.linalg.norm(kept, axis=1, keepdims=True)
@@ -115,7 +115,7 @@ class Guard:
         return unit
 
     def about(self) -> Mapping[str, Any]:
-        """What the embeddings file records."""
+        """The facts that the embeddings file records."""
         return {
             "pairs": self.pairs,
             "directions_kept": len(self.write),

@@ -1,4 +1,4 @@
-"""What a user hands to ``adapt --input``: a store, an array file, or a folder of images."""
+"""The inputs of ``adapt``: a store, an array file or a folder of images that a user names, or a test split."""
 
 from __future__ import annotations
 
@@ -9,55 +9,76 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from contextssl_cli import files
+from contextssl_cli.data.rows import ImageFiles, Rows, SampleRows, StoredSplit
 from contextssl_cli.data.tensors import check_samples
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UsageError
 from contextssl_cli.store import hdf5
-from contextssl_cli.store.arrays import read_arrays
-from contextssl_cli.store.dataset import KIND as STORE_KIND
-from contextssl_cli.store.dataset import Split, Store
+from contextssl_cli.store.arrays import ArrayFile
+from contextssl_cli.store.dataset import STORE_KIND, Split, Store
 from contextssl_cli.store.folders import notes, walk
-from contextssl_cli.store.images import SUFFIXES, decode, read_file, reading
+from contextssl_cli.store.images import IMAGE_SUFFIXES
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.text import printable
-
-_NAMED = 10  # arrays that an error names
+from contextssl_cli.training.run import Run
+from contextssl_cli.training.start import run_store
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """N samples to embed.
+    """N inputs to embed, read when they are needed.
 
     Attributes:
-        samples: (N, *shape).
-        labels, attributes: by name, where the input has them.
+        rows: the model inputs.
+        labels, attributes: by name, (N,), where the input has them.
         names: of image files.
         origin: in words.
-        skipped: images that could not be read and were left out on the user's wish, each with its reason.
+        path: of the file or folder; None for the test split of a run.
+        skipped: images that could not be read and were left out, as the user asked, each with the reason.
         notes: what else was left out of a folder.
     """
 
-    samples: NDArray[Any]
+    rows: Rows
     labels: dict[str, NDArray[Any]] = field(default_factory=dict)
     attributes: dict[str, NDArray[Any]] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     origin: str = ""
+    path: Path | None = None
     skipped: tuple[str, ...] = ()
     notes: dict[str, str] = field(default_factory=dict)
 
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def open_inputs(run: Run, source: Path | None, *, skip_corrupt: bool = False) -> Inputs:
+    """The inputs that a user names, or the test split of the run.
+
+    Raises:
+        UsageError: if none are named and the run has no data set or ``skip_corrupt`` is given; else as ``read_inputs``.
+    """
+    if source is not None:
+        return read_inputs(source, run.record.schema_, skip_corrupt=skip_corrupt)
+    if skip_corrupt:
+        raise UsageError("--skip-corrupt needs a folder of images: name it with --input")
+    if not run.record.task:
+        raise UsageError(f"{run.folder} was imported and has no data set; name the inputs with --input")
+    return _of_split(run_store(run).test)
+
 
 def read_inputs(path: Path, schema: Schema, *, skip_corrupt: bool = False) -> Inputs:
-    """Read samples for a model trained on data of ``schema``.
+    """Open samples for a model trained on data of ``schema``. They are read in batches, by their numbers.
 
     A store gives its test split; an array file its array ``x``, or its only one; a folder its images, in the order of
-    their paths, found as ``contextssl_cli.store.folders.walk`` does and fitted to the model's input as
+    their paths, found as ``contextssl_cli.store.folders.walk`` does and fitted to the input of the model as
     ``contextssl_cli.store.images.decode`` does.
 
     Args:
         path: a store, an array file or a folder.
         schema: of the data that the model was trained on.
-        skip_corrupt: leave out the images of a folder that cannot be read.
+        skip_corrupt: leave out the images of a folder that cannot be read; each image is decoded twice.
 
     Raises:
         DataMissingError: if there is nothing at ``path``, or no image in the folder, or a file may not be read.
@@ -66,7 +87,7 @@ def read_inputs(path: Path, schema: Schema, *, skip_corrupt: bool = False) -> In
         UsageError: if images are to be left out of what is no folder.
     """
     if path.is_dir():
-        return _read_folder(path, schema, skip_corrupt=skip_corrupt)
+        return _open_folder(path, schema, skip_corrupt=skip_corrupt)
     files.check_input(path, "a store, an array file or a folder of images")
     if skip_corrupt:
         raise UsageError(f"{printable(path)} is a file; --skip-corrupt is for a folder of images")
@@ -75,69 +96,59 @@ def read_inputs(path: Path, schema: Schema, *, skip_corrupt: bool = False) -> In
         store.check()
         if store.schema.columns != schema.columns:
             raise CorruptFileError(f"{path} has other columns than the data that this run was trained on")
-        return from_split(store.test)
-    arrays = read_arrays(path, prefer="x")
-    if "x" not in arrays and len(arrays) != 1:
-        raise CorruptFileError(f"{printable(path)} holds {_listed(arrays)}; expected an array named x")
-    samples = arrays.get("x", next(iter(arrays.values())))
-    if samples.ndim and not len(samples):
+        return _of_split(store.test, path)
+    array = ArrayFile(path)
+    check_samples(np.empty((0, *array.shape[1:]) if array.shape else (), array.dtype), schema, printable(path))
+    if not len(array):
         raise DataMissingError(f"{printable(path)} holds no samples")
-    return Inputs(check_samples(samples, schema, printable(path)), origin=str(path))
+    return Inputs(SampleRows(array, schema, printable(path)), origin=str(path), path=path)
 
 
-def from_split(split: Split) -> Inputs:
-    """The samples of a store's split, with labels and sensitive attributes."""
+def _of_split(split: Split, path: Path | None = None) -> Inputs:
+    """The samples of a split, with labels and sensitive attributes."""
     schema = split.schema
     return Inputs(
-        split.inputs(),
+        SampleRows(StoredSplit(split), schema, f"the split {split.name!r} of {printable(split.path)}"),
         {task: split.labels(task) for task in schema.tasks},
         {name: split.attribute(name) for name in schema.attributes},
         origin=f"the {split.name} split of {split.path}",
+        path=path,
     )
 
 
-def _read_folder(folder: Path, schema: Schema, *, skip_corrupt: bool) -> Inputs:
-    from PIL import Image
-
+def _open_folder(folder: Path, schema: Schema, *, skip_corrupt: bool) -> Inputs:
     if schema.modality != "image":
         raise CorruptFileError(
             f"{printable(folder)} is a folder, but this run takes {schema.modality} data: name an array file"
         )
     tree = walk(folder)
-    found = sorted(map(Path, tree.all_images()))
-    if not found:
-        raise DataMissingError(f"{printable(folder)} holds no image ({', '.join(SUFFIXES)})")
-    height, width, channels = schema.shape
-    images = np.empty((len(found), height, width, channels), np.uint8)
-    names: list[str] = []
-    skipped: list[str] = []
-    for path in found:
-        try:
-            with reading(path):
-                image = decode(read_file(path), height, width)
-        except ContextSSLError as error:
-            if not skip_corrupt:
-                raise type(error)(f"{error}; replace it, or leave it out with --skip-corrupt") from error
-            skipped.append(str(error))
-            continue
-        images[len(names)] = (
-            image if channels == image.shape[-1] else np.asarray(Image.fromarray(image).convert("L"))[..., None]
-        )
-        names.append(_name(path.relative_to(folder)))
-    if not names:
-        raise CorruptFileError(f"none of {len(skipped)} images can be read; the first: {skipped[0]}")
+    paths = sorted(tree.all_images(), key=lambda path: Path(path).parts)
+    if not paths:
+        raise DataMissingError(f"{printable(folder)} holds no image ({', '.join(IMAGE_SUFFIXES)})")
+    skipped: dict[str, str] = ImageFiles(paths, schema).unreadable() if skip_corrupt else {}
+    kept = [path for path in paths if path not in skipped]
+    if not kept:
+        raise CorruptFileError(f"none of {len(skipped)} images can be read; the first: {next(iter(skipped.values()))}")
     return Inputs(
-        images[: len(names)], names=tuple(names), origin=str(folder), skipped=tuple(skipped), notes=notes(tree)
+        _FolderRows(ImageFiles(kept, schema), schema, printable(folder)),
+        names=tuple(_name(os.path.relpath(path, folder)) for path in kept),
+        origin=str(folder),
+        path=folder,
+        skipped=tuple(skipped.values()),
+        notes=notes(tree),
     )
 
 
-def _listed(arrays: dict[str, NDArray[Any]]) -> str:
-    names = [printable(name) for name in sorted(arrays)]
-    if not names:
-        return "no array"
-    return f"the arrays {', '.join(names[:_NAMED])}" + (f" and {len(names) - _NAMED} more" if names[_NAMED:] else "")
+class _FolderRows(SampleRows):
+    """Images of a user's folder; an error says that they can be left out."""
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        try:
+            return super().__getitem__(rows)
+        except ContextSSLError as error:
+            raise type(error)(f"{error}; replace it, or leave it out with --skip-corrupt") from error
 
 
-def _name(path: Path) -> str:
+def _name(path: str) -> str:
     """A path as UTF-8; a byte that is not is written as its escape."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,84 +11,113 @@ from contextssl_cli.cli import options
 from contextssl_cli.errors import UsageError
 
 
-def adapt(
+def adapt_main(
     context: Annotated[
-        list[Path] | None, typer.Option("--context", help="The context file; several are candidates for --labels.")
+        list[Path] | None,
+        typer.Option(
+            "--context", metavar="FILE", help="Context file (repeatable: candidates among which --labels choose)."
+        ),
     ] = None,
     run: Annotated[
-        Path | None, typer.Option("--run", help="Folder of the run; by default the one that the context was made for.")
+        Path | None,
+        typer.Option("--run", metavar="FOLDER", help="Folder of the run.  [default: the run that the context fits]"),
     ] = None,
     source: Annotated[
         Path | None,
-        typer.Option("--input", help="A store, an array file or a folder of images; by default the run's test split."),
+        typer.Option(
+            "--input",
+            metavar="PATH",
+            help="Store, array file (.npy, .npz, .h5) or folder of images to embed.  [default: the run's test split]",
+        ),
     ] = None,
     guard: Annotated[
-        str | None, typer.Option("--guard", help="A zeroed action type: take out what still tells it.")
+        str | None,
+        typer.Option(
+            "--guard",
+            metavar="ACTION",
+            help="Action type that the context zeroes: also remove the remaining information about it.",
+        ),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option("--labels", help="CSV of a few labelled inputs, to choose the context by.")
+        Path | None,
+        typer.Option("--labels", metavar="FILE", help="CSV file of a few labelled inputs; choose the context by them."),
     ] = None,
     candidates: Annotated[
         str | None,
-        typer.Option("--candidates", help="all: every environment of the run, and no context, for --labels."),
+        typer.Option(
+            "--candidates",
+            metavar="all",
+            help="With --labels: every environment of the run is a candidate, and so is no context.",
+        ),
     ] = None,
     at_most: Annotated[
         list[str] | None,
         typer.Option(
             "--at-most",
-            help="A bound on the choice: ATTRIBUTE=ACCURACY at which it is read, or a fairness difference between its "
-            "groups: equalized-odds=NUMBER or equal-opportunity=NUMBER.",
+            metavar="NAME=N",
+            help="Bound on the choice (repeatable): accuracy at which a sensitive attribute is predicted, or a "
+            "difference between its groups, equalized-odds=N or equal-opportunity=N.",
         ),
     ] = None,
+    no_profile: Annotated[
+        bool, typer.Option("--no-profile", help="Skip the probes of the symmetry profile and of the guard.")
+    ] = False,
     skip_corrupt: Annotated[
         bool,
         typer.Option("--skip-corrupt", help="Leave out images of a folder that cannot be read, and name them."),
     ] = False,
-    out: Annotated[Path, typer.Option("--out", help="The embeddings file; an older one is replaced.")] = Path(
-        "embeddings.h5"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="Embeddings file; an older one is overwritten.")
+    ] = Path("embeddings.h5"),
     seed: options.Seed = 0,
     device: options.Device = "auto",
     json: options.Json = False,
     dry_run: options.DryRun = False,
 ) -> None:
-    """Embed data under a context, and say what the embedding is now equivariant and invariant to.
+    """Embed data under a context, and report which actions the embedding is now equivariant or invariant to.
 
     With --labels, choose the context among several by a few labelled inputs.
     """
     from contextssl_cli.adaptation.adapt import adapt as embed
+    from contextssl_cli.adaptation.inputs import open_inputs
+    from contextssl_cli.evaluation.open_run import OpenRun
     from contextssl_cli.report.summary import print_adaptation, print_selection
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.selection.candidates import choose, read_candidates, read_choice
-    from contextssl_cli.store.embeddings import KIND
+    from contextssl_cli.store.embeddings import EMBEDDINGS_KIND
     from contextssl_cli.store.replace import check_replaceable
 
     if labels is None and (candidates or at_most or len(context or []) != 1):
         raise UsageError("name one --context, or several (or --candidates all) with --labels to choose by")
-    check_replaceable(out, KIND, source)
+    check_replaceable(out, EMBEDDINGS_KIND, source)
     if out.exists() and not dry_run:
-        terminal.note(f"{out} is there and will be replaced")
+        terminal.note(f"{out} exists and will be overwritten")
     found, contexts = read_candidates(context or [], candidates, run, seed, guard=guard)
     if guard and candidates:
         terminal.note(f"candidates are the contexts that zero {guard}: the guard is fitted to their pairs")
-    terminal.note(f"run: {found.run.folder} ({found.reason})")
-    choice = None
-    if labels is not None:
-        choice = read_choice(found.run, contexts, labels, source, at_most or [], skip_corrupt=skip_corrupt)
+    terminal.note(str(found))
+    inputs = open_inputs(found.run, source, skip_corrupt=skip_corrupt)
+    for what, count in inputs.notes.items():
+        terminal.note(f"{what}: {count}")
+    if inputs.skipped:
+        skipped, first = len(inputs.skipped), inputs.skipped[0]
+        terminal.note(f"warning: {skipped} images cannot be read and are left out (first: {first})")
+    choice = None if labels is None else read_choice(contexts, labels, inputs, at_most or [])
     if dry_run:
         terminal.plan(
             f"would embed {source or 'the test split of the run'} under {' or '.join(contexts)} into {out}",
             as_json=json,
         )
         return
-    chosen, about = next(iter(contexts)), None
+    opened = OpenRun(found.run, device)
+    chosen = next(iter(contexts))
+    about: dict[str, Any] = {"chosen": found.reason}
     if choice is not None:
-        selection = choose(found.run, contexts, choice, device, guard=guard, seed=seed)
+        selection = choose(opened, contexts, choice, guard=guard, seed=seed)
         if not json:
             print_selection(selection)
-        chosen, about = selection.chosen, {"selection": selection.as_dict()}
+        chosen, about["selection"] = selection.chosen, selection.as_dict()
     adapted = embed(
-        found, contexts[chosen], out, source=source, guard=guard, device=device, seed=seed, about=about,
-        skip_corrupt=skip_corrupt,
-    )  # fmt: skip
+        opened, contexts[chosen], out, inputs=inputs, guard=guard, seed=seed, profile=not no_profile, about=about
+    )
     print_adaptation(adapted, as_json=json)

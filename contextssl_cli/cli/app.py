@@ -1,48 +1,51 @@
-"""The entry point: the application, and one place where errors become messages and exit codes."""
+"""The entry point: the application, and the one place where errors become messages and exit statuses."""
 
 from __future__ import annotations
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from contextssl_cli.cli import adapt, context, demo, files, plugins, pretrain, probe, report, reproduce, sweep
-from contextssl_cli.cli import prepare as prepare_command
+from contextssl_cli.cli import adapt, context, demo, files, plugins, prepare, pretrain, probe, report, reproduce, sweep
 from contextssl_cli.cli.memory import keep_freed_memory
 from contextssl_cli.cli.options import with_verbosity
 from contextssl_cli.errors import DataMissingError, Interrupted, UsageError
 
-_HELP = """Contextual self-supervised learning: representations that adapt their symmetries to the task.
+_HELP = """Contextual self-supervised learning.
 
-A run's embedding becomes equivariant to what a few example pairs show, and invariant to the rest; no weight changes.
+Train one encoder. Afterwards a few example pairs, the context, decide which transformations its embedding follows
+(equivariance) and which it ignores (invariance), without changing a weight.
+
+To begin, run contextssl demo.
 """
 
 INTERRUPTED = Interrupted.exit_code
 
-app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-app.command("demo")(with_verbosity(demo.demo))
+app = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None)
+app.command("demo")(with_verbosity(demo.demo_main))
 _OWN_OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
-app.command("prepare", context_settings=_OWN_OPTIONS)(with_verbosity(prepare_command.prepare))
-app.command("pretrain")(with_verbosity(pretrain.pretrain))
-app.command("probe")(with_verbosity(probe.probe))
-app.command("report")(with_verbosity(report.report))
-app.command("sweep")(with_verbosity(sweep.sweep))
-app.command("reproduce")(with_verbosity(reproduce.reproduce))
-context_app = typer.Typer(help="Make and inspect context files.", no_args_is_help=True, rich_markup_mode=None)
-context_app.command("create")(with_verbosity(context.create))
-context_app.command("inspect")(with_verbosity(context.inspect))
+app.command("prepare", context_settings=_OWN_OPTIONS)(with_verbosity(prepare.prepare_main))
+app.command("pretrain")(with_verbosity(pretrain.pretrain_main))
+app.command("probe")(with_verbosity(probe.probe_main))
+app.command("report")(with_verbosity(report.report_main))
+app.command("sweep")(with_verbosity(sweep.sweep_main))
+app.command("reproduce")(with_verbosity(reproduce.reproduce_main))
+context_app = typer.Typer(help="Create and inspect contexts.", no_args_is_help=True, rich_markup_mode=None)
+context_app.command("create")(with_verbosity(context.create_main))
+context_app.command("inspect")(with_verbosity(context.inspect_main))
 app.add_typer(context_app, name="context")
-app.command("adapt")(with_verbosity(adapt.adapt))
+app.command("adapt")(with_verbosity(adapt.adapt_main))
 plugins_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
-plugins_app.callback()(with_verbosity(plugins.list_plugins))
-plugins_app.command("new")(with_verbosity(plugins.new))
-plugins_app.command("check")(with_verbosity(plugins.check))
+plugins_app.callback()(with_verbosity(plugins.plugins_main))
+plugins_app.command("new")(with_verbosity(plugins.new_main))
+plugins_app.command("check")(with_verbosity(plugins.check_main))
 app.add_typer(plugins_app, name="plugins")
-app.command("info")(with_verbosity(files.info))
-app.command("import-official")(with_verbosity(files.import_official))
+app.command("info")(with_verbosity(files.info_main))
+app.command("import-official")(with_verbosity(files.import_official_main))
 
 
 def _print_version(value: bool) -> None:
@@ -56,23 +59,23 @@ def _print_version(value: bool) -> None:
 @app.callback()
 def _main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     pass
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 failure, 2 usage, 3 data, 4 file, 5 plugin, 130 interrupted."""
+    """Run the command line and exit with one of the statuses in ``docs/errors.md``."""
     _open_streams()
     keep_freed_memory()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
 def _open_streams() -> None:
-    """Let streams that the caller has closed lead nowhere: the next file that is opened would take their place.
+    """Replace standard streams that the caller closed, since the next opened file would take their numbers.
 
-    What the encoding of a stream does not have is escaped.
+    Characters that the encoding of a stream cannot represent are escaped.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
@@ -86,7 +89,7 @@ def _open_streams() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command; return its exit code."""
+    """Run one command; return its exit status."""
     from contextssl_cli.report.terminal import terminal
 
     terminal.listen()
@@ -101,42 +104,51 @@ def _run(arguments: list[str]) -> int:
 
     try:
         _check_working_folder()
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments, standalone_mode=False, prog_name="contextssl")
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # the message is the help itself
             for line in error.format_message().splitlines():
-                terminal.note(line)
-        else:
-            message = " ".join(error.format_message().split())  # a list of choices has lines
-            message = message.replace(": Value error, ", ": ")  # words of a library behind typer
-            terminal.error(UsageError.code, f"{message} (contextssl --help explains the commands)")
+                terminal.result(line)
+            return 0
+        message = " ".join(error.format_message().split())  # a list of choices has several lines
+        message = message.replace(": Value error, ", ": ")  # words of a library behind typer
+        terminal.error(UsageError.code, f"{message} (see contextssl --help)")
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort) as error:
-        if isinstance(error.__cause__, EOFError):  # which typer takes for Ctrl-D
+        if isinstance(error.__cause__, EOFError):  # typer takes it for Ctrl-D
             return _explain(error.__cause__, arguments)
         code = INTERRUPTED
-    except BaseException as error:  # a message of one line is owed to the user even for a mistake of ours
+    except BaseException as error:  # users get a message of one line even for our own mistakes
         answered = isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError)
         if answered or isinstance(error, BrokenPipeError):
-            return 1  # the reader of a pipe had enough; typer may have answered with SystemExit
+            return 1  # the program that reads our output has ended; typer may have turned that into SystemExit
+        if _is_completion(error):
+            return 0
         return _explain(error, arguments)
-    if code == INTERRUPTED:  # typer answers Ctrl-C by itself, and says nothing
+    if code == INTERRUPTED:  # typer handles Ctrl-C itself, without a message
         terminal.error(Interrupted.code, "interrupted")
     return code if isinstance(code, int) else 0
 
 
+def _is_completion(error: BaseException) -> bool:
+    """Whether typer ended the process after printing or installing shell completion."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    ended_by = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return isinstance(error, SystemExit) and not error.code and ended_by in ("typer", "click")
+
+
 def _check_working_folder() -> None:
-    """Refuse to run in a folder that was removed: the libraries of PyTorch end the process there, without a message."""
+    """Refuse to run in a removed folder, where the libraries of PyTorch end the process without a message."""
     try:
         Path.cwd()
     except OSError as error:
         raise DataMissingError(
-            f"the working folder cannot be used ({error.strerror}); change to one that exists"
+            f"the current folder cannot be used ({error.strerror}); change to a folder that exists"
         ) from error
 
 
 def _explain(cause: BaseException, arguments: list[str]) -> int:
-    """Print what went wrong; return the exit code."""
+    """Print an error; return its exit status."""
     from contextssl_cli.cli.faults import in_words
     from contextssl_cli.report.terminal import terminal
 

@@ -11,42 +11,50 @@ from contextssl_cli.cli import options
 from contextssl_cli.errors import UsageError
 
 
-def create(
-    run: options.Run = None,
+def create_main(
+    run: options.RunFolder = None,
     action: Annotated[
         list[str] | None,
-        typer.Option("--action", help="An active action type, to be repeated; none for the empty environment."),
+        typer.Option(
+            "--action",
+            metavar="ACTION",
+            help="Action type that the pairs show (repeatable); the others are zeroed. none: zero all.",
+        ),
     ] = None,
-    pairs: Annotated[int | None, typer.Option("--pairs", help="Default: as many as the model takes.")] = None,
+    pairs: Annotated[
+        int | None,
+        typer.Option("--pairs", metavar="N", help="Pairs to draw.  [default: as many as the model reads]"),
+    ] = None,
     from_pairs: Annotated[
         Path | None,
-        typer.Option("--from-pairs", help="Your own pairs: HDF5 or NPZ with x, y and actions/<action type>."),
+        typer.Option("--from-pairs", metavar="FILE", help="Your own pairs: HDF5 or .npz with x, y and actions/ACTION."),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", help="The context file.")] = Path("ctx.h5"),
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Context file to write.")] = Path("ctx.h5"),
     seed: options.Seed = 0,
     force: options.Force = False,
     dry_run: options.DryRun = False,
 ) -> None:
-    """Write a context file from a run's training split, or from your own pairs."""
+    """Write a context file from the training split of a run, or from your own pairs."""
     from contextssl_cli.adaptation.context_files import context_from_pairs, context_from_run
     from contextssl_cli.plugin.task import environment_name
     from contextssl_cli.report.terminal import terminal
-    from contextssl_cli.store.context import KIND
+    from contextssl_cli.store.context import CONTEXT_KIND
     from contextssl_cli.store.replace import check_replaceable
     from contextssl_cli.training.run import Run
-    from contextssl_cli.training.runs import latest_run
+    from contextssl_cli.training.runs import FoundRun, latest_run
 
-    check_replaceable(out, KIND, from_pairs)
+    check_replaceable(out, CONTEXT_KIND, from_pairs)
     if out.exists() and not force:
         raise UsageError(f"{out} exists; choose another --out or add --force")
     if from_pairs and pairs is not None:
         raise UsageError("--pairs counts pairs drawn from the run; with --from-pairs the file decides")
-    opened = Run(run) if run else latest_run(reads_contexts=True)
+    found = FoundRun(Run(run), "named with --run") if run else latest_run(reads_contexts=True)
+    terminal.note(str(found))
     if from_pairs:
-        made = context_from_pairs(opened, from_pairs, action or [])
+        made = context_from_pairs(found.run, from_pairs, action or [])
     else:
-        made = context_from_run(opened, action or [], pairs, seed)
-    summary = f"{len(made)} pairs, active: {environment_name(made.environment)}, for the run {opened.folder}"
+        made = context_from_run(found.run, action or [], pairs, seed)
+    summary = f"{len(made)} pairs, active: {environment_name(made.environment)}, for the run {found.run.folder}"
     if dry_run:
         terminal.result(f"would write {out}: {summary}")
         return
@@ -54,36 +62,31 @@ def create(
     terminal.result(f"{out}: {summary}")
 
 
-def inspect(
-    context: Annotated[Path, typer.Argument(help="The context file.")],
+def inspect_main(
+    context: Annotated[Path, typer.Argument(metavar="FILE", help="Context file.")],
     run: Annotated[
-        Path | None, typer.Option("--run", help="Folder of the run; by default the one that the context was made for.")
+        Path | None,
+        typer.Option("--run", metavar="FOLDER", help="Folder of the run.  [default: the run that the context fits]"),
     ] = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     json: options.Json = False,
 ) -> None:
-    """Say what a context brings: symmetries by its length, how many pairs suffice, and which of them hurt."""
+    """Measure what a context brings by its length, how many pairs suffice, and which pairs lower the score."""
     from contextssl_cli.evaluation.evaluator import Evaluator
     from contextssl_cli.evaluation.inspection import inspect_context
+    from contextssl_cli.evaluation.open_run import OpenRun
     from contextssl_cli.evaluation.protocol import probe_config
     from contextssl_cli.report.summary import print_inspection
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.store.context import Context
-    from contextssl_cli.training.device import resolve_device
     from contextssl_cli.training.run import Run
-    from contextssl_cli.training.runs import (
-        FoundRun,
-        check_named_context,
-        find_run,
-        warn_of_another_run,
-    )
-    from contextssl_cli.training.start import run_task
+    from contextssl_cli.training.runs import FoundRun, check_context, find_run
 
     pairs = Context.load(context)
     found = FoundRun(Run(run), "named with --run") if run else find_run(pairs, str(context))
-    check_named_context(found.run, pairs, str(context))
-    terminal.note(f"run: {found.run.folder} ({found.reason})")
-    warn_of_another_run(pairs, found.run, str(context))
-    config = probe_config(run_task(found.run).dataset, seed=seed)
-    print_inspection(inspect_context(Evaluator(found.run, config, resolve_device(device)), pairs), as_json=json)
+    check_context(found.run, pairs, str(context), foreign="warn")
+    terminal.note(str(found))
+    opened = OpenRun(found.run, device)
+    evaluator = Evaluator(opened, probe_config(opened.task.dataset, seed=seed))
+    print_inspection(inspect_context(evaluator, pairs), as_json=json)

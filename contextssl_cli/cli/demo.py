@@ -10,19 +10,29 @@ import typer
 from contextssl_cli.cli import options
 
 
-def demo(
-    out: Annotated[Path, typer.Option("--out", help="The report's folder.")] = Path("contextssl-demo"),
+def demo_main(
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="Folder for runs, contexts, embeddings and the report.")
+    ] = Path("contextssl-demo"),
     seed: options.Seed = 0,
     seeds: Annotated[
-        str | None, typer.Option("--seeds", help="Several seeds, as 0,1,2: one run each, mean and spread.")
+        str | None,
+        typer.Option("--seeds", metavar="N,N,...", help="Seeds of several runs, which give means and deviations."),
     ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Optimiser steps, to shorten the demo.")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", metavar="N", min=1, help="Optimiser steps; fewer give a shorter demo."),
+    ] = None,
     device: options.Device = "auto",
     json: options.Json = False,
     force: options.Force = False,
     dry_run: options.DryRun = False,
 ) -> None:
-    """The whole path on scikit-learn's digits: prepare, pretrain, probe, contexts, adapt, and a report."""
+    """Run every stage on small data, in about five minutes.
+
+    The demo prepares scikit-learn's digits, trains on them, probes the run, creates contexts, embeds the digits under
+    each context, and writes a report.
+    """
     from contextssl_cli.experiments.demo import run_demo
     from contextssl_cli.report.summary import print_probe
     from contextssl_cli.report.terminal import terminal
@@ -30,7 +40,8 @@ def demo(
     chosen = options.seeds(seeds) if seeds else [seed]
     if dry_run:
         terminal.plan(
-            f"would train digits-rotation-color with the seeds {chosen} and write the report to {out}", as_json=json
+            f"would train digits-rotation-color with seeds {', '.join(map(str, chosen))} and write a report to {out}",
+            as_json=json,
         )
         return
     report, paths = run_demo(out, chosen, steps=steps, device=device, force=force)

@@ -11,35 +11,48 @@ from contextssl_cli import files
 from contextssl_cli.cli import options
 
 
-def info(
-    file: Annotated[Path, typer.Argument(help="A store, context, embeddings file, or the folder of a run.")],
+def info_main(
+    file: Annotated[Path, typer.Argument(metavar="PATH", help="Store, context, embeddings file, or folder of a run.")],
     verify: Annotated[
-        bool, typer.Option("--verify", help="Read all of it; compare a store, or a run's store, with its content hash.")
+        bool,
+        typer.Option("--verify", help="Read everything; compare stores and weights with the hashes saved with them."),
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Say what a file or a run holds."""
+    """Describe a file or a run."""
     from contextssl_cli.adaptation.describe import describe
     from contextssl_cli.report.terminal import terminal
 
     terminal.facts(describe(file, verify=verify), as_json=json)
 
 
-def import_official(
-    file: Annotated[Path, typer.Argument(help="A checkpoint of the authors' code: a PyTorch state_dict.")],
-    heads: Annotated[int, typer.Option("--heads", min=1, help="Attention heads; the file does not tell.")] = 4,
+def import_official_main(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Checkpoint of the authors' code: a PyTorch state_dict.")
+    ],
+    heads: Annotated[
+        int, typer.Option("--heads", min=1, metavar="N", help="Attention heads, which the file does not record.")
+    ] = 4,
     blocks: Annotated[
-        str, typer.Option("--blocks", help="Action blocks in their order, as name=width.")
+        str, typer.Option("--blocks", metavar="NAME=N,...", help="Action blocks in their order, with their widths.")
     ] = "rotation=4,color=2",
-    block_size: Annotated[int, typer.Option("--block-size", min=4, help="Tokens of a training sequence.")] = 128,
-    image_size: Annotated[int, typer.Option("--image-size", min=1, help="Height and width of an input.")] = 128,
-    mean: Annotated[str, typer.Option("--mean", help="Per-channel mean of the images in [0, 1].")] = "0,0,0",
-    std: Annotated[str, typer.Option("--std", help="Per-channel standard deviation.")] = "1,1,1",
+    block_size: Annotated[
+        int, typer.Option("--block-size", min=4, metavar="N", help="Tokens of a training sequence.")
+    ] = 128,
+    image_size: Annotated[
+        int, typer.Option("--image-size", min=1, metavar="N", help="Height and width of an input.")
+    ] = 128,
+    mean: Annotated[
+        str, typer.Option("--mean", metavar="X,X,X", help="Per-channel mean of the images in [0, 1].")
+    ] = "0,0,0",
+    std: Annotated[
+        str, typer.Option("--std", metavar="X,X,X", help="Per-channel standard deviation of the images.")
+    ] = "1,1,1",
     out: options.Out = None,
     force: options.Force = False,
     dry_run: options.DryRun = False,
 ) -> None:
-    """Turn a checkpoint of the authors' code into a run, for use with adapt --input and ContextEncoder."""
+    """Convert a checkpoint of the authors' code into a run, for adapt --input and ContextEncoder."""
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.import_official import import_run, parse_blocks, parse_numbers
     from contextssl_cli.training.run import Run

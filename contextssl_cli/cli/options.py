@@ -12,58 +12,85 @@ import typer
 
 from contextssl_cli.errors import UsageError, suggestion
 
-Run = Annotated[
-    Path | None, typer.Option("--run", help="Folder of the run; by default the newest.", show_default=False)
-]
-Out = Annotated[Path | None, typer.Option("--out", help="Where the result goes.", show_default=False)]
-Source = Annotated[
+RunFolder = Annotated[
     Path | None,
-    typer.Option("--source", help="The source: a folder, or a file where the data set takes one.", show_default=False),
+    typer.Option("--run", metavar="FOLDER", help="Folder of the run.  [default: the newest run]", show_default=False),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything that is drawn.", envvar="CONTEXTSSL_SEED")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.", envvar="CONTEXTSSL_DEVICE")]
-Force = Annotated[
-    bool, typer.Option("--force", help="Replace an output of the same kind; nothing else is ever replaced.")
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FOLDER", help="Folder of the new run.  [default: FILE without its suffix]"),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]
+Store = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        metavar="FILE",
+        help="Prepared store to train on.  [default: the store of the data set, prepared if it is missing]",
+    ),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option("--preset", metavar="NAME", help="default, or paper for the paper's recipe.  [default: default]"),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any other setting (repeatable; --dry-run lists the keys)."),
+]
+Seed = Annotated[
+    int,
+    typer.Option("--seed", metavar="N", min=0, help="Seed of all random numbers.", envvar="CONTEXTSSL_SEED"),
+]
+Device = Annotated[
+    str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or mps.", envvar="CONTEXTSSL_DEVICE")
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing output of the same kind.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and stop.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Metrics = Annotated[
     str | None,
     typer.Option(
         "--metrics",
-        help="Of r2, individual, top1, knn, mrr, context-labels, separated by commas; or all. Default: "
-        "r2,top1,knn,mrr, which are quick.",
+        metavar="NAMES",
+        help="Some of r2, individual, top1, knn, mrr and context-labels, separated by commas; or all.  "
+        "[default: r2,top1,knn,mrr]",
     ),
 ]
 Probes = Annotated[
     str | None,
     typer.Option(
         "--probes",
-        help="Probes of actions beside the paper's own: of ridge, linear, mlp, separated by commas; or none. "
-        "Default: ridge.",
+        metavar="NAMES",
+        help="Probes of actions in addition to the paper's: some of ridge, ridge-cv, linear and mlp, "
+        "separated by commas; or none.  [default: ridge]",
     ),
 ]
 Lengths = Annotated[
     str | None,
-    typer.Option("--lengths", help="Context lengths in tokens, separated by commas. Default: 0,2,14,30,126."),
+    typer.Option(
+        "--lengths",
+        metavar="N,N,...",
+        help="Context lengths in tokens, two for each pair.  [default: 0,2,14,30,126]",
+    ),
 ]
 JudgeOn = Annotated[
     Literal["test", "held-out"],
     typer.Option(
         "--judge-on",
-        help="The test split; or the training objects that the run held out, by which settings may be chosen.",
+        help="Measure on the test split, or on the training objects that the run held out, to choose settings.",
     ),
 ]
 
-_Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more; -vv shows tracebacks.")]
-_Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but results and errors.")]
+_Verbose = Annotated[
+    int, typer.Option("-v", "--verbose", count=True, show_default=False, help="Print more; -vv adds tracebacks.")
+]
+_Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print only results and errors.")]
 
 
 def words(option: str, text: str | None, known: Sequence[str]) -> list[str] | None:
-    """The words of a list that is separated by commas; ``none`` alone is the empty one.
+    """Split a list of words at its commas; ``none`` alone is the empty list.
 
     Raises:
-        UsageError: if a word is unknown, or ``none`` stands beside others.
+        UsageError: if a word is unknown, or ``none`` is combined with others.
     """
     if text is None:
         return None
@@ -72,25 +99,25 @@ def words(option: str, text: str | None, known: Sequence[str]) -> list[str] | No
         if word not in known:
             raise UsageError(f"{option} {text}: there is no {word!r}: {suggestion(word, known)}")
     if "none" in found and len(found) > 1:
-        raise UsageError(f"{option} {text}: none stands alone")
+        raise UsageError(f"{option} {text}: none cannot be combined with other names")
     return [word for word in found if word != "none"]
 
 
 def _numbers(option: str, text: str, example: str) -> list[int]:
-    """The whole numbers of a list that is separated by commas."""
+    """Split a list of whole numbers at its commas."""
     try:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
         raise UsageError(
-            f"{option} {text or '(empty)'}: expected whole numbers, separated by commas, as {example}"
+            f"{option} {text or '(empty)'}: expected whole numbers separated by commas, such as {example}"
         ) from error
 
 
 def seeds(text: str) -> list[int]:
-    """The seeds of ``--seeds``.
+    """Parse ``--seeds``.
 
     Raises:
-        UsageError: if a part is no whole number from 0 on, or stands there twice.
+        UsageError: if a part is not a whole number of at least 0, or occurs twice.
     """
     from contextssl_cli.config.resolve import check_seeds
 
@@ -100,16 +127,16 @@ def seeds(text: str) -> list[int]:
 
 
 def measures(metrics: str | None, probes: str | None, lengths: str | None, judge_on: str) -> dict[str, Any]:
-    """What ``--metrics``, ``--probes``, ``--lengths`` and ``--judge-on`` ask of a probe; only what was given.
+    """Parse ``--metrics``, ``--probes``, ``--lengths`` and ``--judge-on``, leaving out options that were not given.
 
     Raises:
-        UsageError: if a word or a number is none.
+        UsageError: if a name is unknown or a number is not valid.
     """
-    from contextssl_cli.config.probe import METRICS, Reader
+    from contextssl_cli.config.probe import METRICS, ActionProbe
 
     asked = {
         "metrics": words("--metrics", metrics, (*METRICS, "all")),
-        "readers": words("--probes", probes, (*get_args(Reader), "none")),
+        "action_probes": words("--probes", probes, (*get_args(ActionProbe), "none")),
         "context_lengths": None if lengths is None else _numbers("--lengths", lengths, "0,2,14"),
         "judged_on": judge_on,
     }
@@ -117,7 +144,7 @@ def measures(metrics: str | None, probes: str | None, lengths: str | None, judge
 
 
 def with_verbosity(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options ``-q`` and ``-v``."""
+    """Add the options ``-q`` and ``-v`` to a command."""
 
     @functools.wraps(command)
     def wrapped(*args: Any, verbose: int = 0, quiet: bool = False, **kwargs: Any) -> None:

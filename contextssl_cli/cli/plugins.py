@@ -12,8 +12,11 @@ from contextssl_cli.cli import options
 from contextssl_cli.errors import PluginError, UsageError
 
 
-def list_plugins(context: typer.Context, json: options.Json = False) -> None:
-    """List the data sets and action types of all plugins, and the plugins that failed."""
+def plugins_main(context: typer.Context, json: options.Json = False) -> None:
+    """List, create and check plugins.
+
+    Without a command: list data sets, action types, recipes, and plugins that cannot be loaded.
+    """
     from contextssl_cli.plugin.registry import registry
     from contextssl_cli.report.plugins import print_plugins
     from contextssl_cli.report.terminal import terminal
@@ -22,20 +25,23 @@ def list_plugins(context: typer.Context, json: options.Json = False) -> None:
     if command is None:
         print_plugins(registry(), as_json=json)
     elif json or terminal.verbosity:
-        raise UsageError(f"write the options behind the command: contextssl plugins {command} ... [OPTIONS]")
+        raise UsageError(f"options come after the command: contextssl plugins {command} ... [OPTIONS]")
 
 
-def new(
-    name: Annotated[str, typer.Argument(help="Name of the data set or action type: a-z, 0-9 and _.")],
-    kind: Annotated[Literal["dataset", "action"], typer.Option("--kind", help="What the plugin brings.")] = "dataset",
-    modality: Annotated[Literal["image", "table"], typer.Option("--modality", help="What it works on.")] = "image",
+def new_main(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the data set or action type: a-z, 0-9 and _.")],
+    kind: Annotated[Literal["dataset", "action"], typer.Option("--kind", help="Kind of plugin.")] = "dataset",
+    modality: Annotated[Literal["image", "table"], typer.Option("--modality", help="Data that it works on.")] = "image",
     out: Annotated[
-        Path | None, typer.Option("--out", help="The folder to make; by default contextssl-NAME.", show_default=False)
+        Path | None, typer.Option("--out", metavar="FOLDER", help="Folder to create.  [default: contextssl-NAME]")
     ] = None,
     force: options.Force = False,
     dry_run: options.DryRun = False,
 ) -> None:
-    """Write the project of a new plugin: it trains, and its contract test passes, before a line of it is changed."""
+    """Create the project of a new plugin.
+
+    It can be installed, trains, and passes the contract before you change a line.
+    """
     from contextssl_cli.plugin.scaffolding.new import check_new, project_name, write_skeleton
     from contextssl_cli.report.terminal import terminal
 
@@ -49,15 +55,18 @@ def new(
     terminal.note(f"next: pip install -e {folder}, then contextssl plugins check contextssl_{name}; {folder}/README.md")
 
 
-def check(
-    package: Annotated[str, typer.Argument(help="An installed plugin: its import package, or its entry point's name.")],
+def check_main(
+    package: Annotated[str, typer.Argument(help="Import package or entry point of an installed plugin.")],
     source: Annotated[
         Path | None,
-        typer.Option("--source", help="A small source, for a data set that needs one.", show_default=False),
+        typer.Option("--source", metavar="PATH", help="Small source, for a data set that needs one."),
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Run the contract on an installed plugin, and explain each rule that it breaks; exit code 5 if there is one."""
+    """Check an installed plugin against the contract.
+
+    Each broken rule is explained, and the exit status is 5.
+    """
     from contextssl_cli.report.plugins import print_findings
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.testing.package import check_package
@@ -66,6 +75,6 @@ def check(
     print_findings([asdict(finding) for finding in findings], as_json=json)
     failed, skipped = (sum(finding.result == result for finding in findings) for result in ("failed", "skipped"))
     if skipped and not json:
-        terminal.note(f"{skipped} of {len(findings)} rules were not checked: each says what it needs")
+        terminal.note(f"{skipped} of {len(findings)} rules were not checked; the lines above say what they need")
     if failed:
         raise PluginError(f"{package} breaks {failed} of {len(findings)} rules")

@@ -11,18 +11,34 @@ import typer
 from contextssl_cli.cli import options
 
 
-def prepare(
+def prepare_main(
     context: typer.Context,
     dataset: Annotated[
-        str | None, typer.Argument(help="Name of the data set; contextssl plugins lists them.", show_default=False)
+        str | None,
+        typer.Argument(metavar="NAME", help="Data set; contextssl plugins lists them.", show_default=False),
     ] = None,
-    source: options.Source = None,
-    out: options.Out = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--source",
+            metavar="PATH",
+            help="Source folder, or source file if the data set reads one.  [default: a download, where there is one]",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Store to write.  [default: stores/NAME.h5 in CONTEXTSSL_HOME]"),
+    ] = None,
     force: options.Force = False,
     dry_run: options.DryRun = False,
-    show_help: Annotated[bool, typer.Option("--help", help="Show this message, and the data set's options.")] = False,
+    show_help: Annotated[
+        bool, typer.Option("--help", help="Show this message; with NAME, also the options of that data set.")
+    ] = False,
 ) -> None:
-    """Turn a data set into one store. A data set may have options of its own: contextssl prepare NAME --help."""
+    """Write a data set into one HDF5 store.
+
+    Data sets have options of their own, which contextssl prepare NAME --help lists.
+    """
     from contextssl_cli.report.terminal import terminal
 
     if show_help or dataset is None:
@@ -54,14 +70,14 @@ def _prepare(
     with parts_progress(plugin.name) as report:
         store = write_store(plugin, source, path, options=asked, force=force, report=report)
     if kept:
-        terminal.note(f"{plugin.name} was prepared before; --force prepares it again")
-    for note in prepared_notes(store.provenance):
+        terminal.note(f"{path} already exists; --force prepares it again")
+    for note in _notes(store.provenance):
         terminal.note(note)
-    terminal.result(f"{store.path}: {len(store.train)} training and {len(store.test)} test samples")
+    terminal.result(f"{store.path}: {len(store.train)} training samples, {len(store.test)} test samples")
 
 
-def prepared_notes(provenance: Mapping[str, Any]) -> list[str]:
-    """What a user should know of how a store was made."""
+def _notes(provenance: Mapping[str, Any]) -> list[str]:
+    """What a user should know about the preparation of a store."""
     notes = [f"{name}: {value}" for name, value in provenance.get("notes", {}).items()]
     if provenance.get("skipped"):
         notes.append(f"skipped: {provenance['skipped']} (first: {provenance['skipped_sources'][0]})")
@@ -69,12 +85,12 @@ def prepared_notes(provenance: Mapping[str, Any]) -> list[str]:
 
 
 def _help(context: typer.Context, name: str | None) -> list[str]:
-    from contextssl_cli.cli.dataset_options import option_flags
+    """The lines of ``prepare --help``, or of ``prepare NAME --help``."""
+    from contextssl_cli.cli.dataset_options import option_lines
     from contextssl_cli.plugin.registry import registry
 
     text = context.get_help().split("\n")
     if name is None:
         return text
     plugin = registry().dataset(name)
-    lines = [f"  {flag}  {description}" for flag, description in option_flags(plugin).items()]
-    return [*text, "", f"{name}: {plugin.summary}", f"Options of {name}:", *(lines or ["  none"])]
+    return [*text, "", f"{name}: {plugin.summary}", "", f"Options of {name}:", *(option_lines(plugin) or ["  none"])]

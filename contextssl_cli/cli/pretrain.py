@@ -13,13 +13,13 @@ from contextssl_cli.cli import options
 from contextssl_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from contextssl_cli.config.train import TrainConfig
+    from contextssl_cli.config.resolve import Settled
     from contextssl_cli.plugin.task import Task
     from contextssl_cli.store.dataset import Store
     from contextssl_cli.training.run import Run
 
 
-def pretrain(
+def pretrain_main(
     plugin: Annotated[
         str | None, typer.Option("--plugin", help="<dataset>-<action>[-<action>], for example digits-rotation-color.")
     ] = None,
@@ -61,7 +61,7 @@ def pretrain(
     dry_run: options.DryRun = False,
 ) -> None:
     """Train an encoder and its world model, or the encoder of another method."""
-    from contextssl_cli.config.resolve import asked_settings, parse_setting, resolve_config
+    from contextssl_cli.config.resolve import parse_setting, settle
     from contextssl_cli.plugin.task import resolve_task
 
     named: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "method": method}
@@ -70,21 +70,18 @@ def pretrain(
     flags |= dict(parse_setting(text) for text in settings or [])
     chosen = {name: value for name, value in {"sensitive": sensitive, "pairing": pairing}.items() if value is not None}
 
-    def asked(task: Task) -> Asked:
+    def request(task: Task) -> Named:
         return {"preset": preset, "file": config, "flags": flags | _of_actions(task, chosen)}
 
     if resume:
         if store or force:
             raise UsageError("--resume goes on with the run's own store and replaces nothing: drop --store and --force")
-        _resume(out, plugin, lambda task: asked_settings(task.dataset, **asked(task)), device, dry_run=dry_run)
+        _resume(out, plugin, request, device, dry_run=dry_run)
         return
     if plugin is None:
         raise UsageError("name what to train on: --plugin <dataset>-<action>; contextssl plugins lists both")
     task = resolve_task(plugin)
-    settled = resolve_config(task.dataset, **asked(task))
-    task = resolve_task(plugin, options=settled.actions)
-    settled = settled.model_copy(update={"actions": task.options})
-    _start(task, settled, store, out, device, force=force, dry_run=dry_run)
+    _start(settle(task, **request(task)), store, out, device, force=force, dry_run=dry_run)
 
 
 def _of_actions(task: Task, chosen: dict[str, str]) -> dict[str, Any]:
@@ -102,46 +99,48 @@ def _of_actions(task: Task, chosen: dict[str, str]) -> dict[str, Any]:
     return found
 
 
-class Asked(TypedDict):
-    """Where settings come from, beside the environment."""
+class Named(TypedDict):
+    """The settings that a command line names."""
 
     preset: str | None
     file: Path | None
     flags: dict[str, Any]
 
 
-def _start(
-    task: Task, config: TrainConfig, store: Path | None, out: Path | None, device: str, *, force: bool, dry_run: bool
-) -> None:
+def _start(settled: Settled, store: Path | None, out: Path | None, device: str, *, force: bool, dry_run: bool) -> None:
     from contextssl_cli.data.prepare import prepared_store, store_if_made
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.device import resolve_device
     from contextssl_cli.training.run import Run
-    from contextssl_cli.training.start import check_start, start_run, with_equivariant
+    from contextssl_cli.training.start import fitting_space, start_run
 
+    task = settled.task
     resolve_device(device)  # before an older run is replaced
-    config = with_equivariant(config, task)
-    if dry_run:
-        check_start(task, store_if_made(task.dataset, store), config, out, force=force)
-        terminal.json({"task": task.name, "out": str(out) if out else None, "config": config.model_dump(mode="json")})
-        return
+    if dry_run and (made := store_if_made(task.dataset, store)) is not None:
+        fitting_space(settled, made)
     if out is not None:
         Run.check_free(out, force=force)  # before data are prepared
+    if dry_run:
+        config = settled.config.model_dump(mode="json")
+        terminal.json({"task": task.name, "out": str(out) if out else None, "config": config})
+        return
     data = prepared_store(task.dataset, store)
     terminal.note(f"data: {data.path} ({len(data.train)} training samples)")
-    run = start_run(task, data, config, out, force=force)
+    run = start_run(settled, data, out, force=force)
     _train(run, task, data, device)
 
 
 def _resume(
-    out: Path | None, plugin: str | None, asked: Callable[[Task], dict[str, Any]], device: str, *, dry_run: bool
+    out: Path | None, plugin: str | None, named: Callable[[Task], Named], device: str, *, dry_run: bool
 ) -> None:
+    from contextssl_cli.config.resolve import ask
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.runs import latest_run
-    from contextssl_cli.training.start import resume_run
+    from contextssl_cli.training.start import check_unchanged, resume_run
 
-    folder = out or latest_run().folder
-    run, task, data = resume_run(folder, plugin, asked)
+    folder = out or latest_run().run.folder
+    run, task, data = resume_run(folder, plugin)
+    check_unchanged(run, task, ask(**named(task)))
     if dry_run:
         terminal.result(f"would go on with {folder}")
         return

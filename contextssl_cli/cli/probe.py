@@ -15,16 +15,18 @@ if TYPE_CHECKING:
     from contextssl_cli.training.run import Run
 
 
-def probe(
+def probe_main(
     run: Annotated[
         list[Path] | None,
         typer.Option(
-            "--run", help="Folder of the run; several runs of one task give mean and spread. Default: the newest."
+            "--run",
+            metavar="FOLDER",
+            help="Folder of the run (repeatable: runs of one task are averaged).  [default: the newest run]",
         ),
     ] = None,
     seeds: Annotated[
         str | None,
-        typer.Option("--seeds", help="Of a folder of runs (--run): those of these seeds, as 0,1,2; mean and spread."),
+        typer.Option("--seeds", metavar="N,N,...", help="Average the runs with these seeds in the folder --run."),
     ] = None,
     metrics: options.Metrics = None,
     probes: options.Probes = None,
@@ -33,23 +35,28 @@ def probe(
     compare: Annotated[
         bool,
         typer.Option(
-            "--compare", help="The adaptation gap between runs of one method that were told different action types."
+            "--compare",
+            help="Instead, measure the adaptation gap between runs of one method without contexts that were "
+            "conditioned on different action types.",
         ),
     ] = False,
     retrieval: Annotated[
         bool,
         typer.Option(
             "--retrieval",
-            help="Draw retrieval.png as well: images nearest to predicted views under each context, for the first run.",
+            help="Also draw retrieval.png: the nearest neighbours of predicted views under each context.",
         ),
     ] = False,
-    out: options.Out = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="Folder for results.  [default: probe in the folder of the run]"),
+    ] = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     json: options.Json = False,
     dry_run: options.DryRun = False,
 ) -> None:
-    """Measure what the embedding knows under each context, by the paper's protocols."""
+    """Measure what embeddings contain under each context."""
     from contextssl_cli.evaluation.comparison import compare_runs
     from contextssl_cli.evaluation.protocol import probe_runs
     from contextssl_cli.evaluation.stored import RESULTS
@@ -71,7 +78,7 @@ def probe(
     chosen = options.measures(metrics, probes, lengths, judge_on)
     runs = _named_runs(run or [], options.seeds(seeds) if seeds else [])
     if retrieval and compare:
-        raise UsageError("--retrieval needs a context, and --compare takes runs without one: leave one of them out")
+        raise UsageError("--retrieval needs contexts, and --compare takes runs without them; use one of the two")
     folder = out or result_folder(runs, compare=compare, judged_on=judge_on)
     if retrieval:
         check_retrieval(runs[0])
@@ -84,7 +91,7 @@ def probe(
         return
     make_folder(folder)  # before minutes of work that could not be written
     if not compare and (folder / RESULTS).is_file():
-        terminal.note(f"{folder} holds the results of an earlier probe, which are replaced; another --out keeps both")
+        terminal.note(f"{folder} has earlier results, which will be overwritten; choose another --out to keep both")
     terminal.note(f"probing {', '.join(str(r.folder) for r in runs)}, judged on {judge_on}")
     if compare:
         comparison = compare_runs(runs, resolve_device(device), seed=seed, **chosen)
@@ -103,7 +110,7 @@ def _named_runs(folders: Sequence[Path], seeds: Sequence[int]) -> list[Run]:
     from contextssl_cli.training.runs import latest_run, runs_of_seeds
 
     if seeds and not folders:
-        raise UsageError("--seeds picks runs of a folder: name the folder with --run")
+        raise UsageError("--seeds selects runs in a folder; name the folder with --run")
     if seeds:
         return [run for folder in folders for run in runs_of_seeds(folder, seeds)]
-    return [Run(folder) for folder in folders] or [latest_run()]
+    return [Run(folder) for folder in folders] or [latest_run().run]

@@ -10,20 +10,27 @@ import typer
 from contextssl_cli.cli import options
 
 
-def report(
+def report_main(
     run: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Folders of runs, results of probe, sweep or reproduce, or their folders; the newest run by default.",
+            metavar="PATH...",
+            help="Runs, or results of probe, sweep or reproduce: files or folders.  [default: the newest run]",
             show_default=False,
         ),
     ] = None,
-    out: options.Out = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Page to write.  [default: report.html in the first folder]"),
+    ] = None,
     device: options.Device = "auto",
     json: options.Json = False,
     dry_run: options.DryRun = False,
 ) -> None:
-    """Write one HTML page of runs or of results that are there; a run that has not been probed is probed."""
+    """Write an HTML page about runs or results.
+
+    Runs without results are probed first.
+    """
     from contextssl_cli.experiments.probe import gather, sort_inputs
     from contextssl_cli.report.html.page import check_page, write_page
     from contextssl_cli.report.html.studies import studies_of
@@ -32,11 +39,11 @@ def report(
     from contextssl_cli.training.device import resolve_device
     from contextssl_cli.training.runs import latest_run
 
-    paths = run or [latest_run().folder]
+    paths = run or [latest_run().run.folder]
     results, runs = sort_inputs(paths)
     page = check_page(out or (paths[0].parent if paths[0].is_file() else paths[0]) / "report.html")
     if dry_run:
-        terminal.plan(f"would write {page} of {', '.join(map(str, paths))}", as_json=json)
+        terminal.plan(f"would write {page} about {', '.join(map(str, paths))}", as_json=json)
         return
     found = gather(results, runs, resolve_device(device))
     print_page(found, write_page(found, page, studies_of(results)), as_json=json)

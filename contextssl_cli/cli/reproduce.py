@@ -10,51 +10,57 @@ import typer
 from contextssl_cli.cli import options
 
 
-def reproduce(
-    name: Annotated[str, typer.Argument(help="Name of the experiment; contextssl plugins lists the recipes.")],
+def reproduce_main(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Recipe; contextssl plugins lists them.")],
     scale: Annotated[
-        Literal["demo", "full"], typer.Option("--scale", help="What 2 cores do in hours, or the paper's own size.")
+        Literal["demo", "full"],
+        typer.Option("--scale", help="demo takes hours on two CPU cores; full is the paper's size."),
     ] = "demo",
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="The folder of runs, results and page; by default contextssl-NAME-SCALE.", show_default=False
+            "--out", metavar="FOLDER", help="Folder for runs, results and page.  [default: contextssl-NAME-SCALE]"
         ),
     ] = None,
     runs: Annotated[
         Path | None,
-        typer.Option("--runs", help="The folder of the runs, which experiments may share; by default --out."),
+        typer.Option("--runs", metavar="FOLDER", help="Folder of runs, which experiments can share.  [default: --out]"),
     ] = None,
     source: Annotated[
-        list[str] | None, typer.Option("--source", help="Where a data set's source files are, as adult=DIR.")
+        list[str] | None,
+        typer.Option("--source", metavar="NAME=PATH", help="Source of a data set, such as adult=FOLDER (repeatable)."),
     ] = None,
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="A part of the experiment, to be repeated; by default all.")
+        list[str] | None,
+        typer.Option("--only", metavar="PART", help="Part of the experiment (repeatable).  [default: all parts]"),
     ] = None,
     limit_seeds: Annotated[
         int | None,
-        typer.Option("--limit-seeds", min=1, help="How many of a recipe's seeds to run; by default all.", metavar="N"),
+        typer.Option("--limit-seeds", min=1, metavar="N", help="Use only the first N seeds.  [default: all seeds]"),
     ] = None,
     no_train: Annotated[
         bool,
-        typer.Option("--no-train", help="Train nothing; the page has the runs that are done, and names the rest."),
+        typer.Option("--no-train", help="Train nothing: write the page from finished runs, and list the others."),
     ] = False,
     share: Annotated[
         str | None,
-        typer.Option("--share", help="Train every Nth run, from the Ith on, and make no page.", metavar="I/N"),
+        typer.Option("--share", metavar="I/N", help="Train only the I-th of N shares of the runs, without a page."),
     ] = None,
     device: options.Device = "auto",
     json: options.Json = False,
     dry_run: options.DryRun = False,
 ) -> None:
-    """Run an experiment of the paper, or what is missing of it, and put our figures beside the published ones."""
+    """Repeat an experiment of the paper.
+
+    Missing runs are trained, and a page shows their results next to the published values.
+    """
     from contextssl_cli.errors import UsageError
     from contextssl_cli.experiments.recipe_plan import EVERYTHING, Share, outlook, parse_sources, plan_experiment
     from contextssl_cli.experiments.reproduce import run_experiment, train_share
     from contextssl_cli.report.summary import print_experiment, print_experiment_plan, print_share
 
     if share is not None and no_train:
-        raise UsageError("--share trains a part of the runs: leave out --no-train")
+        raise UsageError("--share trains runs and --no-train trains none; use one of the two")
     part = EVERYTHING if share is None else Share.parse(share)
     folder = out or Path(f"contextssl-{name}-{scale}")
     experiment = plan_experiment(

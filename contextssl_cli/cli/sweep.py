@@ -10,23 +10,35 @@ import typer
 from contextssl_cli.cli import options
 
 
-def sweep(
-    plugin: Annotated[str, typer.Option("--plugin", help="<dataset>-<action>[-<action>], as for pretrain.")],
+def sweep_main(
+    plugin: Annotated[str, typer.Option("--plugin", metavar="TASK", help="Data set and actions, as for pretrain.")],
     vary: Annotated[
-        list[str], typer.Option("--vary", help="A setting and its values, as context-mask=0,0.5,0.9; several: a grid.")
+        list[str],
+        typer.Option(
+            "--vary",
+            metavar="KEY=VALUE,...",
+            help="Setting and its values, such as context-mask=0,0.5,0.9 (repeatable: all combinations).",
+        ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="The folder of runs, table and plot.")] = Path("contextssl-sweep"),
-    seeds: Annotated[str, typer.Option("--seeds", help="One run for each at every point, as 0,1,2.")] = "0",
-    store: Annotated[
-        Path | None, typer.Option("--store", help="A prepared store; by default the data set's own.")
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder for runs, table and plot.")] = Path(
+        "contextssl-sweep"
+    ),
+    seeds: Annotated[str, typer.Option("--seeds", metavar="N,N,...", help="Seeds of the runs at each point.")] = "0",
+    store: options.Store = None,
+    preset: options.Preset = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps", metavar="N", min=1, help="Optimiser steps of each run.  [default: decided by the data set]"
+        ),
     ] = None,
-    preset: Annotated[
-        str | None, typer.Option("--preset", help="default, or paper for the paper's own recipe.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Optimiser steps of each run.")] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A setting of all runs as key=value; docs/configuration lists them."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Setting of all runs (repeatable; contextssl pretrain --dry-run lists the keys).",
+        ),
     ] = None,
     metrics: options.Metrics = None,
     probes: options.Probes = None,
@@ -36,7 +48,10 @@ def sweep(
     json: options.Json = False,
     dry_run: options.DryRun = False,
 ) -> None:
-    """Train a run for each value of a setting, or each point of a grid, and compare them; goes on where it stopped."""
+    """Train and compare runs with different settings.
+
+    There is one run for each combination of values and each seed. A sweep that was stopped continues.
+    """
     from contextssl_cli.config.resolve import parse_setting
     from contextssl_cli.experiments.plan import run_states
     from contextssl_cli.experiments.sweep import check_data, parse_vary, plan_sweep, run_sweep

@@ -10,8 +10,8 @@ from contextssl_cli.plugin.options import UserValues
 
 Metric = Literal["r2", "individual", "top1", "knn", "mrr", "context-labels"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
-Reader = Literal["linear", "mlp", "ridge"]
-
+ActionProbe = Literal["linear", "mlp", "ridge", "ridge-cv"]
+"""Trained by gradient (linear, mlp), or in closed form with a fixed penalty or a cross-validated one."""
 
 Judged = Literal["test", "held-out"]
 _FITTED: dict[Judged, str] = {"test": "the training split", "held-out": "what each run was trained on"}
@@ -38,8 +38,8 @@ class ProbeConfig(UserValues):
     metrics: tuple[Metric, ...] = ("r2", "top1", "knn", "mrr")
     """Groups of metrics: R2 of relative actions and of individual latents, top-1 (and fairness), kNN, MRR and H@k
     (where objects have several views), and labels that depend on the context."""
-    readers: tuple[Reader, ...] = ("ridge",)
-    """Probes of actions and latents beside the paper's own, which is always there."""
+    action_probes: tuple[ActionProbe, ...] = ("ridge",)
+    """Probes of actions and latents in addition to the paper's, which is always used."""
     context_lengths: tuple[int, ...] = (0, 2, 14, 30, 126)
     """In tokens, two per pair; those that the model takes are used."""
     action_epochs: int = Field(default=200, ge=1)

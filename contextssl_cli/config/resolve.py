@@ -1,27 +1,30 @@
-"""Where each value of a configuration comes from.
+"""Settle the settings of a run, once.
 
-Flags go over ``CONTEXTSSL_*`` variables, over the TOML file, over the preset, over the data set's defaults, over the
-defaults of ``TrainConfig``. An unknown key is an error everywhere.
+Flags override ``CONTEXTSSL_*`` variables, which override the TOML file, the preset, the defaults of the data set, and
+the defaults of ``TrainConfig``, in this order. An unknown key is an error everywhere. Settings are kept flat here, by
+dotted key, as ``model.width``.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contextssl_cli import files
-from contextssl_cli.config.methods import without_effect
+from contextssl_cli.config.methods import EQUIVARIANT, MethodName
 from contextssl_cli.config.model import ModelConfig
 from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.errors import UsageError, invalid_value, suggestion
 from contextssl_cli.plugin.kinds import Dataset
+from contextssl_cli.plugin.task import Task, resolve_task
 
 _PREFIX = "CONTEXTSSL_"
-_GROUPS = 8  # in which a setting may be; no option of a plugin is as deep
+_GROUPS = 8  # the deepest nesting of a setting; no option of a plugin is as deep
 _OTHER_VARIABLES = {"HOME", "PARITY", "PARITY_HEADS", "DEVICE", "DATA"}
 
 PAPER: dict[str, Any] = {
@@ -37,97 +40,151 @@ PAPER: dict[str, Any] = {
 PRESETS = ("default", "paper")
 
 
-def resolve_config(
-    dataset: Dataset,
+class Asked(BaseModel):
+    """The settings that a user asked for, as ``run.json`` keeps them in addition to the resolved configuration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: str = "default"
+    file: dict[str, Any] = {}
+    """Settings from the TOML file."""
+    environment: dict[str, Any] = {}
+    """Settings from ``CONTEXTSSL_*`` variables."""
+    flags: dict[str, Any] = {}
+    """Settings from the command line."""
+
+    def named(self) -> dict[str, Any]:
+        """The settings by key, without those of the preset."""
+        return _override(_override(self.file, self.environment), self.flags)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A run whose settings are settled.
+
+    Attributes:
+        task: data set and action types, with the options of the configuration.
+        config: every setting, with all options of the action types.
+        asked: the settings that the user asked for.
+    """
+
+    task: Task
+    config: TrainConfig
+    asked: Asked
+
+
+def settle(
+    plugin: str | Task,
     *,
-    preset: str | None = None,
-    file: Path | None = None,
     flags: Mapping[str, Any] | None = None,
+    file: Path | None = None,
+    preset: str | None = None,
     environ: Mapping[str, str] | None = None,
-) -> TrainConfig:
-    """The configuration of a new run: what the user asks for, over the data set's defaults.
+) -> Settled:
+    """Settle the task and the configuration of a run.
 
     Args:
-        dataset: whose defaults apply.
-        preset: ``default`` or ``paper``.
+        plugin: ``<dataset>-<action>[-<action>...]``, or the task.
+        flags: settings from the command line, by key.
         file: TOML.
-        flags: values from the command line, by key; ``model.width`` names a nested one.
+        preset: ``default`` or ``paper``.
         environ: by default the process environment.
 
-    Returns:
-        The configuration. Its ``actions`` are what the user asks for: ``resolve_task`` checks them, and puts them over
-        what the data set has for the task's action types.
-
     Raises:
-        UsageError: on an unknown key or a value that does not fit.
+        UsageError: on an unknown name or key, or a value that does not fit.
         DataMissingError, CorruptFileError: if the file is missing or not TOML.
     """
-    asked = asked_settings(dataset, preset=preset, file=file, flags=flags, environ=environ)
-    _check_keys(dataset.training)
-    defaults = {key: value for key, value in dataset.training.items() if key != "actions"}
-    config = _validated(_merge(defaults, asked))
-    named = flat_settings(asked_settings(dataset, file=file, flags=flags, environ=environ))  # all but the preset
-    for key in sorted(without_effect(config.method).intersection(named)):
+    task = resolve_task(plugin) if isinstance(plugin, str) else plugin
+    asked = ask(flags=flags, file=file, preset=preset, environ=environ)
+    config = resolve_config(task.dataset, asked)
+    task = task.configured(config.actions)
+    names = tuple(action.name for action in task.actions)
+    for name in config.equivariant:
+        if name not in names:
+            raise UsageError(f"equivariant: {task.name} has no action type {name!r}: {suggestion(name, names)}")
+    equivariant = (config.equivariant or names) if config.method in EQUIVARIANT else ()
+    return Settled(task, config.model_copy(update={"actions": task.options, "equivariant": equivariant}), asked)
+
+
+def ask(
+    *,
+    flags: Mapping[str, Any] | None = None,
+    file: Path | None = None,
+    preset: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Asked:
+    """Collect the settings that a user asks for; arguments as for ``settle``.
+
+    Raises:
+        UsageError: on an unknown key or preset.
+        DataMissingError, CorruptFileError: if the file is missing or not TOML.
+    """
+    if preset is not None and preset not in PRESETS:
+        raise UsageError(f"there is no preset {preset!r}: {suggestion(preset, PRESETS)}")
+    asked = Asked(
+        preset=preset or "default",
+        file=flat_settings(files.read_toml(file)) if file else {},
+        environment=_from_environment(os.environ if environ is None else environ),
+        flags=flat_settings(flags or {}),
+    )
+    for layer in (asked.file, asked.environment, asked.flags):
+        _check_keys(layer)
+    return asked
+
+
+def resolve_config(dataset: Dataset, asked: Asked) -> TrainConfig:
+    """The configuration for a data set: what the user asked for, over its defaults.
+
+    ``actions`` holds only the options that the user asked for; ``Task.configured`` adds the others.
+
+    Raises:
+        UsageError: on an unknown key, a value that does not fit, or a setting that the method does not read.
+    """
+    defaults = flat_settings({key: value for key, value in dataset.training.items() if key != "actions"})
+    _check_keys(defaults)
+    named = asked.named()
+    config = _validated(_override(_override(defaults, _preset(asked.preset, dataset)), named))
+    for key in sorted(unread_settings(config.method).intersection(named)):
         own = ", ".join(f"method_options.{name}" for name in config.method_options)
-        raise UsageError(f"{key} has no effect with the method {config.method}, whose own settings are {own}")
+        hint = f", whose own settings are {own}" if own else ""
+        raise UsageError(f"{key} has no effect with the method {config.method}{hint}")
     return config
 
 
-def asked_settings(
-    dataset: Dataset,
-    *,
-    preset: str | None = None,
-    file: Path | None = None,
-    flags: Mapping[str, Any] | None = None,
-    environ: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    """What the user asks for, and nothing else, with nested keys as nested mappings.
-
-    Args:
-        dataset: decides what the preset ``paper`` takes as encoder.
-        preset: ``default`` or ``paper``.
-        file: TOML.
-        flags: values from the command line, by key; ``model.width`` names a nested one.
-        environ: by default the process environment.
-
-    Raises:
-        UsageError: on an unknown key.
-        DataMissingError, CorruptFileError: if the file is missing or not TOML.
-    """
-    layers = [
-        _preset(preset or "default", dataset),
-        files.read_toml(file) if file else {},
-        _from_environment(os.environ if environ is None else environ),
-        _nested(flags or {}),
-    ]
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        _check_keys(layer)
-        merged = _merge(merged, layer)
-    return merged
-
-
-def changed_settings(config: TrainConfig, asked: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """The keys that ``asked`` would change in ``config``, with the values before and after.
-
-    A setting that the method does not read makes no difference: two runs of it are alike whatever it is.
+def changed_settings(run: TrainConfig, asked: Asked, dataset: Dataset) -> dict[str, tuple[Any, Any]]:
+    """The settings that ``asked`` would change in the configuration of a run, with the values before and after.
 
     Raises:
         UsageError: if a value does not fit.
     """
-    old = config.model_dump()
-    kept = dict(old)
-    if asked.get("method", config.method) != config.method:  # another method has other settings
-        kept |= {"method_options": {}, "equivariant": ()}
-    new = _validated(_merge(kept, asked))
-    before, after = flat_settings(old), flat_settings(new.model_dump())
-    silent = without_effect(config.method) & without_effect(new.method)
+    over = _override(_preset(asked.preset, dataset), asked.named())
+    base = flat_settings(run.model_dump())
+    if over.get("method", run.method) != run.method:  # another method has other options
+        base = {key: value for key, value in base.items() if not key.startswith(("method_options.", "equivariant"))}
+    return differing_settings(run, _validated(_override(base, over)))
+
+
+def differing_settings(one: TrainConfig, other: TrainConfig) -> dict[str, tuple[Any, Any]]:
+    """The settings in which two configurations differ, with both values, if either method reads them."""
+    before, after = flat_settings(one.model_dump()), flat_settings(other.model_dump())
+    silent = unread_settings(one.method) & unread_settings(other.method)
     keys = [key for key in dict.fromkeys([*before, *after]) if key not in silent]
     return {key: (before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)}
 
 
+def unread_settings(method: MethodName) -> frozenset[str]:
+    """The settings that a method does not read, by the metadata of their fields."""
+    fields = {**TrainConfig.model_fields, **{f"model.{key}": field for key, field in ModelConfig.model_fields.items()}}
+    found = []
+    for key, field in fields.items():
+        extra = field.json_schema_extra
+        if isinstance(extra, dict) and method not in extra.get("methods", [method]):  # type: ignore[operator]
+            found.append(key)
+    return frozenset(found)
+
+
 def parse_setting(text: str) -> tuple[str, Any]:
-    """``key=value`` of ``--set``; the value is read as TOML, or as text if it is not TOML.
+    """Parse ``key=value`` of ``--set``. The value is read as TOML, or as text if it is not TOML.
 
     Raises:
         UsageError: if there is no ``=``.
@@ -139,30 +196,29 @@ def parse_setting(text: str) -> tuple[str, Any]:
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
-    """Refuse what are no seeds, and seeds that would make one run twice.
+    """Refuse values that are no seeds, and duplicates.
 
     Raises:
-        UsageError: naming them.
+        UsageError: naming the values.
     """
     if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise UsageError(f"--seeds {','.join(map(str, seeds)) or '(empty)'}: expected different numbers from 0 on")
 
 
-def _validated(values: Mapping[str, Any]) -> TrainConfig:
+def _validated(settings: Mapping[str, Any]) -> TrainConfig:
+    if settings.get("epochs") is not None and "steps" not in settings:
+        settings = {**settings, "steps": None}
     try:
-        return TrainConfig.model_validate(dict(values))
+        return TrainConfig.model_validate(_nested(settings))
     except ValidationError as error:
         raise UsageError(invalid_value(error, "configuration")) from error
 
 
 def _preset(name: str, dataset: Dataset) -> dict[str, Any]:
-    if name not in PRESETS:
-        raise UsageError(f"there is no preset {name!r}: {suggestion(name, PRESETS)}")
     if name == "default":
         return {}
-    return (
-        _merge(PAPER, {"model": {"encoder": "resnet18", "feature_dim": 512}}) if dataset.modality == "image" else PAPER
-    )
+    encoder = {"model.encoder": "resnet18", "model.feature_dim": 512} if dataset.modality == "image" else {}
+    return flat_settings(PAPER) | encoder
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -174,7 +230,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         name = key.lower()
         dotted = f"model.{name.removeprefix('model_')}" if name.startswith("model_") else name
         values[dotted] = _parse_value(text)
-    return _nested(values)
+    return flat_settings(values)
 
 
 def _parse_value(text: str) -> Any:
@@ -187,9 +243,9 @@ def _parse_value(text: str) -> Any:
     return found["value"] if len(found) == 1 else text  # a line break would begin another key
 
 
-def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {}
-    for key, value in values.items():
+    for key, value in settings.items():
         *groups, name = key.split(".")
         if len(groups) > _GROUPS:
             raise UsageError(f"configuration: there is no key {key[:80]!r}..., {len(groups)} groups deep")
@@ -197,27 +253,24 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
         for group in groups:
             place = place.setdefault(group, {})
             if not isinstance(place, dict):
-                raise UsageError(f"configuration: {group} is a group of settings, not one; set {key}")
+                raise UsageError(f"configuration: {group} is a group of settings; set {key} alone")
+        if isinstance(place.get(name), dict):
+            raise UsageError(f"configuration: {key} is a group of settings; set one of them, as {key}.NAME=VALUE")
         place[name] = value
     return result
 
 
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    if over.get("steps") is not None:
-        merged["epochs"] = None
-    if over.get("epochs") is not None:
-        merged["steps"] = None
-    for key, value in over.items():
-        nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge(merged[key], value) if nested else value
-    return merged
+def _override(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with the settings of ``over``; steps replace epochs, and the other way round."""
+    rivals = {"steps": "epochs", "epochs": "steps"}
+    dropped = {rivals[key] for key in rivals if over.get(key) is not None}
+    return {key: value for key, value in base.items() if key not in dropped} | dict(over)
 
 
-def _check_keys(layer: Mapping[str, Any]) -> None:
+def _check_keys(settings: Mapping[str, Any]) -> None:
     known = set(TrainConfig.model_fields) | {f"model.{name}" for name in ModelConfig.model_fields}
-    for key in flat_settings(layer):
-        if key not in known and not key.startswith(("actions.", "method_options.")):  # their owners know those
+    for key in settings:
+        if key not in known and not key.startswith(("actions.", "method_options.")):  # their owners check those
             raise UsageError(f"configuration: there is no key {key!r}: {suggestion(key, known)}")
 
 
@@ -228,5 +281,5 @@ def flat_settings(values: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, Mapping):
             flat |= {f"{key}.{name}": item for name, item in flat_settings(value).items()}
         else:
-            flat[key] = value
+            flat[key] = list(value) if isinstance(value, tuple) else value  # as JSON and TOML have it
     return flat

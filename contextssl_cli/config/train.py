@@ -1,4 +1,4 @@
-"""The configuration of a pretraining run: every setting, its default, and what fits together."""
+"""The configuration of a training run: every setting, its default, and the checks between settings."""
 
 from __future__ import annotations
 
@@ -6,33 +6,34 @@ from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from contextssl_cli.config.methods import EQUIVARIANT, OPTIONS, InstanceObjective, MethodName
+from contextssl_cli.config.methods import CONTEXTUAL, EQUIVARIANT, OPTIONS, InstanceObjective, MethodName, read_by
 from contextssl_cli.config.model import ModelConfig
 from contextssl_cli.errors import suggestion
 from contextssl_cli.plugin.options import UserValues
 
 OF_NO_MATTER = frozenset({"seed", "checkpoint_every", "monitor_every"})
 """Settings in which runs may differ and still be repetitions of one another, whose figures are averaged."""
+_CONTEXTSSL = read_by("contextssl")
 
 
 class TrainConfig(UserValues):
-    """Everything that decides the weights of a run, beside its data."""
+    """Everything that decides the weights of a run, apart from its data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     seed: int = Field(default=0, ge=0)
     method: MethodName = "contextssl"
     """How the encoder is trained; see ``docs/methods.md``."""
-    equivariant: tuple[str, ...] = ()
-    """The action types that ``equimod``, ``sie`` or ``sen`` is told to be equivariant to; all, if none is named."""
+    equivariant: tuple[str, ...] = Field(default=(), json_schema_extra=read_by(*EQUIVARIANT))
+    """The action types that ``equimod``, ``sie`` or ``sen`` is conditioned on; all, if none is named."""
     method_options: dict[str, Any] = Field(default={}, validate_default=True)
-    """The settings of a method other than ``contextssl``, by name; a run keeps all that were in force."""
+    """The settings of a method other than ``contextssl``, by name; a run keeps all of them, with their defaults."""
     steps: int | None = Field(default=1000, ge=1)
-    """Optimiser steps; unset, ``epochs`` decides."""
+    """Optimiser steps; ``epochs`` decides if it is unset."""
     epochs: int | None = Field(default=None, ge=1)
     """Passes over the training samples."""
     batch_size: int = Field(default=256, ge=2)
-    """Pairs a step; a multiple of the pairs of a sequence (``model.block_size`` / 2)."""
+    """Pairs per step; a multiple of the pairs of a sequence (``model.block_size`` / 2)."""
     lr: float = Field(default=3e-3, gt=0)
     """Peak learning rate."""
     weight_decay: float = Field(default=1e-2, ge=0)
@@ -40,49 +41,49 @@ class TrainConfig(UserValues):
     beta2: float = Field(default=0.999, gt=0, lt=1)
     """Decay of the optimiser's mean of squared gradients; 0.95 steadies a run whose losses rise at the peak rate."""
     warmup: float = Field(default=0.1, ge=0, lt=1)
-    """Fraction of the steps in which the rate rises; then it falls to 0 along a cosine."""
+    """Fraction of the steps in which the rate rises; afterwards it falls to 0 along a cosine."""
     grad_clip: float | None = Field(default=1.0, gt=0)
     """Largest gradient norm."""
-    temperature: float = Field(default=0.2, gt=0)
-    """Of ContextSSL's NT-Xent."""
-    similarity_floor: float | None = None
+    temperature: float = Field(default=0.2, gt=0, json_schema_extra=_CONTEXTSSL)
+    """Temperature of ContextSSL's NT-Xent."""
+    similarity_floor: float | None = Field(default=None, json_schema_extra=_CONTEXTSSL)
     """Clamp of the cosine similarities from below; the paper's code has 1e-7."""
-    aux_weight: float = Field(default=2.0, ge=0)
-    """Of the auxiliary predictor's loss."""
-    invariance_weight: float = Field(default=0.0, ge=0)
-    """Of the penalty on what a linear probe still reads of the zeroed action types. Not in the paper."""
-    invariance_start: float = Field(default=0.4, ge=0, lt=1)
-    """Fraction of the steps before that penalty sets in: first the contexts must come apart."""
-    instance_weight: float = Field(default=0.0, ge=0)
-    """Of the instance loss between the two views' embeddings, each read alone. Not in the paper."""
-    instance_objective: InstanceObjective = "nt-xent"
-    """Of the instance loss: NT-Xent at ``temperature``, or VICReg, for what a linear probe may read."""
-    feature_weight: float = Field(default=0.0, ge=0)
-    """Of SimCLR's loss between the two views' features, at its own temperature and projector. Not in the paper."""
-    world_start: float = Field(default=0.0, ge=0, lt=1)
-    """Fraction of the steps before the world model is trained; till then that loss is alone, with the weight 1."""
-    context_mask: float = Field(default=0.9, ge=0, lt=1)
+    aux_weight: float = Field(default=2.0, ge=0, json_schema_extra=_CONTEXTSSL)
+    """Weight of the auxiliary loss."""
+    invariance_weight: float = Field(default=0.0, ge=0, json_schema_extra=_CONTEXTSSL)
+    """Weight of the penalty on what a linear probe still reads of the zeroed action types. Not in the paper."""
+    invariance_start: float = Field(default=0.4, ge=0, lt=1, json_schema_extra=_CONTEXTSSL)
+    """Fraction of the steps before that penalty applies: first the contexts must come apart."""
+    instance_weight: float = Field(default=0.0, ge=0, json_schema_extra=_CONTEXTSSL)
+    """Weight of the instance loss between the two views' embeddings, each read alone. Not in the paper."""
+    instance_objective: InstanceObjective = Field(default="nt-xent", json_schema_extra=_CONTEXTSSL)
+    """Form of the instance loss: NT-Xent at ``temperature``, or VICReg, which serves linear probes."""
+    feature_weight: float = Field(default=0.0, ge=0, json_schema_extra=_CONTEXTSSL)
+    """Weight of SimCLR's loss between the two views' features, with a projector of its own. Not in the paper."""
+    world_start: float = Field(default=0.0, ge=0, lt=1, json_schema_extra=_CONTEXTSSL)
+    """Fraction of the steps before the world model is trained; until then SimCLR's loss is alone, with weight 1."""
+    context_mask: float = Field(default=0.9, ge=0, lt=1, json_schema_extra=read_by(*CONTEXTUAL))
     """Probability that a token drops a context pair."""
-    environments_per_step: Literal["all", "one"] = "all"
+    environments_per_step: Literal["all", "one"] = Field(default="all", json_schema_extra=_CONTEXTSSL)
     """All environments on the same features, or one drawn for each step as in the paper."""
-    context_contrast: bool = True
-    """One softmax over all environments' predictions, so the other context is a negative. Not in the paper."""
+    context_contrast: bool = Field(default=True, json_schema_extra=_CONTEXTSSL)
+    """One softmax over all environments' predictions, so that the other context is a negative. Not in the paper."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the matrix products; auto is bfloat16 on CUDA, float32 elsewhere."""
+    """Precision of the matrix products; auto is bfloat16 on CUDA, float32 elsewhere."""
     holdout: float = Field(default=0.1, gt=0, lt=0.5)
-    """Fraction of the training samples that is kept out to watch the adaptation gap."""
+    """Fraction of the training objects that is held out to watch the adaptation gap."""
     monitor_every: int = Field(default=200, ge=1)
     """Steps between measurements of the adaptation gap on the held-out samples."""
     checkpoint_every: int = Field(default=200, ge=1)
     """Steps between checkpoints."""
     model: ModelConfig = ModelConfig()
     actions: dict[str, dict[str, Any]] = Field(default={})
-    """Options of the action types, by name: those that the user names; a run keeps all that were in force."""
+    """Options of the action types, by name; a run keeps all of them, with their defaults."""
 
     @field_validator("method_options", mode="after")
     @classmethod
     def _fill_options(cls, given: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        if "method" not in info.data:  # that error is told first
+        if "method" not in info.data:  # its own error comes first
             return given
         method: MethodName = info.data["method"]
         options = OPTIONS[method]
@@ -95,8 +96,6 @@ class TrainConfig(UserValues):
     def _check(self) -> Self:
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("set either steps or epochs")
-        if self.equivariant and self.method not in EQUIVARIANT:
-            raise ValueError(f"{self.method} is not told what to be equivariant to; {', '.join(EQUIVARIANT)} are")
         if len(set(self.equivariant)) < len(self.equivariant):
             raise ValueError("equivariant names an action type twice")
         pairs = self.model.block_size // 2

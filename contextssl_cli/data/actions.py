@@ -1,18 +1,22 @@
-"""The action vector: one named block per action type, zeroed where the type is inactive (paper section 3.1)."""
+"""The action vector: one named block per action type, zeroed where the type is inactive (paper section 3.1).
+
+Runs declare their blocks in ``run.json``, which ``contextssl info`` reads without torch: only methods import it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from itertools import accumulate
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from torch import Tensor
 
 from contextssl_cli.errors import CorruptFileError, PluginError, invalid_value, suggestion
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.schema import Schema
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Block(BaseModel):
@@ -76,6 +80,8 @@ class ActionSpace(BaseModel):
         Raises:
             CorruptFileError: if a block is unknown, missing, or of another width than declared.
         """
+        import torch
+
         self.check({name: parts[name].shape[-1] for name in environment if name in parts}, environment)
         like = next(iter(parts.values()), torch.empty(0))
         action = torch.zeros(rows, self.width, device=like.device)
@@ -86,6 +92,8 @@ class ActionSpace(BaseModel):
 
     def active(self, environment: Collection[str]) -> Tensor:
         """(width,) mask of the numbers that belong to active blocks."""
+        import torch
+
         mask = torch.zeros(self.width, dtype=torch.bool)
         for name, where in self.slices.items():
             mask[where] = name in environment
@@ -93,6 +101,8 @@ class ActionSpace(BaseModel):
 
     def bits(self, environment: Collection[str]) -> Tensor:
         """(blocks,) activity bits: 1 where a block is active."""
+        import torch
+
         return torch.tensor([float(block.name in environment) for block in self.blocks])
 
     def check(self, widths: Mapping[str, int], environment: Collection[str]) -> None:

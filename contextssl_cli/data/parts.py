@@ -23,8 +23,8 @@ from contextssl_cli import paths
 from contextssl_cli.cpus import cpu_count
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, UsageError
 from contextssl_cli.plugin.guard import blamed
-from contextssl_cli.store.dataset import Samples
 from contextssl_cli.store.part import PartKey, holds_part, read_part, write_part
+from contextssl_cli.store.samples import Samples
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.text import printable
 

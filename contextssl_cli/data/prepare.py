@@ -12,10 +12,10 @@ from contextssl_cli import files, paths
 from contextssl_cli.data.parts import Report, make_parts, parts_folder, remove_joined_parts, remove_parts
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, PluginError, UsageError
 from contextssl_cli.locks import locked
-from contextssl_cli.plugin.guard import blamed, title
+from contextssl_cli.plugin.guard import blamed, plugin_title
 from contextssl_cli.plugin.kinds import Dataset, Prepared
 from contextssl_cli.plugin.options import Options, validated
-from contextssl_cli.store.dataset import KIND, Store, create_store
+from contextssl_cli.store.dataset import STORE_KIND, Store, create_store
 from contextssl_cli.store.hdf5 import check_not_in_use
 from contextssl_cli.store.replace import check_replaceable, is_replaceable
 from contextssl_cli.store.schema import Schema
@@ -51,7 +51,7 @@ def prepare(
     path = files.check_output(out or paths.store_path(dataset.name), source)
     if source and source.exists():  # its own store may outlive it
         files.check_source(source)
-    chosen = validated(dataset.options, options or {}, title(dataset))
+    chosen = validated(dataset.options, options or {}, plugin_title(dataset))
     if force or not path.exists():
         _check_place(path, source)
         paths.make_folder(path.parent)
@@ -77,7 +77,7 @@ def _write(dataset: Dataset, path: Path, source: Path | None, chosen: Options, r
     if prepared.parts:
         identity = {key: provenance[key] for key in ("sources", "source", "options", "plugin", "contextssl")}
         batches = make_parts(path, prepared.schema, prepared.parts, identity, report)
-    with create_store(path, prepared.schema, provenance) as writer, blamed(title(dataset)):
+    with create_store(path, prepared.schema, provenance) as writer, blamed(plugin_title(dataset)):
         for samples in batches:  # a generator of the plugin's
             writer.append(samples)
         provenance["notes"] = dict(prepared.notes)
@@ -88,13 +88,14 @@ def _write(dataset: Dataset, path: Path, source: Path | None, chosen: Options, r
 def _checked(dataset: Dataset, prepared: Any) -> Prepared:
     """What a plugin's ``prepare`` gave, if it is of the declared types."""
     if not isinstance(prepared, Prepared):
-        raise PluginError(f"{title(dataset)} failed: prepare gave {type(prepared).__name__}, expected Prepared")
+        raise PluginError(f"{plugin_title(dataset)} failed: prepare gave {type(prepared).__name__}, expected Prepared")
     expected = {"schema": Schema, "sources": Mapping, "parts": Sequence, "notes": Mapping}
     for name, kind in expected.items():
         value = getattr(prepared, name)
         if not isinstance(value, kind):
+            found = type(value).__name__
             raise PluginError(
-                f"{title(dataset)} failed: {name} of Prepared is {type(value).__name__}, expected {kind.__name__}"
+                f"{plugin_title(dataset)} failed: {name} of Prepared is {found}, expected {kind.__name__}"
             )
     return prepared
 
@@ -103,7 +104,7 @@ def _check_place(path: Path, source: Path | None) -> None:
     """Refuse to write over what is no store, such as the source itself."""
     if source and path.exists() and path.resolve().is_relative_to(source.resolve()):
         raise UsageError(f"{path} is the source, or stands in it; name another file with --out")
-    check_replaceable(path, KIND, source)
+    check_replaceable(path, STORE_KIND, source)
 
 
 def prepared_store(dataset: Dataset, path: Path | None = None) -> Store:
@@ -155,7 +156,7 @@ def _existing(dataset: Dataset, path: Path, source: Path | None, asked: Options 
     try:
         store = Store(path)
     except (CorruptFileError, DataMissingError) as error:
-        force = "prepare it again with --force, or " if is_replaceable(path, KIND) else ""
+        force = "prepare it again with --force, or " if is_replaceable(path, STORE_KIND) else ""
         raise type(error)(f"{error}; {force}name another file") from error
     if store.schema.dataset != dataset.name:
         raise UsageError(f"{path} is the store of {store.schema.dataset}, not of {dataset.name}; name another file")
@@ -167,7 +168,7 @@ def _existing(dataset: Dataset, path: Path, source: Path | None, asked: Options 
     if source and origin != str(source.resolve()):
         raise _differs(path, f"from {origin or 'no --source'}")
     if source and source.exists():
-        found = dataset.digests(source, validated(dataset.options, before, title(dataset)))
+        found = dataset.digests(source, validated(dataset.options, before, plugin_title(dataset)))
         if found is not None and dict(found) != store.provenance.get("sources"):
             raise _differs(path, f"from {source} before that changed")
     return store

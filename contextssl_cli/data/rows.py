@@ -1,12 +1,13 @@
-"""The inputs of a split as the pairs need them: rows by number, as model inputs.
+"""Model inputs by number: one batched reader for splits of a store, folders of images, array files and arrays.
 
-What fits in memory is read once; larger stores are read row by row, by several threads.
+A ``Rows`` gives any of its N inputs as float32 tensors; samples are read and converted when they are asked for.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,12 +16,16 @@ from torch import Tensor
 
 from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.errors import CorruptFileError
+from contextssl_cli.store.arrays import read_runs
 from contextssl_cli.store.dataset import Split
-from contextssl_cli.store.images import decode_all
+from contextssl_cli.store.images import check_files, decode_all, decode_files
 from contextssl_cli.store.schema import Schema
+from contextssl_cli.text import printable
 
 MEMORY_LIMIT = 4 << 30
-"""Bytes of a split that are held in memory; above, its samples are read when they are needed."""
+"""Bytes of a split that training holds in memory; the samples of a larger one are read when they are needed."""
+_CHECKED = 1024
+"""Images that ``ImageFiles.unreadable`` decodes at a time."""
 
 
 class Rows(Protocol):
@@ -33,40 +38,35 @@ class Rows(Protocol):
         """The model inputs with these numbers."""
 
 
-class Images:
-    """Images in memory as bytes, (N, height, width, channels) uint8; a quarter of what floats would take."""
+class SampleReader(Protocol):
+    """N samples as they are stored, (N, *shape); an array is one."""
 
-    def __init__(self, array: NDArray[np.uint8], schema: Schema) -> None:
-        self._array = torch.from_numpy(array)
+    def __len__(self) -> int:
+        """N."""
+
+    def __getitem__(self, rows: NDArray[np.int64], /) -> NDArray[Any]:
+        """The samples with these numbers."""
+
+
+class SampleRows:
+    """Model inputs from samples that are converted when they are asked for.
+
+    Args:
+        samples: the reader; uint8 images in memory take a quarter of what floats would take.
+        schema: of the data that the model was trained on.
+        what: the name of the samples in messages.
+    """
+
+    def __init__(self, samples: SampleReader, schema: Schema, what: str = "the input") -> None:
+        self._samples = samples
         self._schema = schema
+        self._what = what
 
     def __len__(self) -> int:
-        return len(self._array)
+        return len(self._samples)
 
     def __getitem__(self, rows: Tensor) -> Tensor:
-        return to_tensor(self._array[rows].numpy(), self._schema)
-
-
-class Stored:
-    """Samples that stay in the store."""
-
-    def __init__(self, split: Split) -> None:
-        self._split = split
-        self._count = len(split)
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, rows: Tensor) -> Tensor:
-        numbers, schema = rows.numpy(), self._split.schema
-        if schema.storage == "raw":
-            array = np.stack([self._split.inputs(slice(row, row + 1))[0] for row in numbers.tolist()])
-            return to_tensor(array, schema)
-        height, width, _ = schema.shape
-        try:
-            return to_tensor(decode_all(self._split.encoded(numbers), height, width), schema)
-        except ValueError as error:
-            raise CorruptFileError(f"{self._split.path} is damaged ({error}); prepare it again") from error
+        return to_tensor(self._samples[rows.numpy()], self._schema, self._what)
 
 
 class Subset:
@@ -83,8 +83,54 @@ class Subset:
         return self._whole[self._kept[rows]]
 
 
+class StoredSplit:
+    """Samples that stay in the store."""
+
+    def __init__(self, split: Split) -> None:
+        self._split = split
+        self._count = len(split)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        if self._split.schema.storage == "raw":
+            return read_runs(rows, lambda start, stop: self._split.inputs(slice(start, stop)))
+        height, width, _ = self._split.schema.shape
+        try:
+            return decode_all(self._split.encoded(rows), height, width)
+        except ValueError as error:
+            raise CorruptFileError(f"{printable(self._split.path)} is damaged ({error}); prepare it again") from error
+
+
+class ImageFiles:
+    """The images of files, decoded and fitted to the input of a model as ``prepare`` does.
+
+    Args:
+        paths: N files.
+        schema: of the data that the model was trained on.
+    """
+
+    def __init__(self, paths: Sequence[str], schema: Schema) -> None:
+        self.paths = paths
+        self._shape = schema.shape
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return decode_files([self.paths[row] for row in rows], *self._shape)
+
+    def unreadable(self) -> dict[str, str]:
+        """The files that cannot be read, each with the reason. Every file is decoded, and none is kept in memory."""
+        found: dict[str, str] = {}
+        for start in range(0, len(self.paths), _CHECKED):
+            found |= check_files(self.paths[start : start + _CHECKED], *self._shape)
+        return found
+
+
 def inputs_of(split: Split) -> Rows:
-    """The inputs of a split.
+    """The inputs of a split for training and probing: in memory, unless they take more than ``MEMORY_LIMIT``.
 
     Raises:
         CorruptFileError: if the store is damaged, or holds values that are not finite.
@@ -92,10 +138,10 @@ def inputs_of(split: Split) -> Rows:
     schema = split.schema
     size = len(split) * math.prod(schema.shape) * np.dtype(schema.dtype).itemsize
     if size > MEMORY_LIMIT:
-        return Stored(split)
+        return SampleRows(StoredSplit(split), schema)
     array = split.inputs()
     if schema.modality == "image" and array.dtype == np.uint8:
-        return Images(array, schema)
+        return SampleRows(array, schema)
     return to_tensor(array, schema, f"the split {split.name!r}")
 
 

@@ -18,45 +18,44 @@ _KEY_BYTES = 16
 
 
 class FeatureBank:
-    """What was encoded before, in this process or another.
+    """Features of inputs that were encoded before, in this process or another.
 
     Args:
         encode: features (N, D) of inputs (N, *shape).
-        path: the file it is kept in; it saves time, no more.
     """
 
-    def __init__(self, encode: Callable[[NDArray[Any]], Tensor], path: Path) -> None:
+    def __init__(self, encode: Callable[[NDArray[Any]], Tensor]) -> None:
         self._encode = encode
-        self._path = path
-        self._known: dict[bytes, Tensor] | None = None
+        self._path: Path | None = None
+        self._known: dict[bytes, Tensor] = {}
+
+    def keep_in(self, path: Path) -> None:
+        """Take the features of a cache file, and keep new ones there. The file saves time, no more."""
+        if path != self._path:
+            self._path, found = path, read_tensors(path)
+            keys = [row.tobytes() for row in found["keys"].numpy()] if found else []
+            self._known |= dict(zip(keys, found["z"].unbind(), strict=True)) if found else {}
 
     def __call__(self, inputs: NDArray[Any]) -> Tensor:
         """Features (N, D) of inputs (N, *shape), on the CPU; only those never seen are encoded."""
         keys = _keys(inputs)
-        known = self._load()
-        first = {key: row for row, key in reversed(list(enumerate(keys))) if key not in known}
+        first = {key: row for row, key in reversed(list(enumerate(keys))) if key not in self._known}
         if first:
             rows = sorted(first.values())
             self.add(inputs[rows], self._encode(inputs[rows]))
-        return torch.stack([known[key] for key in keys])
+        return torch.stack([self._known[key] for key in keys])
 
     def missing(self, inputs: NDArray[Any]) -> bool:
         """Whether any of the inputs is unknown."""
-        return not self._load().keys() >= set(_keys(inputs))
+        return not self._known.keys() >= set(_keys(inputs))
 
     def add(self, inputs: NDArray[Any], features: Tensor) -> None:
         """Remember the features (N, D) of inputs (N, *shape)."""
-        known = self._load()
-        known |= dict(zip(_keys(inputs), features.float().cpu().unbind(), strict=True))
-        table = np.frombuffer(b"".join(known), dtype=np.uint8).reshape(-1, _KEY_BYTES)
-        keep_tensors(self._path, {"keys": torch.from_numpy(table.copy()), "z": torch.stack(list(known.values()))})
-
-    def _load(self) -> dict[bytes, Tensor]:
-        if self._known is None:
-            found = read_tensors(self._path)
-            keys = [row.tobytes() for row in found["keys"].numpy()] if found else []
-            self._known = dict(zip(keys, found["z"].unbind(), strict=True)) if found else {}
-        return self._known
+        self._known |= dict(zip(_keys(inputs), features.float().cpu().unbind(), strict=True))
+        if self._path is not None:
+            table = np.frombuffer(b"".join(self._known), dtype=np.uint8).reshape(-1, _KEY_BYTES)
+            values = torch.stack(list(self._known.values()))
+            keep_tensors(self._path, {"keys": torch.from_numpy(table.copy()), "z": values})
 
 
 def _keys(inputs: NDArray[Any]) -> list[bytes]:

@@ -1,9 +1,8 @@
-"""Making contexts from a training split, and reading any context with a model."""
+"""Drawing contexts from a training split, and running any context through a model."""
 
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -21,10 +20,6 @@ from contextssl_cli.store.schema import Schema
 
 _PURPOSE = 21
 _CHANGES = 22
-
-
-class ContextTooLongWarning(UserWarning):
-    """A context has more pairs than the model was trained to read; the first ones are used."""
 
 
 def draw_context(source: PairSource, environment: Environment, pairs: int, seed: int) -> Context:
@@ -64,34 +59,22 @@ def draw_changes(source: PairSource, environment: Environment, pairs: int, seed:
 
 
 def _chosen(source: PairSource, pairs: int, seed: int) -> tuple[Tensor, torch.Generator]:
-    """Which samples a context is made of, and the generator that goes on to draw their views."""
+    """The samples of a context, and the generator that goes on to draw their views."""
     generator = seeded(seed, _PURPOSE)
     return torch.randperm(len(source), generator=generator)[:pairs], generator
 
 
-def fit_length(context: Context, max_tokens: int) -> Context:
-    """The context, or its first pairs if it is longer than the model was trained to read (with a warning)."""
-    longest = max_tokens // 2
-    if len(context) <= longest:
-        return context
-    warnings.warn(f"the context has {len(context)} pairs, the model was trained to read {longest}: the first {longest} "
-                  "are used", ContextTooLongWarning, stacklevel=2)  # fmt: skip
-    return context.take(longest)
-
-
 @torch.no_grad()
 def read_context(
-    model: ContextSSL, schema: Schema, context: Context | None, encode: Callable[[NDArray[Any]], Tensor] | None = None,
-    *, cut: bool = True,
-) -> Cache:  # fmt: skip
+    model: ContextSSL, schema: Schema, context: Context | None, encode: Callable[[NDArray[Any]], Tensor] | None = None
+) -> Cache:
     """Run a context through a model once; None is no context at all.
 
     Args:
         model: in evaluation mode.
-        schema: of the model's inputs.
+        schema: of the inputs of the model.
         context: its pairs.
-        encode: features (P, D) of the pairs' inputs, if they are known; by default the model's encoder.
-        cut: to the first pairs, where it is longer than the model was trained to read.
+        encode: gives features (P, D) of the inputs of pairs; by default the encoder of the model.
 
     Raises:
         CorruptFileError: if its action blocks or its inputs do not fit the model.
@@ -100,9 +83,6 @@ def read_context(
     if context is None:
         empty = torch.empty(0, model.config.feature_dim, device=device)
         return model.read_context(empty, empty, torch.empty(0, model.space.width, device=device), ())
-    model.space.check({name: block.shape[1] for name, block in context.actions.items()}, context.environment)
-    if cut:
-        context = fit_length(context, model.config.max_context)
     if encode is None:
         z_x, z_y = (model.encode(to_tensor(part, schema, "the context").to(device)) for part in (context.x, context.y))
     else:
@@ -113,7 +93,7 @@ def read_context(
 
 
 def context_hash(context: Context | None) -> str:
-    """SHA-256 of what a model reads of a context."""
+    """SHA-256 of the pairs and actions of a context, which are all that a model reads of it."""
     digest = hashlib.sha256()
     if context is not None:
         for name, array in sorted({"x": context.x, "y": context.y, **context.actions}.items()):

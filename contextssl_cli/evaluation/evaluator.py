@@ -1,29 +1,25 @@
-"""Opens a run and its store for measuring: features, embeddings under any context, and values measured before."""
+"""What is measured of an opened run: features, embeddings under any context, and values measured before."""
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from contextssl_cli.config.probe import ProbeConfig
 from contextssl_cli.data.pairs import PairSource
-from contextssl_cli.data.tensors import to_tensor
-from contextssl_cli.evaluation.bank import FeatureBank
 from contextssl_cli.evaluation.cache import cache_key
-from contextssl_cli.evaluation.contexts import context_hash, draw_context, draw_context_pairs, read_context
+from contextssl_cli.evaluation.contexts import context_hash, draw_context, draw_context_pairs
 from contextssl_cli.evaluation.encoded import (
     EncodedSplit,
-    encode,
     encode_samples,
     encode_split,
     samples_path,
 )
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.results import ENCODER
 from contextssl_cli.evaluation.samples import Samples
 from contextssl_cli.methods.base import Predicting
@@ -31,10 +27,7 @@ from contextssl_cli.methods.registry import method_of
 from contextssl_cli.model.contextssl import Cache, ContextSSL, Environment
 from contextssl_cli.model.encoders import EncoderModel
 from contextssl_cli.plugin.code import code_hash
-from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.context import Context
-from contextssl_cli.training.run import Run
-from contextssl_cli.training.start import run_store, run_task
 
 
 @dataclass(frozen=True)
@@ -45,7 +38,7 @@ class Condition:
         environment: its name in the results; ``encoder`` for the feature z.
         length: of the context in tokens.
         context: its pairs; None for no context, and for the encoder.
-        active: the environment's action types, whose actions a prediction is told.
+        active: the environment's action types, whose actions a prediction is conditioned on.
     """
 
     environment: str
@@ -60,44 +53,42 @@ class Condition:
 
 
 class Evaluator:
-    """Opens a run and its store; encodes each input once; keeps features and measured values in the run's cache.
+    """Measures an opened run: encodes each input once, and keeps features and measured values in the cache of the run.
 
     Args:
-        run: trained.
+        opened: the run.
         config: of the probes.
-        device: for the encoder and the probes.
+
+    Raises:
+        UsageError, DataMissingError, CorruptFileError: if the run has no data set, or its store is gone or damaged.
     """
 
-    def __init__(self, run: Run, config: ProbeConfig, device: torch.device) -> None:
-        self.run = run
+    def __init__(self, opened: OpenRun, config: ProbeConfig) -> None:
+        self.opened = opened
         self.config = config
-        self.device = device
-        self.task: Task = run_task(run)
-        self.store = run_store(run)
-        self.encoder = run.load_encoder(device)
-        self._folder = run.folder / "cache"
+        self.run, self.device, self.encoder = opened.run, opened.device, opened.model
+        self.task, self.store = opened.task, opened.store
+        self._folder = self.run.folder / "cache"
         self._fingerprint = " ".join(
             [
-                run.fingerprint(),
+                opened.fingerprint,
                 self.store.content_hash,
                 self.task.name,
                 str(sorted(self.task.options.items())),
                 code_hash([self.task.dataset, *self.task.actions]),
             ]
         )
-        self._bank = FeatureBank(self._encode, self._folder / f"contexts-{cache_key(run.fingerprint())}.safetensors")
+        opened.bank.keep_in(self._folder / f"contexts-{cache_key(opened.fingerprint)}.safetensors")
         self._drawn: list[Context] = []
-        self._read: dict[str, Cache] = {}
 
     @property
     def model(self) -> ContextSSL:
         """The encoder with its world model.
 
         Raises:
-            UsageError: if the run's method has none.
+            UsageError: if the method of the run has none.
         """
-        self.run.require_context()
-        return cast(ContextSSL, self.encoder)
+        return self.opened.context_model
 
     @property
     def predictor(self) -> tuple[Predicting, EncoderModel] | None:
@@ -167,42 +158,44 @@ class Evaluator:
 
     @torch.no_grad()
     def predictions(self, condition: Condition, features: Tensor, actions: dict[str, Tensor]) -> Tensor:
-        """Embeddings (N, D) predicted for the views after an action, of which only the active blocks are told."""
-        told = self.model.space.assemble(actions, condition.active, len(features))
-        parts = zip(features.to(self.device).split(4096), told.to(self.device).split(4096), strict=True)
+        """Embeddings (N, D) predicted for the views after an action, given its active blocks."""
+        given = self.model.space.assemble(actions, condition.active, len(features))
+        parts = zip(features.to(self.device).split(4096), given.to(self.device).split(4096), strict=True)
         cache = self.read(condition)
         return torch.cat([self.model.embed(part, cache, action, condition.active) for part, action in parts])
 
     def read(self, condition: Condition) -> Cache:
-        """The keys and values of a condition's context, which is run through the model once."""
-        if condition.identity not in self._read:
-            self._read[condition.identity] = self.read_context(condition.context)
-        return self._read[condition.identity]
+        """The keys and values of the context of a condition, which is run through the model once."""
+        self._learn_drawn(condition.context)
+        return self.opened.bind(condition.context).cache
 
-    def read_context(self, context: Context | None, *, cut: bool = True) -> Cache:
-        """The keys and values of a context; none of its views is encoded twice. Arguments as ``read_context``'s."""
-        if context is not None and self._drawn and (self._bank.missing(context.x) or self._bank.missing(context.y)):
-            self._learn_drawn()
-        return read_context(self.model, self.store.schema, context, self._bank, cut=cut)
+    def read_context(self, context: Context | None) -> Cache:
+        """The keys and values of a context of any length; none of its views is encoded twice."""
+        self._learn_drawn(context)
+        return self.opened.read(context)
+
+    def sample_features(self, samples: Samples) -> Tensor:
+        """Features (N, D) of samples as they are, from the cache of the run if they were encoded before."""
+        return encode_samples(self.encoder, samples, self._folder, self._fingerprint)
 
     def values_path(self, kind: str, identity: str) -> Path:
-        """Where the values of a kind of metric under a condition are kept."""
-        settings = self.config.model_dump_json(exclude={"context_lengths", "metrics", "readers"})
+        """The file that keeps the values of a kind of metric under a condition."""
+        settings = self.config.model_dump_json(exclude={"context_lengths", "metrics", "action_probes"})
         return self._folder / f"{kind.replace('/', '-')}-{cache_key(self._fingerprint, settings, kind, identity)}.json"
 
-    def _learn_drawn(self) -> None:
+    def _learn_drawn(self, context: Context | None) -> None:
         """Take the features of the protocol's own contexts from those of the training samples, if they were encoded."""
+        bank = self.opened.bank
+        if context is None or not self._drawn or not (bank.missing(context.x) or bank.missing(context.y)):
+            return
         path = samples_path(self.train_samples.name, self._folder, self._fingerprint)
         if "train" not in vars(self) and not path.is_file():
             return
         drawn = self._drawn.pop()
-        z = encode_samples(self.encoder, self.train_samples, self._folder, self._fingerprint)
+        z = self.sample_features(self.train_samples)
         pairs = draw_context_pairs(self.train_source.with_inputs(z), len(drawn), self.config.seed)
-        self._bank.add(drawn.x, pairs.x)
-        self._bank.add(drawn.y, pairs.y)
-
-    def _encode(self, inputs: NDArray[Any]) -> Tensor:
-        return encode(self.encoder, to_tensor(inputs, self.store.schema, "the context"))
+        bank.add(drawn.x, pairs.x)
+        bank.add(drawn.y, pairs.y)
 
     def _encoded(self, samples: Samples) -> EncodedSplit:
         return encode_split(self.encoder, samples, self.config, self._folder, self._fingerprint)

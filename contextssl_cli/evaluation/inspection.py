@@ -1,14 +1,14 @@
-"""Is a context good enough? What its pairs bring, measured on training objects that no training step saw.
+"""Is a context good enough? The effect of its pairs, measured on training objects that no training step used.
 
-Nothing here touches the test split: how many pairs suffice, and which hurt, are choices. The probe is ridge regression,
-which needs no training, so that a hundred contexts are read in seconds.
+The test split is not used, because how many pairs suffice and which of them hurt are choices. The probe is ridge
+regression in closed form, so that a hundred contexts are measured in seconds. A strong probe checks the whole context.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -17,9 +17,10 @@ from torch import Tensor
 
 from contextssl_cli.data.pairs import seeded
 from contextssl_cli.errors import UsageError
-from contextssl_cli.evaluation import probes
 from contextssl_cli.evaluation.evaluator import Evaluator
+from contextssl_cli.evaluation.probes import action_probe_name, ridge
 from contextssl_cli.evaluation.results import sample_std
+from contextssl_cli.evaluation.strong_probes import RIDGE_CV, strong_regress
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.store.context import Context
 from contextssl_cli.training.trainer import hold_out
@@ -27,12 +28,14 @@ from contextssl_cli.training.trainer import hold_out
 DRAWS = 5
 """Subsets of pairs that are read at each length."""
 MAX_FIT, MAX_JUDGED = 4096, 2048
-TOLERANCE = 0.02
+SCORE_TOLERANCE = 0.02
 """A shorter context suffices if its score is at most this far below."""
 HURTS = 0.005
 HURTS_ERRORS = 3
 """A pair hurts if the score rises without it by at least ``HURTS``, and by so many standard errors."""
 _PURPOSE = 51
+
+_Probe = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Reading:
         draws: how many subsets.
         r2: mean by action type.
         score: mean R2 of the active types minus that of the others, negative R2 counted as 0.
-        spread: of the score.
+        score_std: of the score.
     """
 
     pairs: int
@@ -53,7 +56,7 @@ class Reading:
     draws: int
     r2: dict[str, float]
     score: float
-    spread: float
+    score_std: float
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,13 @@ class Inspection:
         pairs: of the context.
         trained_pairs: what the model was trained to read at most.
         profile: by length, from no pair to all of them.
-        suffices: the fewest pairs from which on the score stays within ``TOLERANCE`` of the one at the trained length.
+        suffices: the fewest pairs from which on the score stays within ``SCORE_TOLERANCE`` of that at the trained
+            length.
         left_out: without each pair in turn, of those that ``adapt`` would read.
-        probe: its name.
-        fitted, judged: pairs of views that the probe is fitted to, and held-out ones that it is judged on.
+        probe: name of the probe of the profile.
+        strong_r2: R2 by action type under all pairs that ``adapt`` would read, by a strong probe.
+        strong_probe: name of the strong probe.
+        fitted, judged: pairs of views that the probes are fitted to, and held-out ones that they are judged on.
     """
 
     environment: str
@@ -92,6 +98,8 @@ class Inspection:
     suffices: int
     left_out: list[LeftOut]
     probe: str
+    strong_r2: dict[str, float]
+    strong_probe: str
     fitted: int
     judged: int
 
@@ -140,7 +148,9 @@ def inspect_context(evaluator: Evaluator, context: Context) -> Inspection:
         profile=profile,
         suffices=_suffices(profile),
         left_out=_leave_one_out(judge, used),
-        probe=probes.action_probe_name("ridge", evaluator.config),
+        probe=action_probe_name("ridge", evaluator.config),
+        strong_r2=_r2(judge.errors(used, strong_regress)),
+        strong_probe=RIDGE_CV,
         fitted=len(judge.fit),
         judged=len(judge.held_out),
     )
@@ -168,16 +178,16 @@ class _Judge:
         return {"fit": self.fit, "judge": self.held_out}
 
     @torch.no_grad()
-    def errors(self, context: Context | None) -> dict[str, Tensor]:
+    def errors(self, context: Context | None, probe: _Probe = ridge) -> dict[str, Tensor]:
         """Each judged pair's share of 1 - R2, by action type: (M,)."""
         model, device = self._evaluator.model, self._evaluator.device
-        cache = self._evaluator.read_context(context, cut=False)
+        cache = self._evaluator.read_context(context)
         fit, judge = (
             torch.cat([model.embed(z.to(device), cache) for z in views], dim=1) for views in self._views.values()
         )
         found = {}
         for name, truth in self._actions["judge"].items():
-            output = probes.ridge(fit, self._actions["fit"][name].to(device), judge).cpu().double()
+            output = probe(fit, self._actions["fit"][name].to(device), judge).cpu().double()
             total = (truth.double() - truth.double().mean()).square().sum()
             found[name] = (truth.double() - output).square().sum(dim=1) / total
         return found
@@ -212,7 +222,7 @@ def _reading(judge: _Judge, context: Context, pairs: int, trained: int) -> Readi
         draws=draws,
         r2={name: statistics.fmean(r2[name] for r2 in found) for name in found[0]},
         score=statistics.fmean(scores),
-        spread=sample_std(scores),
+        score_std=sample_std(scores),
     )
 
 
@@ -231,7 +241,7 @@ def _rows(context: Context, rows: Tensor) -> Context:
 
 def _suffices(profile: list[Reading]) -> int:
     trained = [reading for reading in profile if not reading.beyond]
-    wanted, fewest = trained[-1].score - TOLERANCE, trained[-1].pairs
+    wanted, fewest = trained[-1].score - SCORE_TOLERANCE, trained[-1].pairs
     for reading in reversed(trained):
         if reading.score < wanted:
             break

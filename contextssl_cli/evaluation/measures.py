@@ -1,7 +1,7 @@
 """Every metric of a run under any conditions, each measured once.
 
-A *kind* is what is measured together and kept together: one probe's reading of one action type, the labels by one
-probe, the ranks of views. Probes of all the conditions that are missing are fitted side by side.
+A *measurement* gives the values that are computed and cached together: the R2 of one action type by one probe, the
+accuracy of all labels, or the ranks of views. Probes of all conditions that are not cached are fitted side by side.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from contextssl_cli.config.probe import METRICS, Metric, Reader
+from contextssl_cli.config.probe import METRICS, ActionProbe, Metric
 from contextssl_cli.evaluation import context_labels, probes
-from contextssl_cli.evaluation.cache import Values, keep_values, read_values
+from contextssl_cli.evaluation.cache import MeasuredValues, keep_values, read_values
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.fairness import fairness_differences
 from contextssl_cli.evaluation.ranking import view_ranks
@@ -34,22 +34,22 @@ def _same_embeddings(condition: Condition) -> str:
 
 
 def _same_predictions(condition: Condition) -> str:
-    """A prediction is told the active actions, also where there is no context."""
+    """A prediction is conditioned on the active actions even without a context."""
     return f"{condition.identity} {'+'.join(condition.active)}"
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What is measured and kept together.
+class _Measurement:
+    """Values that are computed and cached together.
 
     Attributes:
         name: in the names of cache files.
-        measure: the values under each of the conditions.
+        measure: computes the values under each of several conditions.
         identity: equal for conditions with equal values.
     """
 
     name: str
-    measure: Callable[[list[Condition]], list[Values]]
+    measure: Callable[[list[Condition]], list[MeasuredValues]]
     identity: Callable[[Condition], str] = _same_embeddings
 
 
@@ -57,25 +57,25 @@ def measure(
     evaluator: Evaluator,
     conditions: Sequence[Condition],
     metrics: Sequence[Metric] | None = None,
-    readers: Sequence[Reader] | None = None,
+    action_probes: Sequence[ActionProbe] | None = None,
 ) -> dict[Key, float]:
-    """Every value under each of the conditions; what was measured before is read from the cache.
+    """Every value under each of the conditions; values that are in the cache are not computed again.
 
     Args:
         evaluator: of the run.
         conditions: contexts to embed under.
         metrics: groups of metrics; by default those of the evaluator's configuration.
-        readers: probes of actions beside the paper's; by default those of the configuration.
+        action_probes: probes of actions in addition to the paper's; by default those of the configuration.
     """
     metrics = evaluator.config.metrics if metrics is None else metrics
-    readers = evaluator.config.readers if readers is None else readers
+    action_probes = evaluator.config.action_probes if action_probes is None else action_probes
     measured: dict[Key, float] = {}
-    for kind in _kinds(evaluator, conditions, metrics, readers):
-        paths = [evaluator.values_path(kind.name, kind.identity(c)) for c in conditions]
+    for one in _measurements(evaluator, conditions, metrics, action_probes):
+        paths = [evaluator.values_path(one.name, one.identity(c)) for c in conditions]
         known = {path: read_values(path) for path in paths}
         missing = {path: c for path, c in zip(paths, conditions, strict=True) if known[path] is None}
         if missing:
-            found = kind.measure(list(missing.values()))
+            found = one.measure(list(missing.values()))
             for path, values in zip(missing, found, strict=True):
                 keep_values(path, values)
                 known[path] = values
@@ -103,7 +103,9 @@ def ranks_views(evaluator: Evaluator) -> bool:
 
 
 class Stacks:
-    """Embeddings under K conditions, stacked. The last are kept, since metrics that follow each other read the same.
+    """Embeddings of a split under K conditions, stacked.
+
+    The last stack is kept, because successive metrics use the same one.
 
     Args:
         evaluator: of the run.
@@ -135,34 +137,37 @@ class Stacks:
         return self.evaluator.embeddings(condition, features.flatten(0, -2)).view(features.shape)
 
 
-def _kinds(
-    evaluator: Evaluator, conditions: Sequence[Condition], metrics: Sequence[Metric], readers: Sequence[Reader]
-) -> list[Kind]:
+def _measurements(
+    evaluator: Evaluator,
+    conditions: Sequence[Condition],
+    metrics: Sequence[Metric],
+    action_probes: Sequence[ActionProbe],
+) -> list[_Measurement]:
     """In the order of `METRICS`, the paper's own probes before others."""
-    made: list[Kind] = []
+    made: list[_Measurement] = []
     stacks = Stacks(evaluator)
     for metric in (m for m in METRICS if m in metrics):
         if metric in ("r2", "individual"):
             own = [(action, action.probe) for action in evaluator.task.actions]
-            others = [(action, r) for r in readers for action in evaluator.task.actions if r != action.probe]
-            for action, reader in [*own, *others]:
-                take = functools.partial(_action, stacks, metric, action, reader)
-                made.append(Kind(f"{metric}/{action.name}/{reader}", take))
+            others = [(action, p) for p in action_probes for action in evaluator.task.actions if p != action.probe]
+            for action, probe in [*own, *others]:
+                take = functools.partial(_action, stacks, metric, action, probe)
+                made.append(_Measurement(f"{metric}/{action.name}/{probe}", take))
         elif metric == "top1":
-            made.append(Kind("top1", functools.partial(_top1, stacks)))
+            made.append(_Measurement("top1", functools.partial(_top1, stacks)))
         elif metric == "knn":
-            made.append(Kind("knn", functools.partial(_knn, stacks)))
+            made.append(_Measurement("knn", functools.partial(_knn, stacks)))
         elif metric == "mrr" and ranks_views(evaluator):
-            made.append(Kind("mrr", functools.partial(view_ranks, evaluator), _same_predictions))
+            made.append(_Measurement("mrr", functools.partial(view_ranks, evaluator), _same_predictions))
         elif metric == "context-labels":
             take = functools.partial(_context_labels, evaluator, conditions)
-            made.append(Kind("context-labels", take, functools.partial(_same_length, conditions)))
+            made.append(_Measurement("context-labels", take, functools.partial(_same_length, conditions)))
     return made
 
 
 def _action(
-    stacks: Stacks, metric: Metric, action: ActionType, reader: Reader, conditions: list[Condition]
-) -> list[Values]:
+    stacks: Stacks, metric: Metric, action: ActionType, probe: ActionProbe, conditions: list[Condition]
+) -> list[MeasuredValues]:
     """R2 of an action from the embeddings of two views, or of the latents from one; one pair per training sample."""
     evaluator = stacks.evaluator
     views = 2 if metric == "r2" else 1
@@ -171,9 +176,9 @@ def _action(
         (part.actions if metric == "r2" else part.first)[action.name].to(evaluator.device)
         for part in (evaluator.train, evaluator.test)
     )
-    _log.info("reading %s (%s, %s) from %d embeddings of %d samples each", action.name, metric, reader, *fit.shape[:2])
-    outputs = probes.read_numbers(fit, wanted[: fit.shape[1]], judge, reader, evaluator.config)
-    row = ("r2" if metric == "r2" else "r2_individual", action.name, probes.action_probe_name(reader, evaluator.config))
+    _log.info("probing %s (%s, %s) from %d embeddings of %d samples each", action.name, metric, probe, *fit.shape[:2])
+    outputs = probes.predict_actions(fit, wanted[: fit.shape[1]], judge, probe, evaluator.config)
+    row = ("r2" if metric == "r2" else "r2_individual", action.name, probes.action_probe_name(probe, evaluator.config))
     return [{row: pooled_r2(output, truth)} for output in outputs]
 
 
@@ -188,15 +193,15 @@ def _readable(evaluator: Evaluator) -> dict[str, int]:
     return found
 
 
-def _top1(stacks: Stacks, conditions: list[Condition]) -> list[Values]:
+def _top1(stacks: Stacks, conditions: list[Condition]) -> list[MeasuredValues]:
     """Accuracy of tasks and sensitive attributes by a linear probe (and a strong one); fairness of each task."""
     evaluator, (fit, judge) = stacks.evaluator, stacks.labelled(conditions)
     config = evaluator.config
-    found: list[Values] = [{} for _ in conditions]
+    found: list[MeasuredValues] = [{} for _ in conditions]
     for target, classes in _readable(evaluator).items():
         labels = evaluator.train.classes(target).to(evaluator.device)
         known = labels >= 0
-        _log.info("reading %s from %d embeddings of %d samples each", target, len(fit), int(known.sum()))
+        _log.info("probing %s from %d embeddings of %d samples each", target, len(fit), int(known.sum()))
         predictions = {
             probes.label_probe_name(config): probes.classify(fit[:, known], labels[known], judge, classes, config)
         }
@@ -208,25 +213,25 @@ def _top1(stacks: Stacks, conditions: list[Condition]) -> list[Values]:
     return found
 
 
-def _judge(evaluator: Evaluator, target: str, probe: str, predicted: Tensor) -> Values:
+def _judge(evaluator: Evaluator, target: str, probe: str, predicted: Tensor) -> MeasuredValues:
     """Accuracy of one prediction, and its fairness where the target is a task."""
     schema, truth = evaluator.store.schema, evaluator.test.classes(target)
     asked = truth >= 0
     metric = "accuracy" if schema.attributes else "top1"
-    values: Values = {(metric, target, probe): float((predicted == truth)[asked].double().mean())}
+    values: MeasuredValues = {(metric, target, probe): float((predicted == truth)[asked].double().mean())}
     if target in schema.tasks:
         groups = {name: categories[asked] for name, categories in evaluator.test.attributes.items()}
         values.update(fairness_differences(truth[asked], predicted[asked], groups, target, probe))
     return values
 
 
-def _knn(stacks: Stacks, conditions: list[Condition]) -> list[Values]:
+def _knn(stacks: Stacks, conditions: list[Condition]) -> list[MeasuredValues]:
     """Accuracy of tasks and sensitive attributes by the nearest neighbours."""
     evaluator, found = stacks.evaluator, []
     targets = _readable(evaluator)
     for train, test in zip(*stacks.labelled(conditions), strict=True):
         near = probes.nearest_neighbours(train, test, evaluator.config)
-        values: Values = {}
+        values: MeasuredValues = {}
         for target, classes in targets.items():
             truth = evaluator.test.classes(target)
             predicted = near.classify(evaluator.train.classes(target).to(evaluator.device), classes).cpu()
@@ -247,7 +252,9 @@ def _together(conditions: Sequence[Condition], condition: Condition) -> list[Con
     return [c for c in conditions if c.length == condition.length and c.environment != ENCODER]
 
 
-def _context_labels(evaluator: Evaluator, conditions: Sequence[Condition], missing: list[Condition]) -> list[Values]:
+def _context_labels(
+    evaluator: Evaluator, conditions: Sequence[Condition], missing: list[Condition]
+) -> list[MeasuredValues]:
     """Accuracy, in each environment, of one linear probe for all environments of a context length."""
     train, test, config = evaluator.train, evaluator.test, evaluator.config
     environments = list(dict.fromkeys(c.active for c in conditions if c.environment != ENCODER))
@@ -258,7 +265,7 @@ def _context_labels(evaluator: Evaluator, conditions: Sequence[Condition], missi
         for part in (train, test)
     )
     probe = f"{probes.label_probe_name(config)}, one for all contexts"
-    found: list[Values] = [{} for _ in missing]
+    found: list[MeasuredValues] = [{} for _ in missing]
     for task, names in evaluator.store.schema.tasks.items():
         fit_classes, judge_classes = _classes(train.labels[task], train.z_x), _classes(test.labels[task], test.z_x)
         if not probes.can_be_read(fit_classes, judge_classes):
@@ -266,7 +273,7 @@ def _context_labels(evaluator: Evaluator, conditions: Sequence[Condition], missi
         labels = context_labels.labels(fit_classes, context_labels.bins(train.first, train.first), environments)
         truth = context_labels.labels(judge_classes, context_labels.bins(train.first, test.first), environments)
         known, count = labels.flatten() >= 0, len(names) * context_labels.codes(environments)
-        _log.info("reading %s by context from %d embeddings of %d views each", task, len(fit), int(known.sum()))
+        _log.info("probing %s by context from %d embeddings of %d views each", task, len(fit), int(known.sum()))
         wanted = labels.flatten()[known].to(evaluator.device)
         predicted = probes.classify(fit[:, known], wanted, judge, count, config).cpu()
         right = (predicted.view(len(fit), *truth.shape) == truth).double()[..., judge_classes >= 0].mean(dim=-1)

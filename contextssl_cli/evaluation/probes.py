@@ -1,8 +1,8 @@
-"""Probes: what can be read from an embedding, and by what means.
+"""Probes: how much of an action or a label can be read from an embedding.
 
-The paper's probes are trained by gradient. Probes for several embeddings of the same samples (one per context) are
-trained side by side: they share first weights and batches, so that a difference between two contexts is not one of
-luck, and are otherwise independent.
+The paper's probes are trained by gradient. Probes of several embeddings of the same samples (one per context) are
+trained side by side. They share initial weights and batches, so a difference between two contexts is not due to the
+seed; otherwise they are independent. Strong probes are in ``contextssl_cli.evaluation.strong_probes``.
 
 Shapes: K embeddings, N samples, D numbers, W outputs, B samples in a batch.
 """
@@ -18,10 +18,11 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from contextssl_cli.config.probe import ProbeConfig, Reader
+from contextssl_cli.config.probe import ActionProbe, ProbeConfig
 from contextssl_cli.data.pairs import seeded
+from contextssl_cli.evaluation.strong_probes import RIDGE_CV, strong_regress
 
-RIDGE = 1e-2
+PENALTY = 1e-2
 """Penalty of the closed-form probe, per sample and standardised column."""
 KNN = "weighted kNN"
 
@@ -42,16 +43,18 @@ class StackedLinear(nn.Module):
         return torch.baddbmm(self.bias, x, self.weight)
 
 
-def action_probe_name(kind: Reader, config: ProbeConfig) -> str:
-    """What a figure says of the probe that read an action."""
+def action_probe_name(kind: ActionProbe, config: ProbeConfig) -> str:
+    """The name of a probe of actions in the results."""
+    if kind == "ridge-cv":
+        return RIDGE_CV
     if kind == "ridge":
-        return f"ridge (closed form, standardised, penalty {RIDGE:g} N)"
+        return f"ridge (closed form, standardised, penalty {PENALTY:g} N)"
     shape = "linear" if kind == "linear" else f"MLP {config.hidden}-{config.hidden}"
     return f"{shape} (Adam {config.lr:g}, {config.action_epochs} epochs of batches of {config.action_batch_size})"
 
 
 def label_probe_name(config: ProbeConfig) -> str:
-    """What a figure says of the probe that read a label."""
+    """The name of the gradient-trained probe of labels in the results."""
     return f"linear (Adam {config.label_lr:g}, {config.label_epochs} epochs of batches of {config.label_batch_size})"
 
 
@@ -76,18 +79,19 @@ def regress(
     return _outputs(fitted, test)
 
 
-def read_numbers(train: Tensor, targets: Tensor, test: Tensor, kind: Reader, config: ProbeConfig) -> Tensor:
-    """Predict (N, W) numbers from (K, N, D) for (K, M, D), by the probe of a kind: (K, M, W)."""
+def predict_actions(train: Tensor, targets: Tensor, test: Tensor, kind: ActionProbe, config: ProbeConfig) -> Tensor:
+    """Predict (N, W) numbers from (K, N, D) for (K, M, D) by a kind of probe: (K, M, W)."""
     if kind == "ridge":
         return torch.stack([ridge(fit, targets, judge) for fit, judge in zip(train, test, strict=True)])
+    if kind == "ridge-cv":
+        return torch.stack([strong_regress(fit, targets, judge) for fit, judge in zip(train, test, strict=True)])
     return regress(train, targets, test, kind, config)
 
 
-def ridge(train: Tensor, targets: Tensor, test: Tensor, penalty: float = RIDGE) -> Tensor:
+def ridge(train: Tensor, targets: Tensor, test: Tensor, penalty: float = PENALTY) -> Tensor:
     """Predict (N, W) numbers by ridge regression in closed form, in float64.
 
-    With standardised columns X and centred targets Y, ``W = (X'X + penalty N I)^-1 X'Y``. A column that does not
-    vary is not read.
+    With standardised columns X and centred targets Y, ``W = (X'X + penalty N I)^-1 X'Y``. A constant column is ignored.
 
     Args:
         train: (N, D).
@@ -99,8 +103,8 @@ def ridge(train: Tensor, targets: Tensor, test: Tensor, penalty: float = RIDGE) 
         (M, W).
     """
     fit, wanted, judge = train.cpu().double(), targets.cpu().double(), test.cpu().double()  # MPS has no float64
-    mean, spread, centre = fit.mean(dim=0), fit.std(dim=0, correction=0), wanted.mean(dim=0)
-    scale = torch.where(spread > 1e-6 * fit.abs().amax(dim=0), 1 / spread, torch.zeros_like(spread))
+    mean, std, centre = fit.mean(dim=0), fit.std(dim=0, correction=0), wanted.mean(dim=0)
+    scale = torch.where(std > 1e-6 * fit.abs().amax(dim=0), 1 / std, torch.zeros_like(std))
     fit = (fit - mean) * scale
     gram = fit.T @ fit + penalty * len(fit) * torch.eye(fit.shape[1], dtype=fit.dtype, device=fit.device)
     weights: Tensor = torch.linalg.solve(gram, fit.T @ (wanted - centre))

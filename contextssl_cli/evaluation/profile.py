@@ -5,9 +5,9 @@ Everything is measured on the run's test split.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,72 +17,129 @@ from torch import Tensor
 
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.measures import measure
-from contextssl_cli.evaluation.probes import can_be_read
+from contextssl_cli.evaluation.probes import action_probe_name, can_be_read
+from contextssl_cli.evaluation.results import Key
 from contextssl_cli.evaluation.strong_probes import (
-    LEAST_SQUARES,
     LOGISTIC,
     MLP,
+    RIDGE_CV,
     fit_quietly,
-    least_squares,
     mlp_classifier,
     mlp_regressor,
     strong_classifier,
+    strong_regressor,
 )
 from contextssl_cli.plugin.attribute import AttributeChange
+from contextssl_cli.plugin.kinds import ActionType
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.store.context import Context
+from contextssl_cli.store.schema import Schema
 from contextssl_cli.training.metrics import pooled_r2
 
-EQUIVARIANT = 0.5
-INVARIANT = 0.1
-"""R2 from which on, and below which, the words say so; between them the embedding is partly equivariant."""
-CHANGED = 0.05
-"""A smaller difference in R2 is none, on whichever sides of these bounds its ends are."""
+_EQUIVARIANT = 0.5
+_INVARIANT = 0.1
+_CHANGED = 0.05
+"""A difference in R2 below this is no change, even across one of the two thresholds."""
+
+_Array = NDArray[Any]
+Symmetry = Literal["equivariant", "partly equivariant", "hidden", "invariant"]
 
 
 @dataclass(frozen=True)
 class ProfileRow:
-    """One action type's R2 on the run's test split, by the paper's probe, and the verdict in words."""
+    """How well one action type is read by two probes, and the verdict in words.
+
+    Attributes:
+        action: the action type.
+        target: the attribute that it changes, where it changes one; else the action type.
+        r2_without, r2_now: without context and under it, by the paper's probe.
+        probe: the name of the paper's probe.
+        strong_r2_without, strong_r2_now: the same by the strong probe.
+        strong_probe: the name of the strong probe.
+        verdict: what the embedding is under the context, and how that differs from no context.
+    """
 
     action: str
+    target: str
     r2_without: float
     r2_now: float
     probe: str
+    strong_r2_without: float
+    strong_r2_now: float
+    strong_probe: str
     verdict: str
 
 
 def symmetry_profile(evaluator: Evaluator, context: Context) -> list[ProfileRow]:
     """Measure every action type of the run without context and under ``context``."""
-    name = environment_name(context.environment)
-    conditions = [Condition("without", 0), Condition(name, 2 * len(context), context)]
-    measured = measure(evaluator, conditions, metrics=["r2"], readers=[])
-    before = {key.target: value for key, value in measured.items() if key.environment == "without"}
+    shown = environment_name(context.environment)
+    conditions = [Condition("without", 0), Condition(shown, 2 * len(context), context)]
+    measured = measure(evaluator, conditions, metrics=["r2"], action_probes=["ridge-cv"])
     rows = []
-    for key, now in measured.items():
-        if key.environment == name:
-            words = verdict(key.target, before[key.target], now, key.target in context.environment)
-            rows.append(ProfileRow(key.target, before[key.target], now, key.probe, words))
+    for action in evaluator.task.actions:
+        probe = action_probe_name(action.probe, evaluator.config)
+        before, now = (
+            tuple(measured[Key(c.environment, c.length, "r2", action.name, name)] for name in (probe, RIDGE_CV))
+            for c in conditions
+        )
+        target = changed_attribute(action, evaluator.store.schema) or action.name
+        words = verdict(
+            target,
+            before,
+            now,
+            shown=action.name in context.environment,
+            probe="MLP" if action.probe == "mlp" else action.probe,
+            guard=action.name if action.name in context.changes else None,
+        )
+        row = ProfileRow(action.name, target, before[0], now[0], probe, before[1], now[1], RIDGE_CV, words)
+        rows.append(row)
     return rows
 
 
-def verdict(action: str, before: float, now: float, active: bool) -> str:
-    """The profile of one action type in words, from its R2 before and now, and whether the context shows it."""
-    state = _state(now)
-    alike = _state(before) == state or abs(now - before) < CHANGED
-    change = "as without context" if alike else f"it was {_state(before)} without context"
-    words = f"{state} to {action} ({change})"
-    if active != (state == "equivariant") and state != "partly equivariant":
-        words += f"; the context asked for {'equivariance' if active else 'invariance'}"
-    return words
+def symmetry(r2: float, strong: float) -> Symmetry:
+    """What an embedding is to an action type, from the R2 of the paper's probe and of a strong one.
 
-
-def _state(r2: float) -> str:
-    if r2 >= EQUIVARIANT:
+    An embedding is equivariant if the paper's probe reads the action, and invariant only if neither probe does.
+    """
+    if r2 >= _EQUIVARIANT:
         return "equivariant"
-    return "invariant" if r2 < INVARIANT else "partly equivariant"
+    if r2 >= _INVARIANT:
+        return "partly equivariant"
+    return "hidden" if strong >= _INVARIANT else "invariant"
 
 
-Array = NDArray[Any]
+def verdict(
+    target: str, before: Sequence[float], now: Sequence[float], *, shown: bool, probe: str, guard: str | None
+) -> str:
+    """The profile of one action type in words.
+
+    Args:
+        target: the action type, or the attribute that it changes.
+        before: R2 without context by the paper's probe and by the strong one.
+        now: the same under the context.
+        shown: whether the context shows the action type, and so asks for equivariance.
+        probe: a word for the paper's probe.
+        guard: the name by which ``adapt --guard`` removes the action type; None if the context has no pairs for it.
+    """
+    state, was = symmetry(*now), symmetry(*before)
+    if state == "hidden":
+        words = (
+            f"{target} is hidden from the {probe} probe (R2 {now[0]:.2f}), readable by a strong probe ({now[1]:.2f})"
+        )
+    else:
+        words = f"{state} to {target}"
+    alike = state == was or all(abs(a - b) < _CHANGED for a, b in zip(before, now, strict=True))
+    parts = [f"{words}, as without context" if alike else f"{words}; {was} without context"]
+    if state in (("invariant", "hidden") if shown else ("equivariant",)):
+        parts.append(f"the context asked for {'equivariance' if shown else 'invariance'}")
+    if guard and not shown and state != "invariant":
+        parts.append(f"--guard {guard} removes it")
+    return "; ".join(parts)
+
+
+def changed_attribute(action: ActionType, schema: Schema) -> str | None:
+    """The attribute or categorical column that an action type changes, if it is one that changes an attribute."""
+    return action.attribute(schema) if isinstance(action, AttributeChange) else None
 
 
 @dataclass(frozen=True)
@@ -102,7 +159,7 @@ class GuardRow:
 
 
 def guard_profile(
-    evaluator: Evaluator, context: Context, guard: Callable[[Array], Array], action: str
+    evaluator: Evaluator, context: Context, guard: Callable[[_Array], _Array], action: str
 ) -> list[GuardRow]:
     """Strong probes of the guarded type, and of every task, fitted to the training split and judged on the test split.
 
@@ -116,14 +173,15 @@ def guard_profile(
     """
     condition = Condition("guarded", 2 * len(context), context)
 
-    def embed(features: Tensor) -> tuple[Array, Array]:
+    def embed(features: Tensor) -> tuple[_Array, _Array]:
         before = evaluator.embeddings(condition, features).cpu().numpy()
         return before, guard(before)
 
     singles = embed(evaluator.train.z), embed(evaluator.test.z)
     rows = []
-    attribute = _attribute(evaluator, action)
-    if attribute:
+    guarded = next(one for one in evaluator.task.actions if one.name == action)
+    attribute = changed_attribute(guarded, evaluator.store.schema)
+    if attribute in evaluator.store.schema.attributes:
         rows += _labels(evaluator, attribute, *singles, {LOGISTIC: strong_classifier, MLP: mlp_classifier})
     else:
         rows += _actions(evaluator, action, embed)
@@ -132,16 +190,8 @@ def guard_profile(
     return rows
 
 
-def _attribute(evaluator: Evaluator, name: str) -> str | None:
-    """The sensitive attribute that an action type changes, if it is one."""
-    action = next(action for action in evaluator.task.actions if action.name == name)
-    schema = evaluator.store.schema
-    found = action.attribute(schema) if isinstance(action, AttributeChange) else None
-    return found if found in schema.attributes else None
-
-
 def _labels(
-    evaluator: Evaluator, target: str, fit: tuple[Array, Array], judge: tuple[Array, Array],
+    evaluator: Evaluator, target: str, fit: tuple[_Array, _Array], judge: tuple[_Array, _Array],
     probes: dict[str, Callable[[], Pipeline]],
 ) -> list[GuardRow]:  # fmt: skip
     labels, truth = evaluator.train.classes(target), evaluator.test.classes(target)
@@ -156,25 +206,20 @@ def _labels(
     return rows
 
 
-def _actions(evaluator: Evaluator, name: str, embed: Callable[[Tensor], tuple[Array, Array]]) -> list[GuardRow]:
+def _actions(evaluator: Evaluator, name: str, embed: Callable[[Tensor], tuple[_Array, _Array]]) -> list[GuardRow]:
     train, test = evaluator.train, evaluator.test
     fit, judge = (
         [np.hstack(views) for views in zip(embed(split.z_x), embed(split.z_y), strict=True)] for split in (train, test)
     )
-    targets, truth = train.actions[name].numpy(), test.actions[name].numpy()
+    targets, truth = train.actions[name].numpy(), test.actions[name]
+    strong = {RIDGE_CV: strong_regressor(len(targets)), MLP: mlp_regressor()}
     rows = []
-    for probe, make in {LEAST_SQUARES: least_squares, MLP: mlp_regressor}.items():
-        outputs = [fit_quietly(make(), f, _flat(targets)).predict(j) for f, j in zip(fit, judge, strict=True)]
-        rows.append(
-            GuardRow(
-                "r2",
-                name,
-                probe,
-                *(pooled_r2(torch.from_numpy(o.reshape(truth.shape)), torch.from_numpy(truth)) for o in outputs),
-            )
-        )
+    for name_of_probe, probe in strong.items():
+        outputs = [fit_quietly(probe, f, _flat(targets)).predict(j) for f, j in zip(fit, judge, strict=True)]
+        r2 = [pooled_r2(torch.from_numpy(output).view(truth.shape), truth) for output in outputs]
+        rows.append(GuardRow("r2", name, name_of_probe, *r2))
     return rows
 
 
-def _flat(targets: Array) -> Array:
-    return targets[:, 0] if targets.shape[1] == 1 else targets
+def _flat(targets: _Array) -> _Array:
+    return targets[:, 0] if targets.shape[1] == 1 else targets  # a column of one number warns in scikit-learn

@@ -12,12 +12,13 @@ from pydantic import ValidationError
 
 from contextssl_cli.config.methods import CONTEXTUAL, PREDICTING, MethodName
 from contextssl_cli.config.probe import METRICS, Metric, ProbeConfig
-from contextssl_cli.config.resolve import changed_settings
+from contextssl_cli.config.resolve import differing_settings
 from contextssl_cli.config.train import OF_NO_MATTER
 from contextssl_cli.errors import UsageError, invalid_value
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.fairness import raw_baseline
 from contextssl_cli.evaluation.measures import context_label_ceiling, measure, ranks_views
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.results import ENCODER, Key, ProbeReport, Row, average, find, pool
 from contextssl_cli.plugin.kinds import Dataset
 from contextssl_cli.plugin.task import Task, environment_name
@@ -85,7 +86,7 @@ def probe_each(runs: Sequence[Run], device: torch.device, **flags: Any) -> list[
     metrics = measurable(runs[0].record.config.method, config.metrics)
     reports = []
     for run in runs:
-        evaluator = Evaluator(run, config, device)
+        evaluator = Evaluator(OpenRun(run, device), config)
         if "mrr" in named and not ranks_views(evaluator):
             raise UsageError(
                 f"mrr ranks the recorded views of an object, and {run.record.task} has none: leave it out of --metrics"
@@ -109,7 +110,7 @@ def _check_alike(runs: Sequence[Run]) -> None:
         )
     first = runs[0].record.config
     for run in runs[1:]:
-        changed = changed_settings(first, run.record.config.model_dump()).keys() - OF_NO_MATTER
+        changed = differing_settings(first, run.record.config).keys() - OF_NO_MATTER
         if changed:
             raise UsageError(
                 f"{run.folder} differs from {runs[0].folder} in {', '.join(sorted(changed))}, and not in its seed "
@@ -211,5 +212,6 @@ def _about(run: Run) -> dict[str, Any]:
         "steps": steps,
         "store_hash": record.store_hash,
         "config": record.config.model_dump(mode="json"),
+        "asked": record.asked.model_dump(mode="json"),
         "versions": record.versions,
     }

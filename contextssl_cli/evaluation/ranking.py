@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from contextssl_cli.evaluation.cache import Values
+from contextssl_cli.evaluation.cache import MeasuredValues
 from contextssl_cli.evaluation.encoded import EncodedSplit, RecordedViews
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.results import ENCODER
@@ -93,7 +93,7 @@ class _Predicted:
     space: str = ""
 
 
-def view_ranks(evaluator: Evaluator, conditions: list[Condition]) -> list[Values]:
+def view_ranks(evaluator: Evaluator, conditions: list[Condition]) -> list[MeasuredValues]:
     """MRR and H@k of the view that an action leads to, among its object's views, for each condition.
 
     Under a context the world model predicts. A method without a context may have a predictor among its heads; the
@@ -106,7 +106,7 @@ def view_ranks(evaluator: Evaluator, conditions: list[Condition]) -> list[Values
     counts = sorted({int(count) for count in (members >= 0).sum(dim=1).tolist()})
     among = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     candidates = members[row[test.recorded.source]].to(evaluator.device)
-    found: list[Values] = []
+    found: list[MeasuredValues] = []
     for c in conditions:
         predicted = _predicted(evaluator, c, test, test.recorded)
         if predicted is None:

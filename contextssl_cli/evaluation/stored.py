@@ -71,6 +71,8 @@ class _Config(Checked):
 class _Run(Checked):
     folder: str
     fingerprint: str
+    step: int = 0
+    steps: int | None = None
     config: _Config
     versions: dict[str, str]
 

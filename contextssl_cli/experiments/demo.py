@@ -9,9 +9,10 @@ from pathlib import Path
 from contextssl_cli import files
 from contextssl_cli.adaptation.adapt import Adaptation, adapt
 from contextssl_cli.adaptation.context_files import context_from_run
-from contextssl_cli.config.resolve import resolve_config
+from contextssl_cli.config.resolve import settle
 from contextssl_cli.data.prepare import prepared_store
 from contextssl_cli.errors import UsageError
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.protocol import probe_runs
 from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.experiments.probe import CURVE_FILES, RETRIEVAL, check_probe, write_probe, write_retrieval
@@ -19,14 +20,12 @@ from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.report.probe_tables import probe_tables
 from contextssl_cli.report.progress import training_progress
 from contextssl_cli.report.summary import gap_sentence, profile_table
-from contextssl_cli.store.context import KIND as CONTEXT
-from contextssl_cli.store.context import Context
+from contextssl_cli.store.context import CONTEXT_KIND, Context
 from contextssl_cli.store.dataset import Store
-from contextssl_cli.store.embeddings import KIND as EMBEDDINGS
+from contextssl_cli.store.embeddings import EMBEDDINGS_KIND
 from contextssl_cli.store.replace import check_replaceable
 from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.run import Run
-from contextssl_cli.training.runs import FoundRun
 from contextssl_cli.training.start import start_run, train
 
 _log = logging.getLogger(__name__)
@@ -61,7 +60,8 @@ def run_demo(
     paths = write_probe(report, out)
     _log.info("4/5 contexts and adaptation")
     contexts = {action.name: context_from_run(runs[0], [action.name], None, seed=0) for action in task.actions}
-    adaptations = [_adapt(runs[0], name, context, out, device) for name, context in contexts.items()]
+    opened = OpenRun(runs[0], place)
+    adaptations = [_adapt(opened, name, context, out) for name, context in contexts.items()]
     paths += [out / f"{name}.h5" for name in contexts] + [adaptation.out for adaptation in adaptations]
     _log.info("5/5 report")
     paths.append(write_retrieval(runs[0], out / RETRIEVAL, place))
@@ -82,30 +82,30 @@ def _check_files(out: Path, actions: Sequence[str], seeds: Sequence[int], *, for
     """Refuse, before minutes of work, a folder in which files of other programs would be replaced."""
     check_probe(out, RETRIEVAL, _REPORT)
     for action in actions:
-        check_replaceable(out / f"{action}.h5", CONTEXT)
-        check_replaceable(out / f"embeddings-{action}.h5", EMBEDDINGS)
+        check_replaceable(out / f"{action}.h5", CONTEXT_KIND)
+        check_replaceable(out / f"embeddings-{action}.h5", EMBEDDINGS_KIND)
     for seed in seeds:
         Run.check_free(out / f"run-seed{seed}", force=force)
 
 
 def _pretrain(task: Task, store: Store, folder: Path, seed: int, steps: int | None, device: str, *, force: bool) -> Run:
     _log.info("2/5 pretrain: %s", folder)
-    config = resolve_config(task.dataset, flags={"seed": seed} | ({"steps": steps} if steps else {}))
-    run = start_run(task, store, config, folder, force=force)
+    settled = settle(task, flags={"seed": seed} | ({"steps": steps} if steps else {}))
+    run = start_run(settled, store, folder, force=force)
     with training_progress(f"{task.name} seed {seed}") as report:
         train(run, task, store, report, device)
     return run
 
 
-def _adapt(run: Run, name: str, context: Context, out: Path, device: str) -> Adaptation:
+def _adapt(opened: OpenRun, name: str, context: Context, out: Path) -> Adaptation:
     context.save(out / f"{name}.h5")
-    return adapt(FoundRun(run, "the demo's first run"), context, out / f"embeddings-{name}.h5", device=device)
+    return adapt(opened, context, out / f"embeddings-{name}.h5", about={"chosen": "the demo's first run"})
 
 
 def _write_report(report: ProbeReport, adaptations: Sequence[Adaptation], out: Path) -> Path:
     runs = "One run" if len(report.gaps) == 1 else f"{len(report.gaps)} runs"
     profiles = [
-        profile_table(one, f"Symmetry profile under the context {one.embeddings.about['environment']}")
+        profile_table(one.profile, f"Symmetry profile under the context {one.about['environment']}")
         for one in adaptations
     ]
     parts = [

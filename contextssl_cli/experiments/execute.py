@@ -10,7 +10,6 @@ from typing import Any, Self
 import torch
 
 from contextssl_cli.config.methods import EQUIVARIANT
-from contextssl_cli.data.actions import ActionSpace
 from contextssl_cli.errors import Interrupted
 from contextssl_cli.evaluation.comparison import asks_r2, compare_reports
 from contextssl_cli.evaluation.protocol import probe_each
@@ -19,7 +18,8 @@ from contextssl_cli.experiments.plan import PlannedRun, Point
 from contextssl_cli.report.progress import training_progress
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.run import Run
-from contextssl_cli.training.start import check_fit, resume_run, start_run, train
+from contextssl_cli.training.runs import register
+from contextssl_cli.training.start import fitting_space, resume_run, start_run, train
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def train_missing(runs: Sequence[PlannedRun], store: Store, device: str) -> None
     for run in runs:
         run.check(store)
         if not run.exists:
-            check_fit(run.config, ActionSpace.of(run.task, store.schema), store)
+            fitting_space(run.settled, store)
     for number, run in enumerate(runs, 1):
         _complete(run, store, device, f"run {number}/{len(runs)}")
 
@@ -100,15 +100,17 @@ def _complete(planned: PlannedRun, store: Store, device: str, title: str) -> Non
     name = f"{title}: {planned.folder}"
     if state == "done":
         _log.info("%s: done before", name)
-        Run(planned.folder).settle()
+        run = Run(planned.folder)
+        run.remove_leftovers()
+        register(run.folder)
         return
     if state == "half done":
         _log.info("%s: continues at step %d", name, planned.step())
-        run, task, data = resume_run(planned.folder, None, lambda _: {})
+        run, task, data = resume_run(planned.folder)
     else:
         _log.info("%s: begins", name)
         task, data = planned.task, store
-        run = start_run(task, data, planned.config, planned.folder)
+        run = start_run(planned.settled, data, planned.folder)
     try:
         with training_progress(f"{title}: {planned.folder.parent.name} {planned.folder.name}") as report:
             train(run, task, data, report, device)

@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
-from contextssl_cli.adaptation.context_files import NONE, context_from_run
+from contextssl_cli.adaptation.context_files import NONE, context_from_run, training_pairs
 from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.errors import UsageError, suggestion
 from contextssl_cli.evaluation.fairness import Embed, FairnessTable
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.results import RAW
 from contextssl_cli.experiments.plan import Point
 from contextssl_cli.plugin.attribute import AttributeChange
@@ -106,7 +107,7 @@ def _without_column(store: Store, attribute: str) -> Embed:
 
 def _features(run: Run) -> Embed:
     """The encoder's feature z of a run of any method."""
-    model = run.load_encoder()
+    model = OpenRun(run).model
 
     @torch.no_grad()
     def embed(inputs: NDArray[Any]) -> NDArray[Any]:
@@ -121,8 +122,8 @@ def _contexts(run: Run, action: str, seed: int) -> dict[str, Embed]:
 
     A guard removes what a context zeroes, so the first context has none.
     """
-    encoder = ContextEncoder.load(run.folder, "cpu")
-    shown, empty = (context_from_run(run, [name], None, seed) for name in (action, NONE))
+    encoder, source = ContextEncoder.load(run.folder, "cpu"), training_pairs(run)
+    shown, empty = (context_from_run(run, [name], None, seed, source) for name in (action, NONE))
     return {
         f"{action} context": encoder.with_context(shown).transform,
         "empty context": encoder.with_context(empty).transform,

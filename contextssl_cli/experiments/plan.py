@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from contextssl_cli.config.methods import CONTEXTUAL
-from contextssl_cli.config.resolve import changed_settings, resolve_config
+from contextssl_cli.config.resolve import Settled, differing_settings, settle
 from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.protocol import measurable, probe_config
-from contextssl_cli.plugin.task import Task, resolve_task
+from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.text import settings_text
-from contextssl_cli.training import checkpoint as checkpoints
+from contextssl_cli.training.checkpoint import CheckpointState, of_newest
 from contextssl_cli.training.run import CHECKPOINTS, Run, holds_run
-from contextssl_cli.training.start import with_equivariant
 from contextssl_cli.training.trainer import hold_out
 
 RUNS = "runs"
@@ -38,14 +37,22 @@ class PlannedRun:
     """A run that an experiment needs.
 
     Attributes:
-        folder: of the run.
-        task: data set and action types, with the options of the configuration.
-        config: resolved.
+        folder: of the run, which may not exist yet.
+        settled: task and configuration.
     """
 
     folder: Path
-    task: Task
-    config: TrainConfig
+    settled: Settled
+
+    @property
+    def task(self) -> Task:
+        """Data set and action types."""
+        return self.settled.task
+
+    @property
+    def config(self) -> TrainConfig:
+        """The settled configuration."""
+        return self.settled.config
 
     @property
     def exists(self) -> bool:
@@ -54,7 +61,7 @@ class PlannedRun:
 
     def step(self) -> int:
         """The step of the newest checkpoint; 0 without one."""
-        return checkpoints.of_newest(self.folder / CHECKPOINTS, checkpoints.checkpoint_step) or 0
+        return of_newest(self.folder / CHECKPOINTS, lambda path: CheckpointState.read(path).step) or 0
 
     def steps(self, store: Store | None) -> int | None:
         """The number of steps; None if it depends on data that are missing."""
@@ -122,26 +129,6 @@ def run_states(points: Sequence[Point], store: Store | None = None) -> list[dict
     ]  # fmt: skip
 
 
-def settle(
-    plugin: str, *, preset: str | None, flags: Mapping[str, Any], environ: Mapping[str, str] | None = None
-) -> tuple[Task, TrainConfig]:
-    """The task and the whole configuration of a run, as ``contextssl pretrain`` resolves them.
-
-    Args:
-        plugin: ``<dataset>-<action>[-<action>...]``.
-        preset: ``default`` or ``paper``.
-        flags: settings by key.
-        environ: by default the process environment.
-
-    Raises:
-        UsageError: on an unknown name or key, or a value that does not fit.
-    """
-    task = resolve_task(plugin)
-    config = resolve_config(task.dataset, preset=preset, flags=flags, environ=environ)
-    task = resolve_task(plugin, options=config.actions)
-    return task, with_equivariant(config.model_copy(update={"actions": task.options}), task)
-
-
 def grid_points(
     out: Path,
     plugin: str,
@@ -173,8 +160,8 @@ def grid_points(
         name = ", ".join(filter(None, [label, settings_text(values)]))
         runs = []
         for seed in seeds:
-            task, config = settle(plugin, preset=preset, flags={**settings, **values, "seed": seed}, environ=environ)
-            runs.append(PlannedRun(out / RUNS / folder_name(name) / f"seed-{seed}", task, config))
+            settled = settle(plugin, preset=preset, flags={**settings, **values, "seed": seed}, environ=environ)
+            runs.append(PlannedRun(out / RUNS / folder_name(name) / f"seed-{seed}", settled))
         for other in points:
             if other.config == runs[0].config:
                 raise UsageError(f"--vary: {settings_text(other.values)} and {settings_text(values)} are the same")
@@ -213,7 +200,7 @@ def check_same(run: Run, planned: PlannedRun, store: Store | None, free: Sequenc
     again = "choose another --out"
     if run.record.task != planned.task.name:
         raise UsageError(f"{run.folder} trains {run.record.task}, not {planned.task.name}; {again}")
-    for key, (old, new) in changed_settings(run.record.config, planned.config.model_dump()).items():
+    for key, (old, new) in differing_settings(run.record.config, planned.config).items():
         if not any(key == name or key.startswith(f"{name}.") for name in free):
             raise UsageError(f"{run.folder} was trained with {key} = {old}, not {new}; {again}")
     if store is not None and run.record.store_hash != store.content_hash:

@@ -17,6 +17,7 @@ from contextssl_cli.config.train import OF_NO_MATTER
 from contextssl_cli.errors import DataMissingError, UsageError
 from contextssl_cli.evaluation.comparison import Comparison, comparable, compare_runs
 from contextssl_cli.evaluation.evaluator import Evaluator
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.protocol import drawn_conditions, probe_config, probe_runs
 from contextssl_cli.evaluation.results import ProbeReport, to_csv
 from contextssl_cli.evaluation.retrieval import retrieve
@@ -112,7 +113,7 @@ def write_retrieval(run: Run, path: Path, device: torch.device, *, judged_on: Ju
         judged_on: whose images are drawn; contexts come from the samples that the run was trained on.
         seed: of contexts, sources and views.
     """
-    evaluator = Evaluator(run, probe_config(run_task(run).dataset, judged_on=judged_on, seed=seed), device)
+    evaluator = Evaluator(OpenRun(run, device), probe_config(run_task(run).dataset, judged_on=judged_on, seed=seed))
     conditions = drawn_conditions(evaluator, [evaluator.longest_context])
     contexts = {condition.environment: condition.context for condition in conditions if condition.context}
     found = retrieve(evaluator.model, evaluator.test_source, contexts, seed=seed)

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from contextssl_cli import files
 from contextssl_cli.config.methods import MethodName
-from contextssl_cli.config.probe import Metric, Reader
+from contextssl_cli.config.probe import ActionProbe, Metric
 from contextssl_cli.errors import CorruptFileError, UsageError, invalid_value, suggestion
 from contextssl_cli.plugin.options import UserValues
 from contextssl_cli.plugin.registry import registry
@@ -31,7 +31,7 @@ class ProbeFlags(_Model):
     """Settings of ``probe_runs``; those that are not named are the data set's own."""
 
     metrics: tuple[Metric, ...] | None = None
-    readers: tuple[Reader, ...] | None = None
+    action_probes: tuple[ActionProbe, ...] | None = None
     context_lengths: tuple[int, ...] | None = None
     action_epochs: int | None = None
     label_epochs: int | None = None

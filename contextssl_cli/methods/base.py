@@ -18,13 +18,12 @@ from contextssl_cli.data.pairs import PairBatch
 from contextssl_cli.methods.losses import weighted_sum
 from contextssl_cli.model.contextssl import Environment
 from contextssl_cli.model.encoders import EncoderModel, build_encoder
+from contextssl_cli.plugin.task import EVERY_ENVIRONMENT
 from contextssl_cli.store.schema import Schema
 
 Model = TypeVar("Model", bound=EncoderModel)
 Terms = dict[str, dict[str, Tensor]]
 """Terms of a loss by name and environment, not weighted."""
-EVERY_ENVIRONMENT = "*"
-"""The environment of a term that does not depend on one."""
 
 
 @dataclass(frozen=True)

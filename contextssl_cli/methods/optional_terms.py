@@ -15,12 +15,12 @@ from torch.nn import functional as F
 from contextssl_cli.config.methods import SimCLROptions, VICRegOptions
 from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.data.pairs import PairBatch
-from contextssl_cli.methods.base import EVERY_ENVIRONMENT, Step, StepLoss, Terms
+from contextssl_cli.methods.base import Step, StepLoss, Terms
 from contextssl_cli.methods.losses import weighted_sum
 from contextssl_cli.methods.simclr import SimCLR
 from contextssl_cli.methods.vicreg import VICReg
 from contextssl_cli.model.contextssl import ContextSSL, Environment, Reading, nt_xent
-from contextssl_cli.plugin.task import environment_name
+from contextssl_cli.plugin.task import EVERY_ENVIRONMENT, environment_name
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,10 @@ _OPENERS: dict[bytes, Callable[[Path], IO[bytes]]] = {
 }
 """By how a file begins; every other one may be a plain tar archive."""
 
-Reader = Callable[[], bytes]
+MemberReader = Callable[[], bytes]
 
 
-def archive_files(path: Path) -> Iterator[tuple[str, Reader]]:
+def archive_files(path: Path) -> Iterator[tuple[str, MemberReader]]:
     """The files of a tar archive, also compressed by gzip, bzip2 or xz, in the order in which they stand.
 
     Whatever an archive holds, no more than ``LARGEST_ARCHIVE`` bytes of it are unpacked, and no more than

@@ -1,4 +1,4 @@
-"""What a plugin's code is, as a hash: what was measured with another must not pass for what this one gives."""
+"""Hashes of code: a figure that other code computed must not be taken for one of this code."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _APART = {"tests", "__pycache__", ".md"}
 def code_hash(plugins: Iterable[Dataset | ActionType]) -> str:
     """A hash over the packages that define the plugins and what they inherit from: their source, and files beside it.
 
-    Comments and layout do not count, nor do tests and Markdown. The package itself is left out, whose version is known;
-    so are other packages that a plugin imports, and what has no source, such as a class of an interactive session.
+    Comments and layout do not count, nor do tests and Markdown. Classes of ``contextssl_cli`` are left out, and so
+    are other packages that a plugin imports and classes without source, such as those of an interactive session.
     """
     kinds = {kind for plugin in plugins for kind in type(plugin).__mro__ if issubclass(kind, Dataset | ActionType)}
     own = [kind for kind in kinds if not kind.__module__.startswith("contextssl_cli.")]
     folders = {path for kind in own if (path := _package(kind)) is not None}
-    return hashlib.sha256("".join(sorted(map(_hash, folders))).encode()).hexdigest()[:24]
+    return hashlib.sha256("".join(sorted(map(source_hash, folders))).encode()).hexdigest()[:24]
 
 
 def _package(kind: type) -> Path | None:
@@ -37,8 +37,13 @@ def _package(kind: type) -> Path | None:
     return path.parents[depth - 1] if depth else path
 
 
-@functools.lru_cache
-def _hash(package: Path) -> str:
+@functools.cache
+def source_hash(package: Path) -> str:
+    """A hash over a package: its source without comments and layout, and other files; tests and Markdown do not count.
+
+    Args:
+        package: its folder, or the file of a module. It is read once per process.
+    """
     files = sorted(package.rglob("*")) if package.is_dir() else [package]
     own = [file for file in files if file.is_file() and not _APART & {*file.relative_to(package).parts, file.suffix}]
     return hashlib.sha256(repr([(str(file.relative_to(package)), _read(file)) for file in own]).encode()).hexdigest()

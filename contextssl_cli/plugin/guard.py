@@ -54,7 +54,7 @@ class Guarded:
                 _guard(cls, name, value)
 
 
-def title(plugin: Any) -> str:
+def plugin_title(plugin: Any) -> str:
     """``the data set 'flowers'``; the class, if it has no name."""
     name = inspect.getattr_static(plugin, "name", None)  # a property may be what has failed
     return f"the {plugin._kind} {(name if isinstance(name, str) else type(plugin).__name__)!r}"
@@ -73,7 +73,7 @@ def _guard(cls: type, name: str, value: Any) -> None:
 def _wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(self: Any, *args: Any, **named: Any) -> Any:
-        with blamed(title(self)):
+        with blamed(plugin_title(self)):
             return function(self, *args, **named)
 
     return call

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from contextssl_cli.plugin.guard import Guarded, title
+from contextssl_cli.plugin.guard import Guarded, plugin_title
 from contextssl_cli.plugin.options import Options, validated
-from contextssl_cli.store.dataset import Samples
+from contextssl_cli.store.samples import Samples
 from contextssl_cli.store.schema import Schema
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class ActionType(Guarded, ABC):
             UsageError: if there is no such option, or a value does not fit.
         """
         changed = copy.copy(self)
-        changed.chosen = validated(self.options, values, title(self))
+        changed.chosen = validated(self.options, values, plugin_title(self))
         return changed
 
     @abstractmethod

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from contextssl_cli import paths
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UnsafeFileError
 from contextssl_cli.files import check_input, check_output, read_error, write_error
+from contextssl_cli.store.folders import is_folder
 from contextssl_cli.text import printable
 
 LARGEST_FILE = 64 << 20
@@ -22,7 +23,7 @@ _CHUNK = 1 << 16  # bytes; of an answer that breaks off, less than this is lost
 _log = logging.getLogger(__name__)
 
 
-class Published(NamedTuple):
+class PublishedFile(NamedTuple):
     """What is known of a file before it is downloaded.
 
     Attributes:
@@ -32,14 +33,6 @@ class Published(NamedTuple):
 
     sha256: str
     size: int
-
-
-def is_folder(path: Path) -> bool:
-    """Whether a path is a folder; False where that cannot be told."""
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
 
 
 def source_folder(source: Path, expected: str) -> Path:
@@ -89,7 +82,7 @@ def read_source(path: Path) -> bytes:
         raise read_error(path, error) from error
 
 
-def download(files: Mapping[str, Published], dataset: str, page: str) -> Path:
+def download(files: Mapping[str, PublishedFile], dataset: str, page: str) -> Path:
     """Download files into the cache, each checked against its SHA-256; return their folder.
 
     A file that is there already is kept. Of a download that breaks off, the next one goes on from what came. Several

@@ -35,6 +35,23 @@ class Task:
         chosen = {action.name: action.chosen.model_dump(mode="json") for action in self.actions}
         return {name: values for name, values in chosen.items() if values}
 
+    def configured(self, options: Mapping[str, Mapping[str, Any]]) -> Task:
+        """The task with options of its action types, by name.
+
+        They override those of the data set (``Dataset.training["actions"]``), which override the action types' own.
+
+        Raises:
+            UsageError: if an option is wrong or belongs to no action type of the task.
+        """
+        known = [action.name for action in self.actions]
+        for name in options:
+            if name not in known:
+                raise UsageError(f"actions.{name}: this task has no such action type: {suggestion(name, known)}")
+        defaults = self.dataset.training.get("actions", {})
+        values = ({**defaults.get(action.name, {}), **options.get(action.name, {})} for action in self.actions)
+        actions = (action.configured(own) if own else action for action, own in zip(self.actions, values, strict=True))
+        return Task(self.dataset, tuple(actions))
+
 
 def resolve_task(
     name: str, plugins: Registry | None = None, *, options: Mapping[str, Mapping[str, Any]] | None = None
@@ -44,8 +61,7 @@ def resolve_task(
     Args:
         name: ``<dataset>-<action>[-<action>...]``.
         plugins: by default those that are installed.
-        options: of the action types, by name. They go over those of the data set (``Dataset.training["actions"]``),
-            and these over the action type's own defaults.
+        options: of the action types, by name, as for ``Task.configured``.
 
     Raises:
         UsageError: if a part is unknown (with a suggestion), missing or doubled; or an option is wrong.
@@ -61,19 +77,11 @@ def resolve_task(
     if len(set(action_names)) < len(action_names):
         raise UsageError(f"{name!r} names an action type twice")
     actions = tuple(plugins.action(dataset, action) for action in action_names)
-    return Task(dataset, _configured(actions, dataset, options or {}))
+    return Task(dataset, actions).configured(options or {})
 
 
-def _configured(
-    actions: tuple[ActionType, ...], dataset: Dataset, options: Mapping[str, Mapping[str, Any]]
-) -> tuple[ActionType, ...]:
-    known = [action.name for action in actions]
-    for name in options:
-        if name not in known:
-            raise UsageError(f"actions.{name}: this task has no such action type: {suggestion(name, known)}")
-    defaults = dataset.training.get("actions", {})
-    values = ({**defaults.get(action.name, {}), **options.get(action.name, {})} for action in actions)
-    return tuple(action.configured(own) if own else action for action, own in zip(actions, values, strict=True))
+EVERY_ENVIRONMENT = "*"
+"""The name in place of an environment's for values that do not depend on one."""
 
 
 def environment_name(environment: tuple[str, ...]) -> str:

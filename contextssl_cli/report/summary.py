@@ -9,7 +9,8 @@ from typing import Any
 
 from contextssl_cli.adaptation.adapt import Adaptation
 from contextssl_cli.evaluation.comparison import Comparison
-from contextssl_cli.evaluation.inspection import HURTS, TOLERANCE, Inspection, Reading
+from contextssl_cli.evaluation.inspection import HURTS, SCORE_TOLERANCE, Inspection, Reading
+from contextssl_cli.evaluation.profile import ProfileRow
 from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.report.probe_tables import (
     Found,
@@ -155,17 +156,18 @@ def _by_key(title: str, rows: Sequence[Mapping[str, Any]], heads: Mapping[str, s
 
 def print_adaptation(adaptation: Adaptation, *, as_json: bool) -> None:
     """The symmetry profile and the path written; or one JSON object."""
-    count, dim = adaptation.embeddings.values.shape
+    count, dim = adaptation.shape
     if as_json:
-        terminal.json(dict(adaptation.embeddings.about) | {"out": str(adaptation.out), "embeddings": [count, dim]})
+        terminal.json(dict(adaptation.about) | {"out": str(adaptation.out), "embeddings": [count, dim]})
         return
     if adaptation.profile:
-        table = profile_table(
-            adaptation, "Symmetry profile, before the guard" if adaptation.guarded else "Symmetry profile"
-        )
+        title = "Symmetry profile, before the guard" if adaptation.guarded else "Symmetry profile"
+        table = profile_table(adaptation.profile, title)
         terminal.table(table.title, table.header, table.rows)
+        named = [f"{row.target}: {row.probe}" for row in adaptation.profile]
+        terminal.result("; ".join([*named, f"strong: {adaptation.profile[0].strong_probe}"]))
     if adaptation.guarded:
-        guard = adaptation.embeddings.about["guard"]
+        guard = adaptation.about["guard"]
         lines = [[r.metric, r.target, f"{r.before:.3f}", f"{r.after:.3f}", r.probe] for r in adaptation.guarded]
         removed, kept = guard["directions_removed"], guard["directions_kept"]
         title = (
@@ -176,12 +178,15 @@ def print_adaptation(adaptation: Adaptation, *, as_json: bool) -> None:
     terminal.result(f"{adaptation.out}: {count} embeddings of {dim} numbers")
 
 
-def profile_table(adaptation: Adaptation, title: str) -> TextTable:
-    """The symmetry profile of an adaptation: R2 of every action type without context and now, and the verdict."""
-    rows = [
-        [row.action, f"{row.r2_without:.3f}", f"{row.r2_now:.3f}", row.verdict, row.probe] for row in adaptation.profile
+def profile_table(rows: Sequence[ProfileRow], title: str) -> TextTable:
+    """R2 of every action type without context and under it, by the paper's probe and a strong one, and the verdict."""
+    header = ["action", "R2 without", "R2 now", "strong without", "strong now", "verdict"]
+    figures = [(row.r2_without, row.r2_now, row.strong_r2_without, row.strong_r2_now) for row in rows]
+    lines = [
+        [row.action, *(f"{value:.3f}" for value in values), row.verdict]
+        for row, values in zip(rows, figures, strict=True)
     ]
-    return TextTable(title, ["action", "R2 without context", "R2 now", "verdict", "probe"], rows)
+    return TextTable(title, header, lines)
 
 
 def print_selection(selection: Selection) -> None:
@@ -208,11 +213,13 @@ def print_inspection(found: Inspection, *, as_json: bool) -> None:
     header = ["pairs", "tokens", *(f"R2 {action}" for action in actions), "score", "note"]
     title = f"Context {found.environment}, by length (on {found.judged} held-out pairs, {found.probe})"
     table = TextTable(title, header, [_reading(reading, actions) for reading in found.profile])
+    strong = ", ".join(f"{name} {r2:.3f}" for name, r2 in found.strong_r2.items())
     sentences = [
         "score: mean R2 of the action types in the context minus that of the others, a negative R2 counted as 0",
         _effect(found),
+        f"R2 with {found.used[-1].pairs} pairs by a strong probe ({found.strong_probe}): {strong}",
     ]
-    if found.gain > TOLERANCE:
+    if found.gain > SCORE_TOLERANCE:
         sentences.append(f"pairs that suffice: {found.suffices} of {min(found.pairs, found.trained_pairs)}")
     print_outcome(found.as_dict(), [table], [*sentences, *_pair_sentences(found), _beyond(found)], as_json=as_json)
 
@@ -220,9 +227,9 @@ def print_inspection(found: Inspection, *, as_json: bool) -> None:
 def _effect(found: Inspection) -> str:
     least, most = found.used[0], found.used[-1]
     scores = f"score {least.score:.3f} without a pair, {most.score:.3f} with {most.pairs}"
-    if found.gain > TOLERANCE:
+    if found.gain > SCORE_TOLERANCE:
         return f"the context raises the score by {found.gain:.3f}: {scores}"
-    if found.gain < -TOLERANCE:
+    if found.gain < -SCORE_TOLERANCE:
         return f"the context lowers the score by {-found.gain:.3f}: {scores}"
     return (
         f"the context changes nothing: {scores}. Either the embedding has the asked symmetry without it, or the model "
@@ -231,10 +238,10 @@ def _effect(found: Inspection) -> str:
 
 
 def _reading(reading: Reading, actions: list[str]) -> list[str]:
-    spread = f" ± {reading.spread:.3f}" if reading.draws > 1 else ""
+    std = f" ± {reading.score_std:.3f}" if reading.draws > 1 else ""
     r2 = [f"{reading.r2[action]:.3f}" for action in actions]
     note = "longer than trained" if reading.beyond else ""
-    return [str(reading.pairs), str(2 * reading.pairs), *r2, f"{reading.score:.3f}{spread}", note]
+    return [str(reading.pairs), str(2 * reading.pairs), *r2, f"{reading.score:.3f}{std}", note]
 
 
 def _pair_sentences(found: Inspection) -> list[str]:

@@ -25,8 +25,8 @@ DIFFERENCES: dict[str, tuple[int, ...]] = {EQUALIZED_ODDS: (1, 0), EQUAL_OPPORTU
 """The classes whose rates of being predicted as 1 are compared between groups (Hardt et al. 2016)."""
 _FOLDS = 5
 
-Groups = Mapping[str, NDArray[Any]]
-Codes = NDArray[np.int64]
+_Groups = Mapping[str, NDArray[Any]]
+ClassCodes = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def share(hits: NDArray[np.bool_]) -> Estimate:
     return Estimate(float(hits.mean()), float((smoothed * (1 - smoothed) / (len(hits) + 4)) ** 0.5))
 
 
-def difference(name: str, codes: Codes, predicted: Codes, groups: NDArray[Any]) -> Estimate | None:
+def difference(name: str, codes: ClassCodes, predicted: ClassCodes, groups: NDArray[Any]) -> Estimate | None:
     """A fairness difference between groups of a binary prediction; None where a group has no record that it needs.
 
     Args:
@@ -74,7 +74,7 @@ def difference(name: str, codes: Codes, predicted: Codes, groups: NDArray[Any]) 
     return max(found, key=lambda estimate: estimate.value)
 
 
-def check_bounds(bounds: Mapping[str, float], groups: Groups, classes: NDArray[Any], count: int) -> None:
+def check_bounds(bounds: Mapping[str, float], groups: _Groups, classes: NDArray[Any], count: int) -> None:
     """Refuse bounds that cannot be judged.
 
     Args:
@@ -109,7 +109,7 @@ def check_bounds(bounds: Mapping[str, float], groups: Groups, classes: NDArray[A
 
 
 def measured(
-    embeddings: NDArray[np.float32], codes: Codes, bounds: Mapping[str, float], groups: Groups, seed: int
+    embeddings: NDArray[np.float32], codes: ClassCodes, bounds: Mapping[str, float], groups: _Groups, seed: int
 ) -> dict[str, Estimate]:
     """What the bounds are on, by name, under one candidate.
 
@@ -141,14 +141,14 @@ def measured(
     return found
 
 
-def _cross_predicted(embeddings: NDArray[np.float32], codes: Codes, seed: int) -> Codes:
+def _cross_predicted(embeddings: NDArray[np.float32], codes: ClassCodes, seed: int) -> ClassCodes:
     """Classes (N,) as the strong probe predicts them, fitted to the other folds."""
     folds = StratifiedKFold(min(_FOLDS, int(np.bincount(codes).min())), shuffle=True, random_state=seed)
-    predicted: Codes = cross_val_predict(strong_classifier(), embeddings, codes, cv=folds)
+    predicted: ClassCodes = cross_val_predict(strong_classifier(), embeddings, codes, cv=folds)
     return predicted
 
 
-def _categories(name: str, values: NDArray[Any]) -> Codes:
+def _categories(name: str, values: NDArray[Any]) -> ClassCodes:
     """An attribute's categories as 0, 1, ...; refuses what cannot be cross-validated."""
     categories, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
     if len(categories) < 2 or counts.min() < 2:

@@ -8,26 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from contextssl_cli.adaptation.adapt import NO_CONTEXT, read_or_test
+from contextssl_cli.adaptation.adapt import NO_CONTEXT
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
-from contextssl_cli.adaptation.context_files import NONE, context_from_run
+from contextssl_cli.adaptation.context_files import NONE, context_from_run, training_pairs
 from contextssl_cli.adaptation.guard import guard_pairs
+from contextssl_cli.adaptation.inputs import Inputs
+from contextssl_cli.data.rows import Rows, Subset
 from contextssl_cli.errors import UsageError
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.plugin.task import environment_name
+from contextssl_cli.selection.bounds import ClassCodes
 from contextssl_cli.selection.labels import read_labels
-from contextssl_cli.selection.select import Selection, check_choice, check_distinct, select_context
+from contextssl_cli.selection.select import Selection, check_choice, check_distinct, select_rows
 from contextssl_cli.store.context import Context
 from contextssl_cli.training.run import Run
-from contextssl_cli.training.runs import (
-    FoundRun,
-    check_named_context,
-    find_run,
-    latest_run,
-    refuse_another_run,
-    warn_of_another_run,
-)
+from contextssl_cli.training.runs import FoundRun, check_context, find_run, latest_run
 from contextssl_cli.training.start import run_task
 
 Candidates = dict[str, Context | None]
@@ -37,12 +35,12 @@ Candidates = dict[str, Context | None]
 def read_candidates(
     paths: Sequence[Path], every: str | None, run: Path | None, seed: int, *, guard: str | None = None
 ) -> tuple[FoundRun, Candidates]:
-    """The run, and the contexts of a command.
+    """The run and the contexts of a command.
 
     Args:
         paths: of context files.
-        every: ``all`` adds the run's environments that no file shows with the same pairs, and no context at all. With a
-            guard it adds only those that the guard can be fitted to.
+        every: ``all`` adds the environments of the run that no file shows with the same pairs, and no context at all.
+            With a guard it adds only those that the guard can be fitted to.
         run: folder of the run, or None for the one that the first context was made for.
         seed: of the contexts that are drawn.
         guard: the action type to be taken out, by the pairs of a context that zeroes it.
@@ -62,18 +60,11 @@ def read_candidates(
     if run is not None:
         found = FoundRun(Run(run), "named with --run")
     else:
-        found = (
-            find_run(first, name)
-            if first
-            else FoundRun(latest_run(reads_contexts=True), "the newest run that reads contexts")
-        )
+        found = find_run(first, name) if first else latest_run(reads_contexts=True)
+    alone = len(paths) == 1 and not every
     for name, context in contexts.items():
         if context is not None:
-            check_named_context(found.run, context, name)
-            if len(paths) == 1 and not every:
-                warn_of_another_run(context, found.run, name)
-            else:
-                refuse_another_run(context, found.run, name)
+            check_context(found.run, context, name, foreign="warn" if alone else "refuse")
         if guard and context is not None:
             _check_guard(found.run, context, guard, name)
     if every:
@@ -91,12 +82,12 @@ def _check_guard(run: Run, context: Context, guard: str, name: str) -> None:
 
 
 def _drawn(run: Run, seed: int, named: Candidates, guard: str | None) -> Candidates:
-    """The named contexts, and one for each of the run's environments unless the model reads the same in a named one."""
-    contexts = dict(named)
+    """The named contexts, and one for each environment of the run unless a named one has the same pairs."""
+    contexts, source = dict(named), training_pairs(run)
     for environment in run_task(run).environments:
-        if guard in environment:  # shown, so there is nothing to take out
+        if guard in environment:  # shown, so nothing is removed
             continue
-        drawn = context_from_run(run, list(environment) or [NONE], None, seed)
+        drawn = context_from_run(run, list(environment) or [NONE], None, seed, source)
         if not any(context and context.take(len(drawn)).same_pairs(drawn) for context in named.values()):
             contexts[environment_name(environment)] = drawn
     return contexts
@@ -104,70 +95,61 @@ def _drawn(run: Run, seed: int, named: Candidates, guard: str | None) -> Candida
 
 @dataclass(frozen=True)
 class Choice:
-    """What a context is to be chosen by.
+    """What a context is chosen by.
 
     Attributes:
-        inputs: (N, *shape) the labelled ones.
-        labels: (N,) theirs.
+        rows: the N labelled inputs.
+        codes: (N,) their classes as 0, 1, ...
         bounds: that the choice must meet, by what they are on.
         groups: (N,) categories by sensitive attribute.
     """
 
-    inputs: NDArray[Any]
-    labels: NDArray[Any]
+    rows: Rows
+    codes: ClassCodes
     bounds: dict[str, float]
     groups: dict[str, NDArray[Any]]
 
 
-def read_choice(
-    run: Run, contexts: Candidates, labels: Path, source: Path | None, at_most: Sequence[str], *,
-    skip_corrupt: bool = False,
-) -> Choice:  # fmt: skip
-    """Read a CSV file of labels and the inputs it names, and look at all that can be wrong before anything is embedded.
+def read_choice(contexts: Candidates, labels: Path, inputs: Inputs, at_most: Sequence[str]) -> Choice:
+    """Read a CSV file of labels, and check all that can be wrong before anything is embedded.
 
     Args:
-        run: of the candidates.
         contexts: the candidates.
         labels: the CSV file.
-        source: the inputs that its rows count; None is the run's test split.
+        inputs: those that its rows count.
         at_most: bounds as the user writes them, ``NAME=NUMBER``.
-        skip_corrupt: leave out the images of a folder that cannot be read; rows count those that are left.
 
     Raises:
         UsageError, DataMissingError, CorruptFileError: as ``read_labels`` and ``select_context``.
     """
     bounds = _bounds(at_most)
-    inputs = read_or_test(run, source, skip_corrupt=skip_corrupt)
     few = read_labels(labels, inputs)
     groups = {name: values[few.rows] for name, values in inputs.attributes.items()}
     if few.groups is not None:
         groups = {"group": few.groups}
-    choice = Choice(inputs.samples[few.rows], np.asarray(few.labels), bounds, groups)
-    check_choice(len(contexts), len(choice.inputs), choice.labels, bounds, groups)
-    return choice
+    codes = check_choice(len(contexts), len(few.rows), np.asarray(few.labels), bounds, groups)
+    return Choice(Subset(inputs.rows, torch.from_numpy(few.rows)), codes, bounds, groups)
 
 
 def choose(
-    run: Run, contexts: Candidates, choice: Choice, device: str, *, guard: str | None = None, seed: int = 0
+    opened: OpenRun, contexts: Candidates, choice: Choice, *, guard: str | None = None, seed: int = 0
 ) -> Selection:
     """Choose among candidates.
 
     Args:
-        run: of the candidates.
+        opened: the run of the candidates.
         contexts: the candidates.
         choice: what to choose by.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        guard: the action type to be taken out before anything is judged.
+        guard: the action type that is removed before anything is judged.
         seed: of the permutations.
 
     Raises:
         UsageError: as ``select_context``.
     """
-    encoder = ContextEncoder.load(run.folder, device)
-    return select_context(
-        encoder, contexts, choice.inputs, choice.labels, at_most=choice.bounds, groups=choice.groups, guard=guard,
-        seed=seed,
-    )  # fmt: skip
+    encoder = ContextEncoder.of(opened)
+    return select_rows(
+        encoder, contexts, choice.rows, choice.codes, choice.bounds, choice.groups, guard=guard, seed=seed
+    )
 
 
 def _bounds(texts: Sequence[str]) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Few-shot symmetry selection: which context suits a task, from a few labelled inputs.
 
 Every candidate context gives embeddings of the labelled inputs; no weight changes. From each, ridge regression on
-one-hot classes predicts every input's label with that input left out (``contextssl_cli.selection.left_out``).
+one-hot classes predicts every input's label with that input left out (``contextssl_cli.selection.leave_one_out``).
 """
 
 from __future__ import annotations
@@ -13,15 +13,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
+from contextssl_cli.data.rows import Rows
 from contextssl_cli.errors import UsageError
-from contextssl_cli.selection.bounds import Codes, Estimate, check_bounds, measured, share
-from contextssl_cli.selection.classes import class_codes, column
-from contextssl_cli.selection.left_out import Floats, Reader, difference_error, difference_p, squared_errors
+from contextssl_cli.selection.bounds import ClassCodes, Estimate, check_bounds, measured, share
+from contextssl_cli.selection.labels import class_codes, column
+from contextssl_cli.selection.leave_one_out import (
+    LeaveOneOut,
+    Numbers,
+    difference_error,
+    difference_p,
+    squared_errors,
+)
 from contextssl_cli.store.context import Context
-from contextssl_cli.training.runs import refuse_another_run
+from contextssl_cli.training.runs import check_context
 
 LEVEL = 0.05
 """Of all tests: that the labels can be read at all, that the best candidate reads them better than each other, and that
@@ -128,16 +136,29 @@ def select_context(
     bounds = dict(at_most or {})
     known = {name: column(values, f"{name} of input") for name, values in (groups or {}).items()}
     codes = check_choice(len(contexts), len(X), column(y, "label"), bounds, known)
+    read = {n: c if c is None or isinstance(c, Context) else Context.load(Path(c)) for n, c in contexts.items()}
+    return select_rows(encoder, read, encoder.rows(X), codes, bounds, known, guard=guard, seed=seed)
+
+
+def select_rows(
+    encoder: ContextEncoder, contexts: Mapping[str, Context | None], rows: Rows, codes: ClassCodes,
+    bounds: Mapping[str, float], groups: Mapping[str, NDArray[Any]], *, guard: str | None, seed: int,
+) -> Selection:  # fmt: skip
+    """As ``select_context``, of what it has checked; every input is encoded once for all contexts."""
+    check_distinct(contexts)
+    for name, context in contexts.items():
+        if context is not None and context.fingerprint:
+            check_context(encoder.opened_.run, context, name, foreign="refuse")
     encoders = {name: encoder.with_context(context, guard) for name, context in contexts.items()}
-    check_distinct({name: under.context_ for name, under in encoders.items()})
-    embeddings = {name: _embedded(under, name, X) for name, under in encoders.items()}
-    within = {name: measured(values, codes, bounds, known, seed) for name, values in embeddings.items()}
-    readers = {name: Reader(values) for name, values in embeddings.items()}
-    return _selection(readers, codes, bounds, within, seed)
+    features = torch.cat(list(encoder.features(rows)))
+    embeddings = {name: under.embed_features(features) for name, under in encoders.items()}
+    within = {name: measured(values, codes, bounds, groups, seed) for name, values in embeddings.items()}
+    probes = {name: LeaveOneOut(values) for name, values in embeddings.items()}
+    return _selection(probes, codes, bounds, within, seed)
 
 
 def check_distinct(contexts: Mapping[str, Context | None]) -> None:
-    """Refuse equal candidates, between which nothing could ever be told.
+    """Refuse equal candidates, which no label can tell apart.
 
     Raises:
         UsageError: naming two.
@@ -147,15 +168,9 @@ def check_distinct(contexts: Mapping[str, Context | None]) -> None:
             raise UsageError(f"{one} and {other} hold the same context; name one of them")
 
 
-def _embedded(under: ContextEncoder, name: str, X: NDArray[Any]) -> NDArray[np.float32]:
-    if under.context_ is not None:
-        refuse_another_run(under.context_, under.run_, name)
-    return under.transform(X)
-
-
 def check_choice(
     candidates: int, inputs: int, labels: NDArray[Any], bounds: Mapping[str, float], groups: Mapping[str, NDArray[Any]]
-) -> Codes:
+) -> ClassCodes:
     """The labels as 0, 1, ..., once all that can be wrong before anything is embedded has been looked at.
 
     Args:
@@ -178,18 +193,18 @@ def check_choice(
 
 
 def _selection(
-    readers: Mapping[str, Reader], codes: Codes, bounds: Mapping[str, float],
+    probes: Mapping[str, LeaveOneOut], codes: ClassCodes, bounds: Mapping[str, float],
     within: Mapping[str, Mapping[str, Estimate]], seed: int,
 ) -> Selection:  # fmt: skip
     targets = np.eye(codes.max() + 1)[codes]
-    predicted = {name: reader.left_out(targets) for name, reader in readers.items()}
+    predicted = {name: probe.left_out(targets) for name, probe in probes.items()}
     errors = {name: squared_errors(targets, found) for name, found in predicted.items()}
     meeting = [name for name, found in within.items() if all(found[key].meets(most) for key, most in bounds.items())]
     if not meeting:
-        told = "; ".join(f"{name}: {_told(found)}" for name, found in within.items())
-        raise UsageError(f"no candidate meets the bounds ({told}); loosen --at-most, or guard what a bound is on")
+        found_all = "; ".join(f"{name}: {_listed(found)}" for name, found in within.items())
+        raise UsageError(f"no candidate meets the bounds ({found_all}); loosen --at-most, or guard what a bound is on")
     chosen = _safest(meeting, errors, within, bounds)
-    ranked = sorted(readers, key=lambda name: (name != chosen, name not in meeting, errors[name].mean()))
+    ranked = sorted(probes, key=lambda name: (name != chosen, name not in meeting, errors[name].mean()))
     best = errors[chosen]
     rows = tuple(
         _candidate(
@@ -197,13 +212,13 @@ def _selection(
         )
         for name in ranked
     )
-    p_value = _p_value([readers[name] for name in meeting], targets, float(best.mean()), seed)
+    p_value = _p_value([probes[name] for name in meeting], targets, float(best.mean()), seed)
     decided, reason = _verdict(rows, bounds, within, p_value, len(codes))
     return Selection(rows, chosen, decided, reason, len(codes), p_value)
 
 
 def _safest(
-    meeting: list[str], errors: Mapping[str, Floats], within: Mapping[str, Mapping[str, Estimate]],
+    meeting: list[str], errors: Mapping[str, Numbers], within: Mapping[str, Mapping[str, Estimate]],
     bounds: Mapping[str, float],
 ) -> str:  # fmt: skip
     """The candidate with the least error, of those that surely meet the bounds; if none does, the one with most room.
@@ -217,7 +232,7 @@ def _safest(
 
 
 def _candidate(
-    name: str, errors: Floats, behind: Floats, accuracy: Estimate, within: Mapping[str, Estimate], seed: int
+    name: str, errors: Numbers, behind: Numbers, accuracy: Estimate, within: Mapping[str, Estimate], seed: int
 ) -> Candidate:
     return Candidate(
         name=name,
@@ -246,7 +261,7 @@ def _verdict(
     unsure = {key: found for key, found in within[best].items() if not found.is_sure(bounds[key], LEVEL)}
     if unsure:
         limits = ", ".join(f"at most {bounds[key]:g} {key}" for key in unsure)
-        return False, f"cannot tell whether {best!r} meets {limits} ({_told(unsure)}); label more inputs"
+        return False, f"cannot tell whether {best!r} meets {limits} ({_listed(unsure)}); label more inputs"
     rivals = [row for row in rows[1:] if not _is_out(within[row.name], bounds)]
     close = [repr(row.name) for row in rivals if row.behind < 0 or row.behind_p * len(rivals) > LEVEL]  # Bonferroni
     if close:
@@ -261,15 +276,15 @@ def _is_out(found: Mapping[str, Estimate], bounds: Mapping[str, float]) -> bool:
     return any(not e.meets(bounds[key]) and e.is_sure(bounds[key], LEVEL) for key, e in found.items())
 
 
-def _told(found: Mapping[str, Estimate]) -> str:
+def _listed(found: Mapping[str, Estimate]) -> str:
     return ", ".join(f"{key} {estimate.value:.3f} ± {estimate.error:.3f}" for key, estimate in found.items())
 
 
-def _p_value(readers: list[Reader], targets: Floats, error: float, seed: int) -> float:
+def _p_value(probes: list[LeaveOneOut], targets: Numbers, error: float, seed: int) -> float:
     """How often permuted labels are read as well by the candidate that reads them best."""
     draw = np.random.default_rng(seed)
     reached = 0
     for _ in range(_PERMUTATIONS):
         permuted = targets[draw.permutation(len(targets))]
-        reached += min(float(squared_errors(permuted, reader.left_out(permuted)).mean()) for reader in readers) <= error
+        reached += min(float(squared_errors(permuted, probe.left_out(permuted)).mean()) for probe in probes) <= error
     return (1 + reached) / (1 + _PERMUTATIONS)

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from contextssl_cli.errors import CorruptFileError, InvalidInputError
 from contextssl_cli.store import arrays as array_files
 from contextssl_cli.store import hdf5
+from contextssl_cli.store.samples import Array
 
-KIND = "contextssl-context"
-VERSION = 1
-
-Array = NDArray[Any]
+CONTEXT_KIND = "contextssl-context"
+CONTEXT_VERSION = 1
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # arrays have no single truth value
@@ -100,7 +97,7 @@ class Context:
 
     def save(self, path: Path) -> None:
         """Write the context file atomically."""
-        with hdf5.create(Path(path), KIND, VERSION) as file:
+        with hdf5.create_file(Path(path), CONTEXT_KIND, CONTEXT_VERSION) as file:
             hdf5.set_text(file, "fingerprint", self.fingerprint)
             hdf5.set_text(file, "run", self.run)
             file.create_dataset("x", data=self.x)
@@ -117,7 +114,7 @@ class Context:
             CorruptFileError: if it is damaged, foreign, too new, or its pairs are not valid.
         """
         path = Path(path)
-        with hdf5.open_kind(path, KIND, VERSION) as file, hdf5.reading(path):
+        with hdf5.open_kind(path, CONTEXT_KIND, CONTEXT_VERSION) as file, hdf5.reading(path):
             parts = hdf5.read(file, "x", path), hdf5.read(file, "y", path), hdf5.read_group(file, "actions", path)
             changes = hdf5.read_group(file, "changes", path)
             origin = hdf5.text(path, file, "fingerprint", ""), hdf5.text(path, file, "run", "")

@@ -9,12 +9,10 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
@@ -23,43 +21,18 @@ from contextssl_cli.errors import CorruptFileError, PluginError, invalid_value, 
 from contextssl_cli.store import content, hdf5
 from contextssl_cli.store.content import PROVENANCE, SCHEMA, ContentHash
 from contextssl_cli.store.images import decode_all
+from contextssl_cli.store.samples import SPLITS, Array, Samples
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.text import printable, reason
 
-KIND = "contextssl-store"
-VERSION = 2
+STORE_KIND = "contextssl-store"
+STORE_VERSION = 2
 """2 has encoded images and links between columns; 1 is read as before."""
-SPLITS = ("train", "test")
 CONTENT_HASH = "content_hash"
 DIGESTS = "digests"
 _NAMED = 100  # skipped sources that the provenance names; more are counted
 _LARGE = 1 << 30  # bytes of a store whose check takes long enough to be announced
 _log = logging.getLogger(__name__)
-
-Array = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Samples:
-    """A batch of N samples of one split.
-
-    Attributes:
-        split: ``train`` or ``test``.
-        inputs: (N, *schema.shape) of ``schema.dtype``; N files' bytes where ``schema.storage`` is ``encoded``.
-        labels: by task, (N,) class indices; -1 where a label is missing.
-        attributes: by sensitive attribute, (N,) category indices.
-        latents: by recorded action type, (N, width) absolute parameters of the view.
-        objects: (N,) which views belong to one object; needed with recorded latents.
-        skipped: sources that could not be read and were left out on the user's wish, each with its reason.
-    """
-
-    split: str
-    inputs: Array | Sequence[bytes]
-    labels: Mapping[str, Array] = field(default_factory=dict)
-    attributes: Mapping[str, Array] = field(default_factory=dict)
-    latents: Mapping[str, Array] = field(default_factory=dict)
-    objects: Array | None = None
-    skipped: Sequence[str] = ()
 
 
 @contextmanager
@@ -77,7 +50,7 @@ def create_store(path: Path, schema: Schema, provenance: Mapping[str, Any]) -> I
         FileInUseError: if another process has the store open for writing.
     """
     described = _schema_json(schema)
-    with hdf5.create(path, KIND, VERSION) as file:
+    with hdf5.create_file(path, STORE_KIND, STORE_VERSION) as file:
         writer = StoreWriter(file, schema)
         yield writer
         made = _provenance_json(dict(provenance) | writer.skipped())
@@ -356,7 +329,7 @@ class Store:
         self.path = Path(path)
         self._handle: hdf5.File | None = None
         self._pid = -1
-        with hdf5.open_kind(self.path, KIND, VERSION) as file:
+        with hdf5.open_kind(self.path, STORE_KIND, STORE_VERSION) as file:
             try:
                 self.schema = Schema.model_validate_json(hdf5.text(self.path, file, SCHEMA))
                 self.provenance = _facts(hdf5.text(self.path, file, PROVENANCE))
@@ -382,7 +355,7 @@ class Store:
             CorruptFileError: if other data have taken its place since the store was opened.
         """
         if self._handle is None or self._pid != os.getpid():
-            handle = hdf5.open_kind(self.path, KIND, VERSION)
+            handle = hdf5.open_kind(self.path, STORE_KIND, STORE_VERSION)
             if hdf5.text(self.path, handle, CONTENT_HASH, "") != self.content_hash:
                 handle.close()
                 raise CorruptFileError(f"{printable(self.path)} was replaced while it was in use; start again")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,62 @@ from numpy.typing import NDArray
 
 from contextssl_cli.store import hdf5
 
-KIND = "contextssl-embeddings"
-VERSION = 1
+EMBEDDINGS_KIND = "contextssl-embeddings"
+EMBEDDINGS_VERSION = 1
+_CHUNK = 1 << 16  # bytes
+
+
+class EmbeddingsWriter:
+    """Appends embeddings to a file that is being created."""
+
+    def __init__(self, file: hdf5.File, dim: int) -> None:
+        rows = max(1, _CHUNK // (4 * dim))
+        self._file = file
+        self._values = file.create_dataset(
+            "embeddings", shape=(0, dim), maxshape=(None, dim), dtype=np.float32, chunks=(rows, dim)
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many embeddings were appended, and the numbers in each."""
+        count, dim = self._values.shape
+        return count, dim
+
+    def append(self, values: NDArray[np.float32]) -> None:
+        """Append embeddings (N, D)."""
+        start = len(self._values)
+        self._values.resize(start + len(values), axis=0)
+        self._values[start:] = values
+
+    def describe(
+        self,
+        labels: Mapping[str, NDArray[Any]],
+        attributes: Mapping[str, NDArray[Any]],
+        names: Sequence[str],
+        about: Mapping[str, Any],
+    ) -> None:
+        """Write what belongs to the embeddings; arguments as the attributes of ``Embeddings``. Call it once, last."""
+        hdf5.write_group(self._file, "labels", labels)
+        hdf5.write_group(self._file, "attributes", attributes)
+        if names:  # of fixed length, which can be read without following references
+            encoded = np.array([name.encode("utf-8", "surrogateescape") for name in names], np.bytes_)
+            self._file.create_dataset("names", data=encoded)
+        hdf5.set_text(self._file, "about", json.dumps(dict(about)))
+
+
+@contextmanager
+def create_embeddings(path: Path, dim: int) -> Iterator[EmbeddingsWriter]:
+    """Create an embeddings file atomically; embeddings are appended through the writer.
+
+    Args:
+        path: of the file.
+        dim: numbers in an embedding.
+
+    Raises:
+        ContextSSLError: if the disk is full; FileInUseError if another process has the file open for writing.
+    """
+    with hdf5.create_file(Path(path), EMBEDDINGS_KIND, EMBEDDINGS_VERSION) as file:
+        yield EmbeddingsWriter(file, dim)
 
 
 @dataclass(frozen=True)
@@ -37,15 +92,9 @@ class Embeddings:
 
     def save(self, path: Path) -> None:
         """Write the file atomically."""
-        with hdf5.create(Path(path), KIND, VERSION) as file:
-            file.create_dataset("embeddings", data=self.values)
-            hdf5.write_group(file, "labels", self.labels)
-            hdf5.write_group(file, "attributes", self.attributes)
-            if self.names:  # of fixed length, which can be read without following references
-                file.create_dataset(
-                    "names", data=np.array([name.encode("utf-8", "surrogateescape") for name in self.names], np.bytes_)
-                )
-            hdf5.set_text(file, "about", json.dumps(dict(self.about)))
+        with create_embeddings(path, self.values.shape[1]) as writer:
+            writer.append(self.values)
+            writer.describe(self.labels, self.attributes, self.names, self.about)
 
     @classmethod
     def load(cls, path: Path) -> Embeddings:
@@ -56,7 +105,7 @@ class Embeddings:
             CorruptFileError: if it is damaged, foreign or too new, or its parts do not have one row for each input.
         """
         path = Path(path)
-        with hdf5.open_kind(path, KIND, VERSION) as file, hdf5.reading(path):
+        with hdf5.open_kind(path, EMBEDDINGS_KIND, EMBEDDINGS_VERSION) as file, hdf5.reading(path):
             names = hdf5.read(file, "names", path) if "names" in file else np.array([], np.bytes_)
             if names.dtype.kind != "S":
                 raise TypeError(f"names are {names.dtype}, expected text")

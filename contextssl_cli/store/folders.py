@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from contextssl_cli.errors import DataMissingError
-from contextssl_cli.store.images import SUFFIXES
+from contextssl_cli.store.images import IMAGE_SUFFIXES
 from contextssl_cli.text import printable
 
 _SYSTEM = re.compile(
@@ -97,7 +97,7 @@ def walk(root: Path) -> Tree:
 
 def is_image(path: str) -> bool:
     """Whether a file is an image by its name."""
-    return path.lower().endswith(SUFFIXES)
+    return path.lower().endswith(IMAGE_SUFFIXES)
 
 
 def _files_below(folder: os.DirEntry[str], tree: Tree) -> Iterator[str]:
@@ -117,11 +117,11 @@ def _files_below(folder: os.DirEntry[str], tree: Tree) -> Iterator[str]:
         waiting += reversed(entries(entry.path, tree.system))
 
 
-def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a folder, or a link to one."""
+def is_folder(entry: os.DirEntry[str] | Path) -> bool:
+    """Whether an entry is a folder, or a link to one; False if the system does not say."""
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads to itself: a file that cannot be read
+    except OSError:  # for example a link that leads to itself
         return False
 
 

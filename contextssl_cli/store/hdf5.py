@@ -30,7 +30,7 @@ _WITHOUT_LOCKS = "on a file system without locks (some NFS and Lustre) set HDF5_
 
 
 @contextmanager
-def create(path: Path, kind: str, version: int) -> Iterator[h5py.File]:
+def create_file(path: Path, kind: str, version: int) -> Iterator[h5py.File]:
     """Create a file of the given ``kind`` atomically; its completeness flag is set last.
 
     Raises:

@@ -6,7 +6,7 @@ import io
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,10 +27,10 @@ from PIL import (
 
 from contextssl_cli import files
 from contextssl_cli.cpus import cpu_count
-from contextssl_cli.errors import CorruptFileError
+from contextssl_cli.errors import ContextSSLError, CorruptFileError
 from contextssl_cli.text import printable
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 """Of the image files in a folder, in lower case."""
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """The formats that are read. Pillow knows others; some of them start other programs, as EPS does Ghostscript."""
@@ -137,7 +137,7 @@ def read_file(path: str | Path) -> bytes:
 
 
 @contextmanager
-def reading(path: str | Path) -> Iterator[None]:
+def reading_image(path: str | Path) -> Iterator[None]:
     """Around reading an image file: a ``ValueError`` becomes a CorruptFileError that names it."""
     try:
         yield
@@ -288,20 +288,60 @@ def decode_all(encoded: Sequence[bytes], height: int, width: int) -> NDArray[np.
     Raises:
         ValueError: if one of them is no image; its number is named.
     """
+
+    def one(row: int) -> NDArray[np.uint8]:
+        try:
+            return decode(encoded[row], height, width)
+        except ValueError as error:
+            raise ValueError(f"image {row}: {error}") from error
+
     images = np.empty((len(encoded), height, width, 3), np.uint8)
+    _in_threads(len(encoded), lambda row: images.__setitem__(row, one(row)))
+    return images
 
-    def fill(start: int) -> None:
-        for row in range(start, min(start + _BLOCK, len(encoded))):
-            try:
-                images[row] = decode(encoded[row], height, width)
-            except ValueError as error:
-                raise ValueError(f"image {row}: {error}") from error
 
-    blocks = range(0, len(encoded), _BLOCK)
+def decode_files(paths: Sequence[str], height: int, width: int, channels: int) -> NDArray[np.uint8]:
+    """As ``decode_all``, from paths: (N, height, width, channels), in shades of grey for one channel.
+
+    Raises:
+        ContextSSLError: naming the first file that cannot be read.
+    """
+    images = np.empty((len(paths), height, width, channels), np.uint8)
+    _in_threads(len(paths), lambda row: images.__setitem__(row, _decode_file(paths[row], height, width, channels)))
+    return images
+
+
+def check_files(paths: Sequence[str], height: int, width: int, channels: int) -> dict[str, str]:
+    """Decode image files, and return the reasons of those that cannot be read by path; no image is kept."""
+    reasons: list[str | None] = [None] * len(paths)
+
+    def check(row: int) -> None:
+        try:
+            _decode_file(paths[row], height, width, channels)
+        except ContextSSLError as error:
+            reasons[row] = str(error)
+
+    _in_threads(len(paths), check)
+    return {path: reason for path, reason in zip(paths, reasons, strict=True) if reason is not None}
+
+
+def _decode_file(path: str, height: int, width: int, channels: int) -> NDArray[np.uint8]:
+    with reading_image(path):
+        image = decode(read_file(path), height, width)
+    return image if channels == 3 else np.asarray(Image.fromarray(image).convert("L"))[..., None]
+
+
+def _in_threads(count: int, do: Callable[[int], None]) -> None:
+    """Call ``do`` for 0 to ``count`` - 1, in blocks of numbers that several threads take."""
+
+    def block(start: int) -> None:
+        for row in range(start, min(start + _BLOCK, count)):
+            do(row)
+
+    blocks = range(0, count, _BLOCK)
     if len(blocks) < 2:
         for start in blocks:
-            fill(start)
-        return images
+            block(start)
+        return
     with ThreadPoolExecutor(min(_MAX_THREADS, cpu_count())) as pool:
-        list(pool.map(fill, blocks))
-    return images
+        list(pool.map(block, blocks))

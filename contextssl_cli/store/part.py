@@ -11,7 +11,8 @@ import numpy as np
 
 from contextssl_cli.errors import ContextSSLError, CorruptFileError
 from contextssl_cli.store import hdf5
-from contextssl_cli.store.dataset import Samples
+from contextssl_cli.store.content import hash_file
+from contextssl_cli.store.samples import Samples
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.text import printable
 
@@ -38,7 +39,7 @@ def write_part(path: Path, schema: Schema, samples: Samples, key: PartKey) -> No
     Raises:
         ContextSSLError: if the disk is full.
     """
-    with hdf5.create(path, _KIND, _VERSION) as file:
+    with hdf5.create_file(path, _KIND, _VERSION) as file:
         hdf5.set_text(file, "plan", key.plan)
         hdf5.set_text(file, "number", str(key.number))
         hdf5.set_text(file, "split", samples.split)
@@ -53,6 +54,7 @@ def write_part(path: Path, schema: Schema, samples: Samples, key: PartKey) -> No
         for name in ("labels", "attributes", "latents"):
             arrays = {key: np.asarray(array) for key, array in getattr(samples, name).items()}
             hdf5.write_group(file, name, arrays)
+        hdf5.set_text(file, "content_hash", hash_file(path, file).total(""))
 
 
 def holds_part(path: Path, key: PartKey) -> bool:
@@ -68,11 +70,13 @@ def read_part(path: Path, schema: Schema, key: PartKey) -> Samples:
     """Read a batch that ``write_part`` wrote.
 
     Raises:
-        CorruptFileError: if the file is damaged or holds another part.
+        CorruptFileError: if the file is damaged, holds another part, or its content differs from its hash.
     """
     with hdf5.open_kind(path, _KIND, _VERSION) as file, hdf5.reading(path):
         if not _holds(path, file, key):
             raise CorruptFileError(f"{printable(path)} holds another part, or a part of another preparation")
+        if hash_file(path, file).total("") != hdf5.text(path, file, "content_hash"):
+            raise CorruptFileError(f"{printable(path)} is damaged: its content differs from its hash")
         inputs = hdf5.read(file, "inputs", path)
         files = None
         if schema.storage == "encoded":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -81,6 +82,15 @@ class Schema(BaseModel):
     def _check_storage(self) -> Self:
         if self.storage == "encoded" and (self.dtype != "uint8" or len(self.shape) != 3 or self.shape[-1] != 3):
             raise ValueError("encoded inputs are uint8 images of the shape (height, width, 3)")
+        return self
+
+    @model_validator(mode="after")
+    def _check_normalisation(self) -> Self:
+        channels = self.shape[-1] if len(self.shape) == 3 else 0
+        if len(self.mean) != len(self.std) or (self.mean and len(self.mean) != channels):
+            raise ValueError(f"mean and std hold {len(self.mean)} and {len(self.std)} numbers for {channels} channels")
+        if not all(map(math.isfinite, (*self.mean, *self.std))) or any(value <= 0 for value in self.std):
+            raise ValueError("mean and std are finite numbers, and std is above 0")
         return self
 
     @model_validator(mode="after")

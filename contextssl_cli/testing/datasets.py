@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from contextssl_cli.config.resolve import resolve_config
+from contextssl_cli.config.resolve import Asked, resolve_config
 from contextssl_cli.data.prepare import prepare
 from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.errors import ContextSSLError, DataMissingError, PluginError
@@ -81,7 +81,7 @@ def check_dataset_definition(
     with checks.rule(subject, "options"):
         check_options(dataset)
     defaults: dict[str, Callable[[], object]] = {
-        "training": lambda: resolve_config(dataset, environ={}),
+        "training": lambda: resolve_config(dataset, Asked()),
         "probing": lambda: probe_config(dataset),
         "trial": lambda: validated(dataset.options, dataset.trial, title(dataset)),
     }

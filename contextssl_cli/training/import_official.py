@@ -15,8 +15,10 @@ from contextssl_cli.model.contextssl import ContextSSL
 from contextssl_cli.model.encoders import build_encoder
 from contextssl_cli.model.official import official_config, read_official
 from contextssl_cli.store.schema import Schema
-from contextssl_cli.training.checkpoint import check_tensors, latest_checkpoint
+from contextssl_cli.training.checkpoint import latest_checkpoint
 from contextssl_cli.training.run import Run, RunRecord, now, versions
+from contextssl_cli.training.runs import register
+from contextssl_cli.training.weights import check_tensors
 
 Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
 
@@ -79,6 +81,7 @@ def import_run(
     run = Run.create(out, record, force=force)
     with run.writing():
         run.save(model, torch.optim.Adam(model.parameters()), step=0, steps=0)
+        register(run.folder)
     return run, unused
 
 

@@ -1,16 +1,14 @@
-"""A run's folder: what was trained, on what, with what, and how it went.
+"""The folder of a run: its record and checkpoints, and how it is created, replaced and locked.
 
-``run.json`` (task, configuration, action blocks, schema, versions), ``metrics.jsonl``, ``checkpoint/step-N/``,
-and what later commands add: ``probe/``, ``cache/``.
+It holds ``run.json`` (task, configuration, action blocks, schema, versions), ``metrics.jsonl``, ``checkpoint/step-N/``,
+and what later commands add: ``probe/``, ``cache/``. A run with its model is an ``OpenRun``
+(``contextssl_cli.evaluation.open_run``); the index of runs is in ``contextssl_cli.training.runs``. Torch is imported
+only where weights are saved: ``contextssl info`` reads runs without it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import itertools
-import json
-import logging
 import platform
 import re
 import shlex
@@ -19,19 +17,17 @@ import time
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Self, TypeVar, cast
+from typing import TYPE_CHECKING, Self, TypeVar
 
-import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
-from torch import nn
 
 from contextssl_cli import files, paths
 from contextssl_cli.config.methods import CONTEXTUAL
+from contextssl_cli.config.resolve import Asked
 from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.cpus import cpu_count
 from contextssl_cli.data.actions import ActionSpace
 from contextssl_cli.errors import (
-    ContextSSLError,
     CorruptFileError,
     DataMissingError,
     FileInUseError,
@@ -39,34 +35,32 @@ from contextssl_cli.errors import (
     invalid_value,
 )
 from contextssl_cli.locks import locked
-from contextssl_cli.methods.registry import method_of
-from contextssl_cli.model.contextssl import ContextSSL
-from contextssl_cli.model.encoders import EncoderModel
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.text import printable
 from contextssl_cli.training import checkpoint as checkpoints
 from contextssl_cli.training.clock import TrainingTime
 from contextssl_cli.training.log import CONTRAST, MetricsLog, terms_of
 
-_log = logging.getLogger(__name__)
-Result = TypeVar("Result")
+if TYPE_CHECKING:
+    import torch
+
+_Result = TypeVar("_Result")
 VERSION = 1
 RUN_FILE = "run.json"
 METRICS_FILE = "metrics.jsonl"
 CHECKPOINTS = "checkpoint"
-INDEX = "runs.txt"
 _DERIVED = re.compile(r"cache|(probe(-\d+-runs)?|comparison)(-held-out)?")
-"""The folders that probes make in a run's."""
+"""The folders that probes write into the folder of a run."""
 _NEW = ".new"
-"""The folder, in a run's, of a new run that is to replace it. It is there until the new run has a checkpoint."""
+"""The folder, in that of a run, of a new run that is to replace it. It exists until the new run has a checkpoint."""
 _NEW_RUN_FILE = "new-run.json"
 """The ``run.json`` of that run. Whoever looks for runs by the name ``run.json`` must not find it."""
 _BEGUN = re.compile(r"\.lock|\.new|\.(new-)?run\.json\..*\.partial")
-"""What a start that was killed can leave in the folder."""
+"""Files that a killed start can leave in the folder."""
 
 
 class Numerics(BaseModel):
-    """From which step on the facts held that decide how sums are rounded (``numerics.py``)."""
+    """The facts that decide how sums are rounded (``numerics.py``), and the step from which on they held."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -83,6 +77,8 @@ class RunRecord(BaseModel):
     task: str
     """As in ``pretrain --plugin``; empty for an imported checkpoint."""
     config: TrainConfig
+    asked: Asked = Asked()
+    """The settings that the user asked for."""
     space: ActionSpace
     schema_: Schema
     store: str
@@ -94,10 +90,7 @@ class RunRecord(BaseModel):
 
 
 class Run:
-    """An opened run folder.
-
-    The weights are read once: everything that is made with one ``Run`` is of one checkpoint, also while another
-    process goes on training.
+    """The folder of a run.
 
     Args:
         folder: the run.
@@ -111,7 +104,7 @@ class Run:
     def __init__(self, folder: Path, *, replacing: bool = False) -> None:
         self.folder = Path(folder)
         self._place = self.folder / _NEW if replacing else self.folder
-        self._weights: checkpoints.Weights | None = None
+        self._loaded: checkpoints.CheckpointState | None = None
         if self.folder.is_file():
             raise CorruptFileError(
                 f"{printable(folder)} is a file, expected the folder of a run; authors' checkpoints go through "
@@ -165,7 +158,7 @@ class Run:
             _drop_new(folder)  # of a process that was killed
             try:
                 if replacing:
-                    with _writing(folder):
+                    with writing_to(folder):
                         (folder / _NEW).mkdir()
                         (folder / _NEW / METRICS_FILE).touch()
                 path = folder / _NEW / _NEW_RUN_FILE if replacing else folder / RUN_FILE
@@ -193,32 +186,29 @@ class Run:
                 if self.replacing and (self.folder / RUN_FILE).is_file():
                     _drop_new(self.folder)
 
-    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, step: int, steps: int) -> None:
-        """Save a checkpoint, and enter the run in the index of runs if it is not in it.
+    def save(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, step: int, steps: int) -> None:
+        """Save a checkpoint after ``step`` of ``steps`` steps.
 
         The first checkpoint of a new run puts that run in the place of the one that it replaces.
 
         Raises:
             ContextSSLError: if the disk is full; the older checkpoint stays.
         """
-        checkpoints.save_checkpoint(self.checkpoint_folder, model, optimizer, step, steps)
-        self._weights = None
+        from contextssl_cli.training.weights import save_checkpoint
+
+        save_checkpoint(self.checkpoint_folder, model, optimizer, step, steps)
+        self._loaded = None
         if self.replacing:
             _replace(self.folder)
             self._place = self.folder
-        try:
-            add_to_index(self.folder)
-        except ContextSSLError as error:  # no reason to lose a training
-            _log.warning("warning: adapt will not find %s by itself: %s", printable(self.folder), error)
 
-    def settle(self) -> None:
-        """Finish what a kill after the last checkpoint left undone: the entry in the index, and temporary files."""
+    def remove_leftovers(self) -> None:
+        """Remove the temporary files that a kill after the last checkpoint left, unless the run is being written."""
         with contextlib.suppress(FileInUseError), exclusive(self.folder):
             checkpoints.remove_hidden(self.checkpoint_folder)
-            add_to_index(self.folder)
 
     def add_numerics(self, numerics: Numerics) -> None:
-        """Record under which facts the steps from ``numerics.from_step`` on are computed."""
+        """Record the facts under which the steps from ``numerics.from_step`` on are computed."""
         kept = [entry for entry in self.record.numerics if entry.from_step < numerics.from_step]
         self.record = self.record.model_copy(update={"numerics": [*kept, numerics]})
         files.write_json(self._record_path, self.record.model_dump(mode="json"))
@@ -242,13 +232,6 @@ class Run:
         """The metrics that training logged."""
         return MetricsLog(self._place / METRICS_FILE)
 
-    def build_model(self) -> EncoderModel:
-        """The model of this run, with fresh weights; a ``ContextSSL`` if its method has a context."""
-        model: EncoderModel = method_of(self.record.config).build(
-            self.record.config.model, self.record.schema_, self.record.space
-        )
-        return model
-
     @property
     def resume_command(self) -> str:
         """The command that goes on with the training."""
@@ -256,14 +239,14 @@ class Run:
 
     @property
     def has_context(self) -> bool:
-        """Whether the run's method has a transformer, which reads contexts."""
+        """Whether the method of the run has a world model, which reads contexts."""
         return self.record.config.method in CONTEXTUAL
 
     def require_context(self) -> None:
-        """Refuse a run that knows no contexts, or none yet.
+        """Refuse a run that reads no context, or none yet.
 
         Raises:
-            UsageError: naming the run's method, or the start of its world model.
+            UsageError: naming the method of the run, or the start of its world model.
         """
         if not self.has_context:
             raise UsageError(
@@ -287,58 +270,36 @@ class Run:
         Raises:
             DataMissingError: if there is none yet.
         """
-        return self._of_newest(lambda path: path)
+        return self.newest(lambda path: path)
 
-    def reached(self) -> tuple[int, int | None]:
-        """The checkpoint's step, and how many there are to be; None where an earlier version kept no number.
+    def state(self) -> checkpoints.CheckpointState:
+        """The state of the checkpoint that was loaded; of the newest one, if none was.
 
         Raises:
             DataMissingError: if there is no checkpoint yet.
         """
-        if self._weights is not None:
-            step, steps = self._weights.step, self._weights.steps
-        else:
-            step, steps = self._of_newest(
-                lambda path: (checkpoints.checkpoint_step(path), checkpoints.checkpoint_steps(path))
-            )
-        if steps is None and self.record.task:  # an imported run was trained elsewhere
-            steps = self.record.config.steps
-        return step, steps
+        return self._loaded or self.newest(checkpoints.CheckpointState.read)
 
-    def load_model(self, device: torch.device | str = "cpu") -> ContextSSL:
-        """The trained model of a run that reads contexts, in evaluation mode.
+    def loaded(self, state: checkpoints.CheckpointState) -> None:
+        """Note the checkpoint whose weights were loaded, while another process may go on with the training."""
+        self._loaded = state
 
-        Raises:
-            UsageError: if the run's method has no context.
-            CorruptFileError: if the checkpoint does not fit or is damaged.
-        """
-        self.require_context()
-        return cast(ContextSSL, self.load_encoder(device))
-
-    def load_encoder(self, device: torch.device | str = "cpu") -> EncoderModel:
-        """The trained model of a run of any method, in evaluation mode; warns if it is trained in part.
-
-        Raises:
-            CorruptFileError: if the checkpoint does not fit or is damaged.
-            FileInUseError: if another run has replaced this one since it was opened.
-        """
-        if self._weights is None:
-            self._weights = self._of_newest(checkpoints.Weights.read)
-        step, steps = self.reached()
-        if steps and step < steps:
-            _warn_in_part(self.folder, step, steps, self.resume_command)
-        model = self.build_model()
-        checkpoints.load_weights(self._weights, model)
-        return model.to(device).eval()
+    def reached(self) -> tuple[int, int]:
+        """The step of ``state``, and the steps of the whole run."""
+        state = self.state()
+        return state.step, state.steps
 
     def fingerprint(self) -> str:
-        """The fingerprint of the weights that were loaded; of the newest checkpoint's, if none were."""
-        if self._weights is not None:
-            return self._weights.fingerprint
-        return self._of_newest(checkpoints.fingerprint)
+        """The fingerprint of the weights of ``state``."""
+        return self.state().fingerprint
 
-    def _of_newest(self, read: Callable[[Path], Result]) -> Result:
-        """What ``read`` finds in the newest checkpoint of this run, and of no other that replaces it meanwhile."""
+    def newest(self, read: Callable[[Path], _Result]) -> _Result:
+        """The result of ``read`` on the newest checkpoint of this run, and of no other that replaces it meanwhile.
+
+        Raises:
+            DataMissingError: if there is no checkpoint yet.
+            FileInUseError: if another run has replaced this one since it was opened.
+        """
         try:
             found = checkpoints.of_newest(self.checkpoint_folder, read)
         finally:
@@ -348,7 +309,7 @@ class Run:
         return found
 
     def _check_current(self) -> None:
-        """Refuse to go on when the folder holds another run by now; what numerics tell may have changed."""
+        """Refuse to go on if the folder holds another run by now. A resume may have added numerics."""
         try:
             now = _read_record(self._record_path)
         except DataMissingError:
@@ -361,18 +322,12 @@ class Run:
             )
 
     def training_time(self) -> TrainingTime:
-        """What the logged steps took."""
+        """The time that the logged steps took."""
         lines = self.metrics_log.lines()
         if not lines:
             return TrainingTime()
         last = lines[-1]
-        return TrainingTime(last.get("seconds"), last.get("processor_seconds"))  # earlier versions did not log them
-
-
-@functools.cache
-def _warn_in_part(folder: Path, step: int, steps: int, resume: str) -> None:
-    """Once in a process, which may load a model more than once."""
-    _log.warning("warning: %s stands at step %d of %d; %s goes on with it", folder, step, steps, resume)
+        return TrainingTime(last.get("seconds"), last.get("processor_seconds"))
 
 
 def now() -> str:
@@ -386,7 +341,7 @@ def holds_run(folder: Path) -> bool:
 
 
 def _holds_nothing(folder: Path) -> bool:
-    """Whether a folder holds at most what a start that was killed left there."""
+    """Whether a folder is empty, but for what a killed start left there."""
     return all(_BEGUN.fullmatch(path.name) for path in folder.iterdir())
 
 
@@ -409,13 +364,13 @@ def _drop_new(folder: Path) -> None:
 
 
 def _replace(folder: Path) -> None:
-    """Put the new run of a folder in the place of the old one. What a user has put there stays.
+    """Put the new run of a folder in the place of the old one. Files of the user stay.
 
     The old run ends when its ``run.json`` is removed, the new one begins when its own is there. Between the two the
     folder has none, and whoever opens it goes on here.
     """
     new = folder / _NEW
-    with _writing(folder):
+    with writing_to(folder):
         (folder / RUN_FILE).unlink(missing_ok=True)
         for path in folder.iterdir():
             if _DERIVED.fullmatch(path.name):
@@ -434,7 +389,7 @@ def _replace(folder: Path) -> None:
 
 
 def _finish_replacing(folder: Path) -> None:
-    """Finish what a kill interrupted; while another process is at it, wait for the moment that it takes."""
+    """Finish a replacement that a kill interrupted; while another process does so, wait for it."""
     while not (folder / RUN_FILE).is_file() and holds_run(folder):
         try:
             with exclusive(folder):
@@ -445,7 +400,7 @@ def _finish_replacing(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def writing_to(folder: Path) -> Iterator[None]:
     """Answer a failed write with the error that names the folder."""
     try:
         yield
@@ -462,50 +417,8 @@ def exclusive(folder: Path) -> contextlib.AbstractContextManager[None]:
     return locked(folder / ".lock", folder)
 
 
-def new_run_folder(task: str, seed: int) -> Path:
-    """Make a folder for a run that was given none. The time tells them apart, and a number where it does not."""
-    parent = paths.make_folder(paths.runs_folder(task))
-    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}"
-    for name in itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2))):
-        with _writing(parent / name), contextlib.suppress(FileExistsError):
-            (parent / name).mkdir()
-            return parent / name
-    raise AssertionError("the numbers do not end")
-
-
-def add_to_index(folder: Path) -> None:
-    """Remember where a run is, so that ``adapt`` finds it whatever its ``--out`` was."""
-    if folder.resolve() in _indexed():
-        return
-    index = paths.make_folder(paths.home()) / INDEX
-    # A path may hold a line break or bytes that are not UTF-8, and an earlier line may have been cut off.
-    with _writing(index), index.open("ab", buffering=0) as stream:
-        stream.write(f"\n{json.dumps(str(folder.resolve()))}\n".encode())
-
-
-def known_runs() -> list[Run]:
-    """All runs of the index that are still there, newest first."""
-    runs = []
-    for folder in dict.fromkeys(_indexed()):
-        with contextlib.suppress(ContextSSLError, OSError, ValueError):
-            runs.append(Run(folder))
-    return sorted(runs, key=lambda run: run.record.created, reverse=True)
-
-
-def _indexed() -> list[Path]:
-    """The folders that the index of runs names, the last one first; lines that were cut off are left out."""
-    index = paths.home() / INDEX
-    found = []
-    for line in reversed(files.read_bytes(index).split(b"\n") if index.exists() else []):
-        with contextlib.suppress(ValueError, RecursionError):
-            value = json.loads(line)
-            if isinstance(value, str) and value and "\0" not in value:
-                found.append(Path(value))
-    return found
-
-
 def versions() -> dict[str, str]:
-    """Of everything that decides a figure."""
+    """The versions of everything that decides a figure."""
     packages = ("contextssl", "torch", "torchvision", "scikit-learn", "numpy", "h5py", "fairlearn")
     found = {name: metadata.version(name) for name in packages}
     return found | {"python": platform.python_version(), "platform": platform.platform(), "cpus": str(cpu_count())}

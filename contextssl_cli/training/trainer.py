@@ -19,13 +19,15 @@ from contextssl_cli.model.contextssl import ContextSSL, Environment
 from contextssl_cli.model.encoders import EncoderModel
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
-from contextssl_cli.training import checkpoint as checkpoints
+from contextssl_cli.training.checkpoint import latest_checkpoint
 from contextssl_cli.training.clock import Clock, TrainingTime
 from contextssl_cli.training.log import main_losses
 from contextssl_cli.training.monitor import Monitor
 from contextssl_cli.training.progress import Progress
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.runs import register
 from contextssl_cli.training.signals import deferred_signals
+from contextssl_cli.training.weights import Weights, load_optimizer, load_weights
 
 # Purposes of random draws, so that no two share a stream.
 _SPLIT, _ORDER, _VIEWS, _MASKS, _ENVIRONMENT, _WEIGHTS, _SCALES, _MONITOR = range(8)
@@ -57,7 +59,7 @@ class Trainer:
         self.steps = self.config.total_steps(len(self.train))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeded(self.config.seed, _WEIGHTS).initial_seed())
-            self.model: EncoderModel = run.build_model().to(device)
+            self.model: EncoderModel = self.method.build(self.config.model, store.schema, run.record.space).to(device)
         if self.config.model.standardise_actions:
             self._standardise()
         if task.dataset.modality == "image":
@@ -72,12 +74,12 @@ class Trainer:
 
     def resume(self) -> None:
         """Go on from the newest checkpoint, if there is one; later metrics are dropped, to be written again."""
-        found = checkpoints.latest_checkpoint(self.run.checkpoint_folder)
+        found = latest_checkpoint(self.run.checkpoint_folder)
         if found is not None:
-            weights = checkpoints.Weights.read(found)
-            checkpoints.load_weights(weights, self.model)
-            self.step = weights.step
-            checkpoints.load_optimizer(found, self.optimizer, self._untouched())
+            weights = Weights.read(found)
+            load_weights(weights, self.model)
+            self.step = weights.state.step
+            load_optimizer(found, self.optimizer, self._untouched())
         self.run.metrics_log.drop_after(self.step)
         self.before = self.run.training_time()
 
@@ -206,12 +208,13 @@ class Trainer:
         """What a training that fails leaves in the run's folder."""
         if self.run.replacing:
             return f"{self.run.folder} still holds the run that was to be replaced"
-        if checkpoints.latest_checkpoint(self.run.checkpoint_folder) is None:
+        if latest_checkpoint(self.run.checkpoint_folder) is None:
             return f"{self.run.folder} has no checkpoint yet"
         return f"The last checkpoint in {self.run.folder} is kept"
 
     def _save(self) -> None:
         self.run.save(self.model, self.optimizer, self.step, self.steps)
+        register(self.run.folder)
 
 
 @functools.lru_cache(maxsize=2)

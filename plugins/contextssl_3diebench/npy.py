@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from contextssl_cli.errors import ContextSSLError, CorruptFileError
 from contextssl_cli.files import check_input, read_error
-from contextssl_cli.store.arrays import read_npy
+from contextssl_cli.store.npy import read_npy
 from contextssl_cli.text import printable
 
 

@@ -16,7 +16,7 @@ from contextssl_adult.categories import CATEGORIES
 from contextssl_cli.errors import CorruptFileError
 from contextssl_cli.files import file_hash, read_text
 from contextssl_cli.plugin import Column, Dataset, Options, Prepared, Samples, Schema
-from contextssl_cli.plugin.sources import Published, download, source_file
+from contextssl_cli.plugin.sources import PublishedFile, download, source_file
 from contextssl_cli.text import printable
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 PAGE = "https://archive.ics.uci.edu/dataset/2/adult"
 FILES = "https://archive.ics.uci.edu/ml/machine-learning-databases/adult"
 URLS = {
-    f"{FILES}/adult.data": Published("5b00264637dbfec36bdeaab5676b0b309ff9eb788d63554ca0a249491c86603d", 3_974_305),
-    f"{FILES}/adult.test": Published("a2a9044bc167a35b2361efbabec64e89d69ce82d9790d2980119aac5fd7e9c05", 2_003_153),
+    f"{FILES}/adult.data": PublishedFile("5b00264637dbfec36bdeaab5676b0b309ff9eb788d63554ca0a249491c86603d", 3_974_305),
+    f"{FILES}/adult.test": PublishedFile("a2a9044bc167a35b2361efbabec64e89d69ce82d9790d2980119aac5fd7e9c05", 2_003_153),
 }
 NUMERIC = ("age", "fnlwgt", "education-num", "capital-gain", "capital-loss", "hours-per-week")
 COLUMNS = (

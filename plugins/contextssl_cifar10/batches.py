@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from contextssl_cifar10.classes import CLASSES, PAGE, SIZE
 from contextssl_cli.errors import CorruptFileError, DataMissingError
 from contextssl_cli.plugin import Samples
-from contextssl_cli.plugin.archives import Reader
+from contextssl_cli.plugin.archives import MemberReader
 from contextssl_cli.text import printable
 
 BATCHES = {**{f"data_batch_{number}": "train" for number in range(1, 6)}, "test_batch": "test"}
@@ -38,7 +38,7 @@ _ALLOWED = {
 """The steps that make numbers, texts, lists, tuples, dictionaries and the stand-ins below."""
 
 
-def batch_samples(files: Mapping[str, Reader], source: Path) -> Iterator[Samples]:
+def batch_samples(files: Mapping[str, MemberReader], source: Path) -> Iterator[Samples]:
     """One batch of samples for each file, in the canonical order.
 
     Raises:

@@ -11,9 +11,10 @@ from pathlib import Path
 from contextssl_cifar10.batches import BATCHES
 from contextssl_cifar10.tree import Place, place
 from contextssl_cli.errors import CorruptFileError
-from contextssl_cli.plugin.archives import Reader, archive_files
-from contextssl_cli.plugin.sources import is_folder, read_source
-from contextssl_cli.store.dataset import SPLITS
+from contextssl_cli.plugin.archives import MemberReader, archive_files
+from contextssl_cli.plugin.sources import read_source
+from contextssl_cli.store.folders import is_folder
+from contextssl_cli.store.samples import SPLITS
 from contextssl_cli.text import printable
 
 _FOLDERS = (*SPLITS, "cifar-10-batches-py")
@@ -28,8 +29,8 @@ class Found:
         images: by place.
     """
 
-    batches: dict[str, Reader] = field(default_factory=dict)
-    images: dict[Place, Reader] = field(default_factory=dict)
+    batches: dict[str, MemberReader] = field(default_factory=dict)
+    images: dict[Place, MemberReader] = field(default_factory=dict)
 
 
 def find_files(source: Path) -> Found:
@@ -56,7 +57,7 @@ def find_files(source: Path) -> Found:
     return found
 
 
-def _folder_files(root: Path) -> Iterator[tuple[str, Reader]]:
+def _folder_files(root: Path) -> Iterator[tuple[str, MemberReader]]:
     """Names and readers of the files directly in a folder and below the ones that may belong to CIFAR-10."""
     for path in root.iterdir():
         if path.name in _FOLDERS:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from contextssl_cifar10.classes import CLASSES, EXPECTED, SIZE
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, suggestion
 from contextssl_cli.plugin import Samples
-from contextssl_cli.plugin.archives import Reader
-from contextssl_cli.store.dataset import SPLITS
+from contextssl_cli.plugin.archives import MemberReader
 from contextssl_cli.store.images import open_image
+from contextssl_cli.store.samples import SPLITS
 from contextssl_cli.text import printable
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -73,7 +73,7 @@ def check_complete(places: Iterable[Place], source: Path) -> None:
                 raise DataMissingError(f"{source} has no images in {split}/{label}/, expected {EXPECTED}")
 
 
-def tree_samples(files: Mapping[Place, Reader], source: Path, *, skip_corrupt: bool) -> Iterator[Samples]:
+def tree_samples(files: Mapping[Place, MemberReader], source: Path, *, skip_corrupt: bool) -> Iterator[Samples]:
     """The images in the order of their places, in batches.
 
     Args:
@@ -90,7 +90,7 @@ def tree_samples(files: Mapping[Place, Reader], source: Path, *, skip_corrupt: b
             yield _batch(places[start : start + BATCH], files, source, skip_corrupt)
 
 
-def _batch(places: list[Place], files: Mapping[Place, Reader], source: Path, skip_corrupt: bool) -> Samples:
+def _batch(places: list[Place], files: Mapping[Place, MemberReader], source: Path, skip_corrupt: bool) -> Samples:
     images = np.empty((len(places), SIZE, SIZE, 3), np.uint8)
     labels: list[int] = []
     skipped: list[str] = []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError, suggestion
 from contextssl_cli.store.folders import Tree, counted, entries, is_folder, is_image, notes, walk
-from contextssl_cli.store.images import SUFFIXES
+from contextssl_cli.store.images import IMAGE_SUFFIXES
 from contextssl_cli.text import printable
 
 SPLITS = {
@@ -23,7 +23,7 @@ SPLITS = {
 """The names of the folders of splits; capitals, digits and a word such as ``_set`` or ``-images`` change nothing."""
 _ADDED = r"(?:set|data|dataset|images?|imgs?|split)?"  # behind the name of a split
 _NAMED = 20  # classes that a note names
-_EXPECTED = f"images ({', '.join(SUFFIXES)})"
+_EXPECTED = f"images ({', '.join(IMAGE_SUFFIXES)})"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from contextssl_cli.errors import ContextSSLError, CorruptFileError
 from contextssl_cli.plugin import Samples
-from contextssl_cli.store.images import fit, is_upright, open_image, read_file, reading
+from contextssl_cli.store.images import fit, is_upright, open_image, read_file, reading_image
 
 _PLAIN = ("1", "L", "P", "RGB", "CMYK", "YCbCr")  # modes that every decoder turns into the same RGB
 
@@ -39,7 +39,7 @@ def read_block(
     skipped: list[str] = []
     for path, code in images:
         try:
-            with reading(path):
+            with reading_image(path):
                 data = read_file(path)
                 picture, as_it_is = read_image(data, size)
         except ContextSSLError as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from torch import Tensor
 
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
 from contextssl_cli.adaptation.guard import Guard
@@ -49,7 +50,7 @@ def test_a_guard_is_recorded_with_its_profile(cli: Command, made: Made) -> None:
     assert about["guard"]["action"] == "color"
     rows = {(row["metric"], row["target"]): row for row in about["guard"]["profile"]}
     assert rows.keys() == {("r2", "color"), ("accuracy", "digit")}
-    assert {row["probe"].split(" (")[0] for row in about["guard"]["profile"]} >= {"least squares", "MLP 64"}
+    assert {row["probe"].split(" (")[0] for row in about["guard"]["profile"]} >= {"ridge", "MLP 64"}
 
 
 def test_a_guard_that_leaves_nothing_says_so(cli: Command, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,13 +228,13 @@ def test_candidates_are_judged_by_what_the_guard_leaves(
     other = ["--run", made.run, "--action", "rotation", "--seed", "1", "--out", "other.h5"]
     assert cli("context", "create", *other).code == 0
     guards: list[Guard | None] = []
-    embed = ContextEncoder.transform
+    embed = ContextEncoder.embed_features
 
-    def transform(encoder: ContextEncoder, x: np.ndarray) -> np.ndarray:
+    def embed_features(encoder: ContextEncoder, features: Tensor) -> np.ndarray:
         guards.append(encoder.guard_)
-        return embed(encoder, x)
+        return embed(encoder, features)
 
-    monkeypatch.setattr(ContextEncoder, "transform", transform)
+    monkeypatch.setattr(ContextEncoder, "embed_features", embed_features)
     arguments = ["adapt", "--context", made.context, "--context", "other.h5", "--labels", few, "--guard", "color"]
     outcome = cli(*arguments)
     assert outcome.code == 0, outcome.err

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from contextssl_cli.files import file_hash
 from contextssl_cli.store.context import Context
 from contextssl_cli.store.embeddings import Embeddings
 from tests.cli.conftest import TINY, Command, Made
@@ -200,7 +201,7 @@ def test_an_action_without_a_block(fails: Command, made: Made) -> None:
           "--action", "color")  # fmt: skip
 
 
-@pytest.mark.filterwarnings("default::contextssl_cli.evaluation.contexts.ContextTooLongWarning")
+@pytest.mark.filterwarnings("default::contextssl_cli.evaluation.open_run.ContextTooLongWarning")
 def test_a_context_that_is_too_long_is_cut_with_a_warning(cli: Command, made: Made) -> None:
     short = Context.load(made.context)
     twice = {name: np.concatenate([part, part]) for name, part in {"x": short.x, "y": short.y, **short.actions}.items()}
@@ -287,9 +288,40 @@ def test_a_checkpoint_of_other_tensors(
     tensors = load_file(path)
     change(tensors)
     save_file(tensors, path)
+    record_fingerprint(path)
     for command in (["probe"], ["adapt", "--context", made.context], ["pretrain", "--resume"]):
         flag = "--out" if command[-1] == "--resume" else "--run"
         fails(4, ("model.safetensors", words), *command, flag, own_run)
+
+
+def record_fingerprint(path: Path) -> None:
+    """Let a checkpoint say that its weights are those in the file."""
+    state = path.with_name("checkpoint.json")
+    state.write_text(json.dumps(json.loads(state.read_text()) | {"fingerprint": file_hash(path)}))
+
+
+@pytest.mark.parametrize("how", ["edited", "of another run", "recorded otherwise"])
+def test_weights_that_are_not_those_that_were_saved(fails: Command, made: Made, own_run: Path, how: str) -> None:
+    path = next(own_run.glob("checkpoint/*/model.safetensors"))
+    if how == "edited":
+        save_file({name: tensor + 1 for name, tensor in load_file(path).items()}, path)
+    elif how == "of another run":
+        shutil.copy(next(made.newer.glob("checkpoint/*/model.safetensors")), path)
+    else:
+        state = path.with_name("checkpoint.json")
+        state.write_text(json.dumps(json.loads(state.read_text()) | {"fingerprint": "0" * 64}))
+    for command in (["probe", "--run"], ["info", "--verify"], ["pretrain", "--resume", "--out"]):
+        assert fails(4, "model.safetensors", *command, own_run).error_code == "E400"
+
+
+@pytest.mark.parametrize(
+    "change", [{"fingerprint": None}, {"fingerprint": "f"}, {"step": -1}, {"steps": None}, {"x": 1}]
+)
+def test_a_checkpoint_whose_state_is_damaged(fails: Command, own_run: Path, change: dict[str, Any]) -> None:
+    path = next(own_run.glob("checkpoint/*/checkpoint.json"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    for command in (["probe", "--run"], ["info"]):
+        fails(4, ("checkpoint.json", *change), *command, own_run)
 
 
 @pytest.mark.parametrize("content", ["pickle", "torch", "half", "empty"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import h5py
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from contextssl_cli.evaluation.strong_probes import RIDGE_CV
 from contextssl_cli.store.context import Context
 from contextssl_cli.store.embeddings import Embeddings
 from contextssl_cli.training.run import Run
@@ -22,7 +24,8 @@ def test_prepare_says_where_the_store_is_and_keeps_it(cli: Command, made: Made) 
     before = made.store.stat().st_mtime_ns
     outcome = cli("prepare", "digits")
     assert outcome.code == 0
-    assert outcome.out == f"{made.store}: 1437 training and 360 test samples\n"
+    assert outcome.out.startswith(f"{made.store}: ")
+    assert re.findall(r"\d+", outcome.out.removeprefix(str(made.store))) == ["1437", "360"]
     assert "--force" in outcome.err
     assert made.store.stat().st_mtime_ns == before
 
@@ -159,21 +162,28 @@ def test_adapt_finds_the_run_by_its_fingerprint(cli: Command, made: Made) -> Non
     assert outcome.code == 0, outcome.err
     assert f"run: {made.run} (the run that the context was made for)" in outcome.err
     assert "Symmetry profile" in outcome.out
-    assert "to rotation" in outcome.out
-    assert "to color" in outcome.out
     found = Embeddings.load(Path("embeddings.h5"))
     assert found.values.shape == (360, 8)
     assert np.allclose(np.linalg.norm(found.values, axis=1), 1, atol=1e-5)
     assert set(found.labels) == {"digit"}
     assert found.about["environment"] == "rotation"
+    profile = found.about["profile"]
+    assert [(row["action"], row["target"]) for row in profile] == [("rotation", "rotation"), ("color", "color")]
+    assert [row["probe"].split()[0] for row in profile] == ["MLP", "linear"]
+    assert {row["strong_probe"] for row in profile} == {RIDGE_CV}
+    for row in profile:
+        for figure in ("r2_without", "r2_now", "strong_r2_without", "strong_r2_now"):
+            assert f"{row[figure]:.3f}" in outcome.out
 
 
-def test_adapt_falls_back_to_the_newest_run_and_says_so(cli: Command, made: Made) -> None:
+def test_adapt_falls_back_to_the_run_with_the_types_of_the_context_and_says_so(cli: Command, made: Made) -> None:
     drawn = Context.load(made.context)
     Context(drawn.x, drawn.y, drawn.actions, fingerprint="f" * 64).save(Path("other.h5"))
     outcome = cli("adapt", "--context", "other.h5", "--json")
     assert outcome.code == 0, outcome.err
-    assert f"run: {made.newer} (the newest run that can read the context; the one it was made for" in outcome.err
+    assert f"run: {made.newer} (" in outcome.err
+    assert "ffffffffffff" in outcome.err
+    assert f"--run: {made.run})" in outcome.err
     assert outcome.json["run"] == str(made.newer)
     assert [row["action"] for row in outcome.json["profile"]] == ["rotation"]
 

@@ -18,6 +18,7 @@ import pytest
 
 from contextssl_cli import files
 from contextssl_cli.errors import DataMissingError
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.methods.base import StepLoss
 from contextssl_cli.methods.contextual import ContextSSLMethod
 from contextssl_cli.store.context import Context
@@ -122,7 +123,7 @@ def test_an_import_that_is_stopped_leaves_the_run_that_it_was_to_replace(
     def stopped(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(import_official, "load_official", lambda *_: (run.build_model(), run.record.schema_, []))
+    monkeypatch.setattr(import_official, "load_official", lambda *_: (OpenRun(run).model, run.record.schema_, []))
     arguments = (own_run, 2, run.record.space, 8, 16, ((), ()), own_run)
     save = Run.save
     monkeypatch.setattr(Run, "save", stopped)

@@ -32,7 +32,8 @@ def python(program: str, **variables: str) -> subprocess.CompletedProcess[str]:
     [
         (["--help"], ["torch", "h5py", "numpy", "contextssl_digits"]),
         (["pretrain", "--help"], ["torch", "h5py", "numpy"]),
-        (["plugins"], ["torch", "sklearn", "matplotlib", "polars"]),
+        ([], ["torch", "h5py", "numpy", "contextssl_digits"]),
+        (["plugins"], ["torch", "h5py", "sklearn", "matplotlib", "polars"]),
         (["prepare", "digits", "--dry-run"], ["torch", "matplotlib"]),
         (["--version"], ["torch", "h5py", "numpy"]),
     ],
@@ -182,10 +183,47 @@ def test_results_go_to_stdout_and_the_way_to_stderr(cli: Command, made: Made) ->
     assert str(made.run) in outcome.err
 
 
-def test_no_command_shows_the_help(cli: Command) -> None:
-    outcome = cli()
+@pytest.mark.parametrize(("group", "command"), [([], "pretrain"), (["context"], "inspect")])
+def test_no_command_shows_the_help(cli: Command, group: list[str], command: str) -> None:
+    outcome = cli(*group)
+    assert outcome.code == 0
+    assert outcome.out == cli(*group, "--help").out
+    assert f"\n  {command} " in outcome.out
+
+
+def test_the_list_of_plugins_fits_80_columns(cli: Command) -> None:
+    lines = cli("plugins").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert {line.split()[0] for line in lines if line.startswith("  ")} >= {"digits", "color", "figure3"}
+
+
+@pytest.mark.parametrize(
+    ("words", "number", "proposed"),
+    [("contextssl pret", 1, ["pretrain"]), ("contextssl probe --see", 2, ["--seed", "--seeds"])],
+)
+def test_the_shell_completes_commands_and_options(words: str, number: int, proposed: list[str]) -> None:
+    program = "from contextssl_cli.cli.app import main; main([])"
+    variables = {"_CONTEXTSSL_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(number)}
+    done = python(program, **variables)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(done.stdout.split()) == proposed
+
+
+def test_the_script_for_completion_is_printed() -> None:
+    done = python("from contextssl_cli.cli.app import main; main(['--show-completion', 'bash'])")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "complete_bash" in done.stdout
+
+
+@pytest.mark.parametrize("command", [["demo", "--dry-run"], ["probe"]])
+@pytest.mark.parametrize("value", ["x", "-1", "1.5"])
+def test_an_error_names_the_variable(
+    cli: Command, command: list[str], value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTEXTSSL_SEED", value)
+    outcome = cli(*command)
     assert outcome.code == 2
-    assert "pretrain" in outcome.out + outcome.err
+    assert "CONTEXTSSL_SEED" in outcome.err
 
 
 def test_plugins_as_json(cli: Command) -> None:

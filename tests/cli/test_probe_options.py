@@ -44,7 +44,7 @@ def test_runs_of_a_folder_are_picked_by_their_seeds(cli: Command, own_run: Path,
     assert "an earlier probe" not in found.err
     assert "an earlier probe, which are replaced" in cli("probe", "--run", folder, "--seeds", "2,0", *few).err
     fails(2, ("one run of seed 7", "found none"), "probe", "--run", folder, "--seeds", "0,7")
-    fails(2, "is no folder of runs", "probe", "--run", folder / "seed-0", "--seeds", "0")
+    fails(2, ("--seeds", "seed-0"), "probe", "--run", folder / "seed-0", "--seeds", "0")
     fails(2, "expected different numbers", "probe", "--run", folder, "--seeds", "0,0")
     fails(2, "name the folder with --run", "probe", "--seeds", "0,1")
     set_seed(folder / "seed-2", 1)
@@ -68,9 +68,9 @@ def test_runs_trained_to_different_steps_are_not_averaged(cli: Command, own_run:
 
 def test_a_run_trained_in_part_is_told(cli: Command, own_run: Path) -> None:
     set_steps(own_run, step=3, steps=9)
-    told = f"{own_run} stands at step 3 of 9; contextssl pretrain --resume --out {own_run} goes on with it"
     outcome = cli("probe", "--run", own_run, "--metrics", "knn", "--probes", "none")
-    assert outcome.err.count(told) == 1
+    assert outcome.err.count("warning: ") == 1
+    assert outcome.err.count(f"contextssl pretrain --resume --out {own_run}") == 1
     (run,) = json.loads((own_run / "probe" / "results.json").read_text())["protocol"]["runs"]
     assert (run["step"], run["steps"]) == (3, 9)
     assert cli("report", own_run).code == 0

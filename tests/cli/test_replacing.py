@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from contextssl_cli.store.context import Context
-from contextssl_cli.store.dataset import KIND as STORE
-from contextssl_cli.store.embeddings import KIND as EMBEDDINGS
+from contextssl_cli.store.dataset import STORE_KIND
+from contextssl_cli.store.embeddings import EMBEDDINGS_KIND
 from contextssl_cli.store.replace import is_kind
 from tests.cli.conftest import TINY, Command, Made
 
@@ -127,10 +127,10 @@ def test_files_of_the_same_kind_are_replaced_when_empty_whole_or_damaged(cli: Co
 def test_the_kind_of_a_damaged_file_is_read_off_its_first_bytes(made: Made, tmp_path: Path) -> None:
     cut = tmp_path / "cut.h5"
     cut.write_bytes(made.store.read_bytes()[:10_000])
-    assert is_kind(cut, STORE)
-    assert not is_kind(cut, EMBEDDINGS)
+    assert is_kind(cut, STORE_KIND)
+    assert not is_kind(cut, EMBEDDINGS_KIND)
     cut.write_bytes(made.store.read_bytes()[:100])
-    assert not is_kind(cut, STORE)
+    assert not is_kind(cut, STORE_KIND)
 
 
 def hard_link(path: Path) -> Path:

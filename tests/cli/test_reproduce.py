@@ -41,7 +41,7 @@ budget_minutes = 6
 budget_from = "a guess"
 memory_gib = 0.5
 memory_from = "another guess"
-probe = { metrics = ["r2", "top1"], readers = [], context_lengths = [0, 2] }
+probe = { metrics = ["r2", "top1"], action_probes = [], context_lengths = [0, 2] }
 tables = ["methods", "lengths"]
 retrieval = true
 differs = "everything."
@@ -61,7 +61,7 @@ budget_minutes = 6
 budget_from = "a guess"
 memory_gib = 0.5
 memory_from = "another guess"
-probe = { metrics = ["top1"], readers = [], context_lengths = [2] }
+probe = { metrics = ["top1"], action_probes = [], context_lengths = [2] }
 tables = ["sweep"]
 differs = "everything."
 runs = [{ method = "contextssl", steps = 2, vary = { context_mask = [0.0, 0.5] } }]
@@ -316,7 +316,7 @@ def test_the_plan_of_what_is_not_here_can_be_read(cli: Command) -> None:
         (2, "names adult twice", ["tiny", "--source", "adult=.", "--source", "adult=."]),
         (2, "--share 4/3: expected I/N", ["tiny", "--share", "4/3"]),
         (2, "--share half: expected I/N", ["tiny", "--share", "half"]),
-        (2, "leave out --no-train", ["tiny", "--share", "1/2", "--no-train"]),
+        (2, "--no-train", ["tiny", "--share", "1/2", "--no-train"]),
         (2, "--share : expected I/N", ["tiny", "--share", ""]),
         (2, "needs no such data set", ["tiny", "--source", "adult=nowhere"]),
         (3, "does not exist", ["tiny", "--source", "digits=nowhere"]),

@@ -18,7 +18,8 @@ from contextssl_cli.evaluation.stored import read_results
 from contextssl_cli.experiments import execute
 from contextssl_cli.experiments.sweep import parse_vary
 from contextssl_cli.report.html.commands import sweep_command
-from contextssl_cli.store.dataset import Samples, Split, Store, create_store
+from contextssl_cli.store.dataset import Split, Store, create_store
+from contextssl_cli.store.samples import Samples
 from contextssl_cli.training.progress import Progress
 from contextssl_cli.training.run import Run
 from tests.cli.conftest import TINY, Command

@@ -16,6 +16,7 @@ EXAMPLE = DOCS / "example-plugin"
 PLUGINS = sorted((ROOT / "plugins").glob("contextssl_*/README.md"))
 PAGES = [
     ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
     *sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts),
     *PLUGINS,
 ]

@@ -36,7 +36,7 @@ def found() -> list[Any]:
 @pytest.mark.parametrize("line", found())
 def test_a_written_command_exists(line: str, generate: ModuleType) -> None:
     words = shlex.split(line, comments=True)[1:]
-    if words == ["--help"] or words == ["--version"]:
+    if words in (["--help"], ["--version"], ["--install-completion"], ["--show-completion"]):
         return
     known = {tuple(command.name.split()): command for command in generate.commands()}
     name = next((name for name in (tuple(words[:2]), tuple(words[:1])) if name in known), None)

@@ -44,7 +44,7 @@ def test_a_context_written_with_h5py_alone(tmp_path: Path, digits_run: Run) -> N
     execute(code, tmp_path)
     context = Context.load(tmp_path / "quarter-turns.h5")
     assert context.environment == ("rotation",)
-    check_context(digits_run, context)
+    check_context(digits_run, context, "mine")
 
     # Its actions are the ones that the action type means: turning x by them gives y.
     schema = digits_run.record.schema_

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from contextssl_cli.config.resolve import settle
 from contextssl_cli.errors import UsageError
 from contextssl_cli.experiments import demo
 from contextssl_cli.experiments.execute import train_missing
-from contextssl_cli.experiments.plan import PlannedRun, check_folder, check_same, grid_points, settle
+from contextssl_cli.experiments.plan import PlannedRun, check_folder, check_same, grid_points
 from contextssl_cli.experiments.sweep import plan_sweep
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
@@ -32,8 +34,7 @@ class Killed(BaseException):
 
 
 def planned(folder: Path, **flags: Any) -> PlannedRun:
-    task, config = settle(TASK, preset=None, flags=SETTINGS | flags, environ={})
-    return PlannedRun(folder, task, config)
+    return PlannedRun(folder, settle(TASK, flags=SETTINGS | flags, environ={}))
 
 
 def half_train(run: PlannedRun, store: Store, after: int) -> None:
@@ -44,7 +45,7 @@ def half_train(run: PlannedRun, store: Store, after: int) -> None:
             raise Killed
 
     with pytest.raises(Killed):
-        train(start_run(run.task, store, run.config, run.folder), run.task, store, stop, "cpu")
+        train(start_run(run.settled, store, run.folder), run.task, store, stop, "cpu")
 
 
 def test_a_run_is_missing_then_half_done_then_done(digits_task: Task, digits_store: Store, tmp_path: Path) -> None:
@@ -118,19 +119,20 @@ def test_epochs_are_counted_by_the_data(digits_task: Task, digits_store: Store, 
 
 
 def test_another_run_is_refused_by_what_differs(digits_run: Run, digits_store: Store, tmp_path: Path) -> None:
-    task, config = settle(digits_run.record.task, preset=None, flags={}, environ={})
-    same = PlannedRun(digits_run.folder, task, digits_run.record.config)
+    settled = replace(settle(TASK, environ={}), config=digits_run.record.config)
+    same = PlannedRun(digits_run.folder, settled)
     check_same(digits_run, same, digits_store)
-    other = PlannedRun(digits_run.folder, task, digits_run.record.config.model_copy(update={"lr": 0.5}))
+    changed = settled.config.model_copy(update={"lr": 0.5})
+    other = PlannedRun(digits_run.folder, replace(settled, config=changed))
     with pytest.raises(UsageError, match=r"lr = 0\.003, not 0\.5"):
         check_same(digits_run, other, digits_store)
     check_same(digits_run, other, digits_store, free=("lr",))
     elsewhere = cast(Store, SimpleNamespace(content_hash="0" * 64, path="other.h5"))
     with pytest.raises(UsageError, match="other data"):
         check_same(digits_run, same, elsewhere)
-    task, _ = settle("digits-rotation", preset=None, flags={}, environ={})
+    single = settle("digits-rotation", environ={})
     with pytest.raises(UsageError, match="trains digits-rotation-color, not digits-rotation"):
-        check_same(digits_run, PlannedRun(digits_run.folder, task, config), digits_store)
+        check_same(digits_run, PlannedRun(digits_run.folder, single), digits_store)
 
 
 def test_points_are_grid_and_seeds(digits_task: Task, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import shlex
 import socket
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -137,7 +138,10 @@ def run(case: str, seed: int, sandbox: Sandbox) -> Verdict:
         words.append("--dry-run")
     before = sandbox.listing()
     outcome = forked(sandbox, [*command.split(), *words], **variables)
-    outside = changed(before, sandbox.listing(), [*OUTPUTS, *MAY_ADD.get(command.split()[0], []), *_named(words)])
+    after = sandbox.listing()
+    outside = changed(before, after, [*OUTPUTS, *MAY_ADD.get(command.split()[0], []), *_named(words)])
+    if _is_made_here(words):
+        outside = [path for path in outside if path in before]
     faults = faults_of(outcome)
     if outside and not (variables.get("CONTEXTSSL_HOME") and outside == []):
         faults.append(f"changed {', '.join(outside[:4])}")
@@ -227,6 +231,11 @@ def _named(words: list[str]) -> list[str]:
             if value not in ("", "."):
                 found.append(os.path.normpath(f"work/{value}"))
     return found
+
+
+def _is_made_here(words: list[str]) -> bool:
+    """Whether ``--out`` names the current folder, to which a command may add files."""
+    return "--out=." in words or ("--out", ".") in pairwise(words)
 
 
 def _add_odd_paths(work: Path) -> None:

@@ -174,9 +174,15 @@ def read_folder(source: Path, **asked: Any) -> tuple[tuple[str, ...], list[NDArr
 def embedded(source: Path, run: Path) -> NDArray[np.uint8]:
     """The pixels that ``adapt --input`` reads from a folder."""
     from contextssl_cli.adaptation.inputs import read_inputs
+    from contextssl_cli.data.rows import whole
+    from contextssl_cli.data.tensors import to_array
     from contextssl_cli.training.run import Run
 
-    return read_inputs(source, Run(run).record.schema_).samples
+    schema = Run(run).record.schema_
+    found: NDArray[np.uint8] = (
+        (to_array(whole(read_inputs(source, schema).rows), schema) * 255).round().astype(np.uint8)
+    )
+    return found
 
 
 AGES = [20 + number % 7 for number in range(40)]

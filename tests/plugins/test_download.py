@@ -18,10 +18,10 @@ import pytest
 from contextssl_cli import paths
 from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError
 from contextssl_cli.plugin import sources
-from contextssl_cli.plugin.sources import Published, download
+from contextssl_cli.plugin.sources import PublishedFile, download
 
 CONTENT = bytes(range(256)) * 1200
-PUBLISHED = Published(hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
+PUBLISHED = PublishedFile(hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
 
 
 @dataclass

@@ -150,7 +150,9 @@ def test_options_stand_behind_the_command(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(["plugins", option, "new", "flowers"]) == 2
-    assert "write the options behind the command: contextssl plugins new" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "error[E200]" in error
+    assert "contextssl plugins new" in error
     assert list(tmp_path.iterdir()) == []
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from contextssl_cli.cli.app import run as command
 from contextssl_cli.store.dataset import Store
-from contextssl_cli.training.checkpoint import OPTIMIZER_FILE, checkpoint_step
+from contextssl_cli.training.checkpoint import OPTIMIZER_FILE, CheckpointState
 from contextssl_cli.training.run import Run
 from tests import tiny
 
@@ -75,7 +75,7 @@ def test_ctrl_c_saves_exits_with_130_and_the_run_resumes(
 ) -> None:
     folder = tmp_path / "stopped"
     assert stopped(digits_store, folder, signal.SIGINT, 60) == 130
-    step = checkpoint_step(Run(folder).checkpoint())
+    step = CheckpointState.read(Run(folder).checkpoint()).step
     assert 60 <= step < STEPS
     assert lines(Run(folder))[-1]["step"] <= step
     assert command(["pretrain", "--resume", "--out", str(folder), "--device", "cpu"]) == 0

@@ -103,8 +103,8 @@ def test_training_records_what_it_was_resumed_with(
         if getattr(progress, "step", 0) == 3:
             raise Killed
 
-    config = tiny.config(digits_task, steps=4, checkpoint_every=2)
-    run = start_run(digits_task, digits_store, config, tmp_path / "run")
+    settled = tiny.settled(digits_task, steps=4, checkpoint_every=2)
+    run = start_run(settled, digits_store, tmp_path / "run")
     with pytest.raises(Killed):
         train(run, digits_task, digits_store, kill, "cpu")
     monkeypatch.setattr(torch, "get_num_threads", lambda: 7)

@@ -6,7 +6,7 @@ import math
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from torch import Tensor
 
 from contextssl_cli.config.probe import ProbeConfig
 from contextssl_cli.data.pairs import PairSource, seeded
-from contextssl_cli.evaluation import probes
+from contextssl_cli.evaluation import cache, probes
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.protocol import probe_runs
 from contextssl_cli.model.contextssl import ContextSSL
 from contextssl_cli.store.dataset import Split
@@ -111,7 +112,7 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     return calls
 
 
-EVERYTHING = {"metrics": ["all"], "readers": ["ridge", "linear", "mlp"]}
+EVERYTHING = {"metrics": ["all"], "action_probes": ["ridge", "linear", "mlp"]}
 FEWEST = {"action_epochs": 1, "label_epochs": 1, "views": 1, "hidden": 8}
 
 
@@ -157,7 +158,7 @@ def test_judged_on_held_out_objects_the_test_split_is_not_read(
 
 
 def test_what_is_judged_on_was_not_trained_on(digits_run: Run) -> None:
-    evaluator = Evaluator(digits_run, FEW.model_copy(update={"judged_on": "held-out"}), CPU)
+    evaluator = Evaluator(OpenRun(digits_run, CPU), FEW.model_copy(update={"judged_on": "held-out"}))
     trained, held = evaluator.train_samples, evaluator.test_samples
     kept, apart = hold_out(PairSource.of(evaluator.task, evaluator.store.schema, evaluator.store.train),
                            digits_run.record.config)  # fmt: skip
@@ -189,7 +190,7 @@ print(len(report.rows))
 @pytest.mark.slow
 def test_another_process_measures_other_metrics_and_encodes_nothing(digits_run: Run, tmp_path: Path) -> None:
     run = Run(shutil.copytree(digits_run.folder, tmp_path / "run"))
-    probe_runs([run], CPU, metrics=["r2"], readers=[], **FEWEST, context_lengths=(0, 2))
+    probe_runs([run], CPU, metrics=["r2"], action_probes=[], **FEWEST, context_lengths=(0, 2))
     done = subprocess.run(
         [sys.executable, "-c", ANOTHER_PROCESS, str(run.folder)], capture_output=True, text=True, check=False
     )
@@ -197,14 +198,14 @@ def test_another_process_measures_other_metrics_and_encodes_nothing(digits_run: 
     assert int(done.stdout) == 5 * (2 * 2 + 1)  # conditions; two types by two probes, one task by neighbours
 
 
-def test_another_version_encodes_anew(
+def test_other_code_encodes_anew(
     digits_run: Run, encoded: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Run(shutil.copytree(digits_run.folder, tmp_path / "run"))
     few = {"metrics": ["knn"], "views": 1, "context_lengths": (0,)}
     probe_runs([run], CPU, **few)
     encoded.clear()
-    monkeypatch.setattr("contextssl_cli.evaluation.cache.metadata.version", lambda name: "0.0.test")
+    monkeypatch.setattr(cache, "code_key", lambda: "other code")
     probe_runs([run], CPU, **few)
     assert sum(encoded) == 2 * 1797
 
@@ -247,13 +248,33 @@ def test_a_model_without_actions_reads_one_context_for_all_environments(
     assert set(report.environments) == {"rotation", "color"}
 
 
-def test_damaged_values_are_measured_again(digits_run: Run, tmp_path: Path) -> None:
-    run = Run(shutil.copytree(digits_run.folder, tmp_path / "run"))
-    few = {"metrics": ["knn"], "views": 1, "context_lengths": (0,)}
+def _rotate(entries: list[bytes]) -> list[bytes]:
+    """Whole entries, each under the name of another."""
+    return [*entries[1:], entries[0]]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda entries: [entry[:-9] for entry in entries], lambda entries: [b"{}"] * len(entries), _rotate]
+)
+def test_a_damaged_cache_is_computed_again(
+    digits_run: Run, tmp_path: Path, damage: Callable[[list[bytes]], list[bytes]], encoded: list[int]
+) -> None:
+    run = Run(shutil.copytree(digits_run.folder, tmp_path / "run", ignore=shutil.ignore_patterns("cache")))
+    few = {"metrics": ["knn"], "views": 1, "context_lengths": (0, 2), "label_inputs": "samples"}
     first = probe_runs([run], CPU, **few)
-    for path in (run.folder / "cache").glob("knn-*.json"):
-        path.write_text("{", encoding="utf-8")
+    features = sum(encoded)
+    files = sorted((run.folder / "cache").iterdir())
+    for kind in (".json", ".safetensors"):
+        chosen = [file for file in files if file.suffix == kind]
+        assert len(chosen) > 1
+        for file, content in zip(chosen, damage([file.read_bytes() for file in chosen]), strict=True):
+            file.write_bytes(content)
+    encoded.clear()
     assert probe_runs([run], CPU, **few).rows == first.rows
+    assert sum(encoded) == features
+    encoded.clear()
+    assert probe_runs([run], CPU, **few).rows == first.rows
+    assert encoded == []
 
 
 def test_ridge_is_scikit_learns() -> None:

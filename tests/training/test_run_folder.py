@@ -15,19 +15,13 @@ import torch
 
 from contextssl_cli import files
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, FileInUseError, UsageError
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.training import checkpoint as checkpoints
 from contextssl_cli.training import import_official
-from contextssl_cli.training.checkpoint import MODEL_FILE, Weights, latest_checkpoint, of_newest, save_checkpoint
-from contextssl_cli.training.run import (
-    CHECKPOINTS,
-    Run,
-    RunRecord,
-    add_to_index,
-    exclusive,
-    holds_run,
-    known_runs,
-    new_run_folder,
-)
+from contextssl_cli.training.checkpoint import MODEL_FILE, latest_checkpoint, of_newest
+from contextssl_cli.training.run import CHECKPOINTS, Run, RunRecord, exclusive, holds_run
+from contextssl_cli.training.runs import add_to_index, known_runs, new_run_folder, register
+from contextssl_cli.training.weights import Weights, save_checkpoint
 from tests import tiny
 from tests.kills import kill_before_each_step
 
@@ -59,13 +53,14 @@ def old(digits_run: Run, own_home: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def save(digits_run: Run) -> Save:
     """Save a checkpoint of other weights than the trained ones, without training them."""
-    model = digits_run.build_model()
+    model = OpenRun(digits_run).model
     optimizer = torch.optim.Adam(model.parameters())
 
     def saved(run: Run, step: int) -> None:
         for parameter in model.parameters():
             parameter.data.fill_(step)
         run.save(model, optimizer, step, 20)
+        register(run.folder)
 
     return saved
 
@@ -100,7 +95,7 @@ def put_back(old: Path) -> Iterator[Callable[[], None]]:
 def check_replaced_or_whole(old: Path, before: dict[str, bytes], record: RunRecord) -> str:
     """Which of the two runs a folder holds. It must hold all of it, and load."""
     run = Run(old)
-    run.load_encoder()
+    OpenRun(run)
     if run.record != record:
         assert contents(old).items() >= before.items()
         return "old"
@@ -115,10 +110,9 @@ def check_replaced_or_whole(old: Path, before: dict[str, bytes], record: RunReco
 def test_what_a_kill_after_the_last_checkpoint_left_is_settled(old: Path) -> None:
     (old / ".lock").touch()
     (old / CHECKPOINTS / ".step-00000010.removed").mkdir()
-    Run(old).settle()
+    Run(old).remove_leftovers()
     assert not (old / ".lock").exists()
     assert [path.name for path in (old / CHECKPOINTS).iterdir()] == ["step-00000020"]
-    assert [run.folder for run in known_runs()] == [old.resolve()]
 
 
 def test_who_goes_on_with_a_run_removes_what_a_killed_trainer_left(old: Path) -> None:
@@ -141,7 +135,7 @@ def test_an_import_that_was_killed_is_begun_again_by_the_same_command(
         if latest_checkpoint(out / CHECKPOINTS) is None:
             imported()
             assert {path.name for path in out.iterdir()} == {CHECKPOINTS, "run.json"}, step
-        Run(out).load_encoder()
+        OpenRun(Run(out))
         shutil.rmtree(out)
 
 
@@ -204,7 +198,7 @@ def test_a_kill_at_any_step_of_a_checkpoint_leaves_the_older_or_the_newer_one(
     reached = []
     for _ in kill_before_each_step(lambda: save(Run(old), 30), every=every):
         reached.append(Run(old).reached()[0])
-        Run(old).load_encoder()
+        OpenRun(Run(old))
         save(Run(old), 30)
         assert [path.name for path in (old / "checkpoint").iterdir()] == ["step-00000030"]
         put_back()
@@ -242,15 +236,16 @@ def test_a_run_that_was_replaced_while_it_was_open_is_not_mixed_with_the_new_one
     old: Path, record: RunRecord, save: Save
 ) -> None:
     loaded, opened = Run(old), Run(old)
-    weights = loaded.load_encoder().state_dict()
+    weights = OpenRun(loaded).model.state_dict()
     fingerprint = loaded.fingerprint()
     restarted(old, record, save)
-    for read in (opened.fingerprint, opened.reached, opened.load_encoder, opened.checkpoint):
+    for read in (opened.fingerprint, opened.reached, lambda: OpenRun(opened), opened.checkpoint):
         with pytest.raises(FileInUseError):
             read()
     assert loaded.fingerprint() == fingerprint  # what it has read is still of one run
-    again = loaded.load_encoder().state_dict()
-    assert all(torch.equal(again[name], tensor) for name, tensor in weights.items())
+    assert {tuple(tensor.shape) for tensor in weights.values()}  # and in memory
+    with pytest.raises(FileInUseError):
+        OpenRun(loaded)
 
 
 def values(model: torch.nn.Module) -> set[float]:
@@ -261,12 +256,12 @@ def test_weights_fingerprint_and_step_are_of_one_checkpoint_while_training_goes_
     reader = Run(old)
     assert reader.reached()[0] == 20
     save(Run(old), 30)
-    model = reader.load_encoder()
-    assert values(model) == {30.0}
+    opened = OpenRun(reader)
+    assert values(opened.model) == {30.0}
     read = reader.fingerprint()
     save(Run(old), 40)
     assert (reader.fingerprint(), reader.reached()[0]) == (read, 30)
-    assert values(reader.load_encoder()) == {30.0}
+    assert (values(opened.model), opened.fingerprint) == ({30.0}, read)
     assert Run(old).fingerprint() != read
 
 
@@ -289,8 +284,8 @@ def test_a_reader_whose_checkpoint_is_removed_gets_the_newer_one(tmp_path: Path)
     found = of_newest(tmp_path, read)
     assert found is not None
     assert tried == ["step-00000010", "step-00000020"]
-    assert (found.step, found.tensors["weight"].tolist()) == (20, [[20, 20]])
-    assert found.fingerprint == files.file_hash(tmp_path / tried[1] / MODEL_FILE)
+    assert (found.state.step, found.tensors["weight"].tolist()) == (20, [[20, 20]])
+    assert found.state.fingerprint == files.file_hash(tmp_path / tried[1] / MODEL_FILE)
 
 
 def test_a_listing_that_is_out_of_date_is_no_lack_of_a_checkpoint(
@@ -310,8 +305,8 @@ def test_readers_of_a_run_in_training_always_find_whole_weights(tmp_path: Path) 
     while trainer.is_alive():
         found = of_newest(tmp_path, Weights.read)
         assert found is not None
-        assert found.tensors["weight"].tolist() == [[found.step, found.step]]
-        steps.append(found.step)
+        assert found.tensors["weight"].tolist() == [[found.state.step, found.state.step]]
+        steps.append(found.state.step)
     trainer.join()
     assert steps == sorted(steps)
 
@@ -346,7 +341,7 @@ def test_a_damaged_checkpoint_is_an_error_and_no_other_run(name: str, damage: st
     elif damage != "removed":
         path.write_bytes(data[: len(data) // 2] if damage == "cut off" else b"")
     with pytest.raises((CorruptFileError, DataMissingError)) as raised:
-        Run(old).load_encoder()
+        OpenRun(Run(old))
     lacks_checkpoint = name == "checkpoint.json" and damage in ("removed", "a FIFO")
     assert (name in str(raised.value)) != lacks_checkpoint
 
@@ -423,7 +418,7 @@ def test_a_run_is_locked_while_it_is_written_and_never_after(old: Path, record: 
         for attempt in (lambda: Run.create(old, record, force=True), lambda: Run(old).writing().__enter__()):
             with pytest.raises(FileInUseError, match="run"):
                 attempt()
-        Run(old).load_encoder()  # reading needs no lock
+        OpenRun(Run(old))  # reading needs no lock
     assert not (old / ".lock").exists()
 
 

@@ -13,16 +13,17 @@ from torch import Tensor
 
 from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.errors import ContextSSLError, UsageError
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.methods.base import StepLoss
 from contextssl_cli.methods.contextual import ContextSSLMethod
 from contextssl_cli.model.contextssl import ContextSSL
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training import trainer as trainer_module
-from contextssl_cli.training.checkpoint import weights_hash
 from contextssl_cli.training.run import Run
 from contextssl_cli.training.start import start_run
 from contextssl_cli.training.trainer import Trainer
+from contextssl_cli.training.weights import weights_hash
 from tests import tiny
 
 CPU = torch.device("cpu")
@@ -71,7 +72,7 @@ def test_every_variant_trains_with_two_action_types_and_with_one(
     seen = {environment for line in lines for environment in line["terms"].get("contrast", ())}
     assert seen <= named if "environments_per_step" in flags or "preset" in flags else seen == named
     assert all(math.isfinite(value) for line in lines for term in line["terms"].values() for value in term.values())
-    trainer, trained = Trainer(run, resolve_task(name), digits_store, CPU), weights_hash(run.load_model())
+    trainer, trained = Trainer(run, resolve_task(name), digits_store, CPU), weights_hash(OpenRun(run).context_model)
     assert weights_hash(trainer.model) != trained
     trainer.resume()
     assert (trainer.step, weights_hash(trainer.model)) == (3, trained)
@@ -101,7 +102,7 @@ def test_the_invariance_penalty_sets_in_when_the_contexts_have_come_apart(
 
 
 def test_progress_is_reported_after_every_step(digits_task: Task, digits_store: Store, tmp_path: Path) -> None:
-    run = start_run(digits_task, digits_store, tiny.config(digits_task, steps=12), tmp_path / "run")
+    run = start_run(tiny.settled(digits_task, steps=12), digits_store, tmp_path / "run")
     reports = []
     Trainer(run, digits_task, digits_store, CPU).fit(reports.append)
     assert [report.step for report in reports] == list(range(1, 13))
@@ -122,13 +123,13 @@ def test_a_loss_that_is_not_finite_is_an_error_and_is_never_saved(
         return replace(loss, total=loss.total * factor)
 
     monkeypatch.setattr(ContextSSLMethod, "loss", broken)
-    config = tiny.config(digits_task, steps=20, checkpoint_every=3, grad_clip=None)
-    run = start_run(digits_task, digits_store, config, tmp_path / "run")
+    settled = tiny.settled(digits_task, steps=20, checkpoint_every=3, grad_clip=None)
+    run = start_run(settled, digits_store, tmp_path / "run")
     with pytest.raises(ContextSSLError, match="not finite") as raised:
         Trainer(run, digits_task, digits_store, CPU).fit(lambda progress: None)
     assert raised.value.exit_code == 1
     if bad_step > 3:
-        saved = run.load_model().state_dict().values()
+        saved = OpenRun(run).context_model.state_dict().values()
         assert all(tensor.isfinite().all() for tensor in saved)
     else:
         assert not list(run.checkpoint_folder.glob("step-*"))
@@ -139,7 +140,7 @@ def test_the_optimiser_is_the_configured_one(
     optimizer: str, digits_task: Task, digits_store: Store, tmp_path: Path
 ) -> None:
     settings = {"optimizer": optimizer, "beta2": 0.95, "weight_decay": 0.25}
-    run = start_run(digits_task, digits_store, tiny.config(digits_task, **settings), tmp_path / "run")
+    run = start_run(tiny.settled(digits_task, **settings), digits_store, tmp_path / "run")
     made = Trainer(run, digits_task, digits_store, CPU).optimizer
     assert type(made).__name__.lower() == optimizer
     assert (made.defaults["betas"], made.defaults["weight_decay"]) == ((0.9, 0.95), 0.25)
@@ -167,7 +168,7 @@ def test_too_few_samples_are_said_before_training(digits_task: Task, digits_stor
 
 
 def test_an_epoch_draws_every_training_sample_once(digits_task: Task, digits_store: Store, tmp_path: Path) -> None:
-    run = start_run(digits_task, digits_store, tiny.config(digits_task), tmp_path / "run")
+    run = start_run(tiny.settled(digits_task), digits_store, tmp_path / "run")
     trainer = Trainer(run, digits_task, digits_store, CPU)
     count, drawn = len(trainer.train), []
     for step in range(-(-2 * count // 16)):

@@ -13,6 +13,7 @@ from contextssl_cli.config.probe import ProbeConfig
 from contextssl_cli.data.prepare import prepare
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.protocol import probe_runs
 from contextssl_cli.evaluation.results import find
 from contextssl_cli.methods.registry import method_of
@@ -74,9 +75,9 @@ def test_views_are_ranked_as_by_hand(views_run: Run, length: int) -> None:
     """The whole sequence is read again for every input, and the views of the object are sorted in plain Python."""
     config = ProbeConfig()
     report = probe_runs([views_run], CPU, metrics=["mrr"], context_lengths=(0, 14))
-    evaluator = Evaluator(views_run, config, CPU)
+    evaluator = Evaluator(OpenRun(views_run, CPU), config)
     context = evaluator.draw_context(("rotation",), 7).take(length // 2) if length else None
-    fresh = Evaluator(views_run, config, CPU)  # which has to encode the context's views
+    fresh = Evaluator(OpenRun(views_run, CPU), config)  # which has to encode the context's views
     condition = Condition("rotation", length, context, ("rotation",))
     test, model = fresh.test, fresh.model
     assert test.recorded is not None
@@ -134,8 +135,8 @@ def test_a_baselines_ranks_are_those_by_hand_from_its_run(views_store: Store, tm
     """From the images and the weights of the run: latents, transition, distances."""
     run = baseline("sen", views_store, tmp_path / "run")
     row = find(probe_runs([run], CPU, metrics=["mrr"]).rows, "encoder", 0, "mrr", "view")
-    method, model = method_of(run.record.config), run.load_encoder()
-    evaluator = Evaluator(run, ProbeConfig(), CPU)
+    method, model = method_of(run.record.config), OpenRun(run).model
+    evaluator = Evaluator(OpenRun(run, CPU), ProbeConfig())
     test = evaluator.test
     assert isinstance(method, SEN)
     assert test.recorded is not None
@@ -176,7 +177,7 @@ def test_without_the_action_the_source_is_found_first(views_store: Store, tmp_pa
 
 
 def test_the_features_of_pairs_are_those_of_their_views(views_run: Run) -> None:
-    evaluator = Evaluator(views_run, ProbeConfig(views=2), CPU)
+    evaluator = Evaluator(OpenRun(views_run, CPU), ProbeConfig(views=2))
     split = evaluator.test
     assert split.recorded is not None
     torch.testing.assert_close(split.z_x, split.recorded.z[split.recorded.source])

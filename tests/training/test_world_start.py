@@ -9,14 +9,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from contextssl_cli.errors import CorruptFileError, UsageError
-from contextssl_cli.methods.base import EVERY_ENVIRONMENT
-from contextssl_cli.plugin.task import Task
+from contextssl_cli.evaluation.open_run import OpenRun
+from contextssl_cli.plugin.task import EVERY_ENVIRONMENT, Task
 from contextssl_cli.store.dataset import Store
-from contextssl_cli.training.checkpoint import OPTIMIZER_FILE, weights_hash
+from contextssl_cli.training.checkpoint import OPTIMIZER_FILE
 from contextssl_cli.training.progress import Progress
 from contextssl_cli.training.run import Run
 from contextssl_cli.training.start import start_run
 from contextssl_cli.training.trainer import Trainer
+from contextssl_cli.training.weights import weights_hash
 from tests import tiny
 
 STEPS, STOP, START = 20, 10, 15
@@ -32,7 +33,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def run(digits_task: Task, digits_store: Store, tmp_path: Path) -> Run:
-    return start_run(digits_task, digits_store, tiny.config(digits_task, **SETTINGS), tmp_path / "run")
+    return start_run(tiny.settled(digits_task, **SETTINGS), digits_store, tmp_path / "run")
 
 
 class KilledError(Exception):
@@ -51,7 +52,7 @@ def killed_after(run: Run, task: Task, store: Store, step: int) -> None:
 def test_the_world_model_stands_still_until_its_start(run: Run, digits_task: Task, digits_store: Store) -> None:
     fresh = Trainer(run, digits_task, digits_store, CPU).model.state_dict()
     killed_after(run, digits_task, digits_store, STOP + 2)
-    now = run.load_encoder().state_dict()
+    now = OpenRun(run).model.state_dict()
     moved = {name.partition(".")[0] for name, tensor in now.items() if not torch.equal(tensor, fresh[name])}
     assert moved == {"encoder", "feature_norm", "heads"}
 
@@ -71,13 +72,13 @@ def test_a_run_that_died_goes_on_as_if_nothing_had_happened(
     """With the start of the world model before the checkpoint at step 10, at it, and after it."""
     settings = SETTINGS | {"world_start": start / STEPS}
     whole = tiny.trained(digits_task, digits_store, tmp_path / "whole", **settings)
-    run = start_run(digits_task, digits_store, tiny.config(digits_task, **settings), tmp_path / "run")
+    run = start_run(tiny.settled(digits_task, **settings), digits_store, tmp_path / "run")
     killed_after(run, digits_task, digits_store, STOP + 2)
     again = Trainer(run, digits_task, digits_store, CPU)
     again.resume()
     assert again.step == STOP
     again.fit(lambda progress: None)
-    assert weights_hash(again.model) == weights_hash(whole.load_model())
+    assert weights_hash(again.model) == weights_hash(OpenRun(whole).context_model)
 
 
 @pytest.mark.parametrize(("start", "lost"), [(5, "world"), (15, "encoder")])
@@ -85,7 +86,7 @@ def test_a_state_of_the_optimiser_that_lacks_a_trained_parameter_is_refused(
     start: int, lost: str, digits_task: Task, digits_store: Store, tmp_path: Path
 ) -> None:
     settings = SETTINGS | {"world_start": start / STEPS}
-    run = start_run(digits_task, digits_store, tiny.config(digits_task, **settings), tmp_path / "run")
+    run = start_run(tiny.settled(digits_task, **settings), digits_store, tmp_path / "run")
     killed_after(run, digits_task, digits_store, STOP + 2)
     trainer = Trainer(run, digits_task, digits_store, CPU)
     names = [name for name, _ in trainer.model.named_parameters()]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from contextssl_cli.config.resolve import PAPER, asked_settings, changed_settings, parse_setting, resolve_config
+from contextssl_cli.config.resolve import PAPER, Asked, ask, changed_settings, parse_setting, resolve_config
 from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UsageError
 from contextssl_cli.plugin.kinds import Dataset, Prepared
@@ -28,7 +28,11 @@ class Sample(Dataset):
 
 
 def resolve(training: dict[str, Any] | None = None, **given: Any) -> TrainConfig:
-    return resolve_config(Sample(**(training or {})), **({"environ": {}} | given))
+    return resolve_config(Sample(**(training or {})), ask(**({"environ": {}} | given)))
+
+
+def changes(old: TrainConfig, flags: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    return changed_settings(old, ask(flags=flags, environ={}), Sample())
 
 
 def toml(folder: Path, text: str) -> Path:
@@ -207,33 +211,41 @@ def test_set_none_unsets() -> None:
 
 
 def test_asked_settings_hold_what_the_user_named_and_nothing_else(tmp_path: Path) -> None:
-    asked = asked_settings(
-        Sample(lr=0.5), file=toml(tmp_path, "lr = 0.1\nwarmup = 0.2"), flags={"model.width": 8, "lr": 0.3}, environ={}
+    asked = ask(
+        file=toml(tmp_path, "lr = 0.1\nwarmup = 0.2\n[model]\nlayers = 5"),
+        flags={"model.width": 8, "lr": 0.3},
+        environ={"CONTEXTSSL_MODEL_HEADS": "2"},
     )
-    assert asked == {"lr": 0.3, "warmup": 0.2, "model": {"width": 8}}
+    assert asked == Asked(
+        file={"lr": 0.1, "warmup": 0.2, "model.layers": 5},
+        environment={"model.heads": 2},
+        flags={"model.width": 8, "lr": 0.3},
+    )
+    assert asked.named() == {"lr": 0.3, "warmup": 0.2, "model.layers": 5, "model.heads": 2, "model.width": 8}
+    assert Asked.model_validate_json(asked.model_dump_json()) == asked
 
 
 def test_changed_settings_name_what_differs_with_both_values() -> None:
     old = resolve(flags={"lr": 1.0, "model.width": 4})
-    assert changed_settings(old, {}) == {}
-    assert changed_settings(old, {"lr": 1.0, "model": {"width": 4}}) == {}
-    assert changed_settings(old, {"lr": 2.0, "model": {"width": 8}}) == {"lr": (1.0, 2.0), "model.width": (4, 8)}
+    assert changes(old, {}) == {}
+    assert changes(old, {"lr": 1.0, "model": {"width": 4}}) == {}
+    assert changes(old, {"lr": 2.0, "model": {"width": 8}}) == {"lr": (1.0, 2.0), "model.width": (4, 8)}
 
 
 @pytest.mark.parametrize(("method", "differs"), [("simclr", False), ("simclr+", False), ("contextssl", True)])
 def test_a_setting_that_the_method_does_not_read_is_no_change(method: str, differs: bool) -> None:
     old = resolve({"aux_weight": 3.0}, flags={"method": method})
-    assert changed_settings(old, {"aux_weight": 4.0}) == ({"aux_weight": (3.0, 4.0)} if differs else {})
+    assert changes(old, {"aux_weight": 4.0}) == ({"aux_weight": (3.0, 4.0)} if differs else {})
 
 
 def test_to_another_method_every_setting_counts_that_either_reads() -> None:
     old = resolve({"aux_weight": 3.0}, flags={"method": "simclr"})
-    assert changed_settings(old, {"method": "contextssl", "aux_weight": 4.0})["aux_weight"] == (3.0, 4.0)
+    assert changes(old, {"method": "contextssl", "aux_weight": 4.0})["aux_weight"] == (3.0, 4.0)
 
 
 def test_a_changed_setting_that_does_not_fit_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="lr"):
-        changed_settings(resolve(), {"lr": -1.0})
+        changes(resolve(), {"lr": -1.0})
 
 
 def test_options_of_action_types_come_from_every_place_and_the_data_set_s_are_left_to_its_task(tmp_path: Path) -> None:
@@ -265,9 +277,9 @@ def test_an_option_of_an_action_type_in_the_wrong_place(flags: dict[str, Any], n
 
 def test_a_changed_option_of_an_action_type_is_named() -> None:
     old = resolve(flags={"actions.attribute.sensitive": "race"})
-    assert changed_settings(old, {"actions": {"attribute": {"sensitive": "race"}}}) == {}
+    assert changes(old, {"actions": {"attribute": {"sensitive": "race"}}}) == {}
     asked = {"actions": {"attribute": {"sensitive": "sex", "pairing": "alone"}}}
-    assert changed_settings(old, asked) == {
+    assert changes(old, asked) == {
         "actions.attribute.sensitive": ("race", "sex"),
         "actions.attribute.pairing": (None, "alone"),
     }

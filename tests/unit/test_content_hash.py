@@ -13,16 +13,17 @@ import h5py
 import numpy as np
 import pytest
 
-from contextssl_cli.adaptation.adapt import read_or_test
 from contextssl_cli.adaptation.describe import describe
-from contextssl_cli.adaptation.inputs import read_inputs
+from contextssl_cli.adaptation.inputs import open_inputs, read_inputs
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError
 from contextssl_cli.evaluation.evaluator import Evaluator
+from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.protocol import probe_config
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store import content, hdf5
 from contextssl_cli.store.content import ContentHash
-from contextssl_cli.store.dataset import SPLITS, Samples, Store, create_store
+from contextssl_cli.store.dataset import Store, create_store
+from contextssl_cli.store.samples import SPLITS, Samples
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.training.run import Run
 from contextssl_cli.training.start import resume_run, start_run
@@ -260,10 +261,10 @@ def damaged(digits_run: Run, tmp_path: Path) -> Run:
 def test_nothing_is_made_of_a_damaged_store(damaged: Run, digits_task: Task, tmp_path: Path) -> None:
     store = Store(Path(damaged.record.store))
     uses: dict[str, Callable[[], Any]] = {
-        "pretrain": lambda: start_run(digits_task, store, damaged.record.config, tmp_path / "new"),
-        "resume": lambda: resume_run(damaged.folder, None, lambda task: {}),
-        "probe": lambda: Evaluator(damaged, probe_config(digits_task.dataset), "cpu"),  # type: ignore[arg-type]
-        "adapt": lambda: read_or_test(damaged, None),
+        "pretrain": lambda: start_run(tiny.settled(digits_task), store, tmp_path / "new"),
+        "resume": lambda: resume_run(damaged.folder),
+        "probe": lambda: Evaluator(OpenRun(damaged, "cpu"), probe_config(digits_task.dataset)),  # type: ignore[arg-type]
+        "adapt": lambda: open_inputs(damaged, None),
         "adapt --input": lambda: read_inputs(store.path, store.schema),
         "info --verify": lambda: describe(damaged.folder, verify=True),
     }

@@ -17,11 +17,11 @@ from sklearn.preprocessing import StandardScaler
 from contextssl_cli import Context, ContextEncoder
 from contextssl_cli.adaptation.context_files import context_from_run
 from contextssl_cli.errors import CorruptFileError, DataMissingError, InvalidInputError, UsageError
-from contextssl_cli.evaluation.contexts import ContextTooLongWarning
+from contextssl_cli.evaluation.open_run import ContextTooLongWarning, OpenRun
 from contextssl_cli.selection.select import select_context
 from contextssl_cli.store.dataset import Store
-from contextssl_cli.training.checkpoint import weights_hash
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.weights import weights_hash
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +40,11 @@ def images(digits_store: Store) -> np.ndarray:
 
 
 def test_adapting_changes_no_parameter(encoder: ContextEncoder, rotation: Context, images: np.ndarray) -> None:
-    before = weights_hash(encoder.model_)
+    before = weights_hash(encoder.opened_.model)
     adapted = encoder.with_context(rotation)
     adapted.transform(images)
     encoder.transform(images)
-    assert weights_hash(adapted.model_) == weights_hash(encoder.model_) == before
+    assert weights_hash(adapted.opened_.model) == weights_hash(encoder.opened_.model) == before
 
 
 def test_a_run_is_needed() -> None:
@@ -76,7 +76,7 @@ def test_equal_candidates_are_refused(
 
 
 def test_the_hash_of_the_weights_sees_a_single_change(digits_run: Run) -> None:
-    model = digits_run.load_model()
+    model = OpenRun(digits_run).context_model
     before = weights_hash(model)
     next(iter(model.buffers())).view(-1)[0] += 1
     assert weights_hash(model) != before
@@ -135,7 +135,7 @@ def test_a_clone_has_the_parameters_and_gives_the_same(
     adapted = encoder.with_context(rotation)
     copy = clone(adapted)
     assert copy.get_params().keys() == {"run", "context", "device", "batch_size", "guard"}
-    assert not hasattr(copy, "model_")
+    assert not hasattr(copy, "opened_")
     np.testing.assert_array_equal(copy.fit(images).transform(images), adapted.transform(images))
 
 
@@ -152,7 +152,7 @@ def test_a_changed_parameter_takes_effect_at_the_next_fit(
     other = tmp_path / "other"
     shutil.copytree(digits_run.folder, other)
     changed = clone(encoder).fit().set_params(run=other, context=rotation).fit()
-    assert changed.run_.folder == other
+    assert changed.opened_.run.folder == other
     np.testing.assert_array_equal(changed.transform(images), encoder.with_context(rotation).transform(images))
 
 

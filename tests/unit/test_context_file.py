@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from contextssl_cli.errors import CorruptFileError, InvalidInputError
-from contextssl_cli.store.context import KIND, VERSION, Context
+from contextssl_cli.store.context import CONTEXT_KIND, CONTEXT_VERSION, Context
 
 X = np.linspace(0, 1, 15, dtype=np.float32).reshape(3, 5)
 Y, TURN = X[::-1].copy(), np.array([[1.0], [2.0], [3.0]], np.float32)
@@ -70,7 +70,7 @@ def test_a_user_s_pairs_are_read_from_npz_and_hdf5(
 def test_a_user_s_script_may_write_a_context_with_h5py_alone(tmp_path: Path) -> None:
     path = tmp_path / "context.h5"
     with h5py.File(path, "w") as file:
-        file.attrs.update({"format": KIND, "version": VERSION})
+        file.attrs.update({"format": CONTEXT_KIND, "version": CONTEXT_VERSION})
         file["x"], file["y"], file["actions/turn"] = X, Y, TURN
     assert_equal(Context.load(path), Context(X, Y, {"turn": TURN}))
 

@@ -12,8 +12,9 @@ from PIL import Image
 
 from contextssl_cli.data import rows as inputs
 from contextssl_cli.errors import CorruptFileError
-from contextssl_cli.store.dataset import Samples, Store, create_store
+from contextssl_cli.store.dataset import Store, create_store
 from contextssl_cli.store.images import decode, decode_all
+from contextssl_cli.store.samples import Samples
 from contextssl_cli.store.schema import Column, Schema
 from tests.tiny import image_schema
 
@@ -106,7 +107,8 @@ def test_a_split_on_disk_gives_what_one_in_memory_gives(
     in_memory = inputs.inputs_of(store.train)
     monkeypatch.setattr(inputs, "MEMORY_LIMIT", 100)
     on_disk = inputs.inputs_of(store.train)
-    assert type(on_disk) is not type(in_memory)
+    assert isinstance(in_memory._samples, np.ndarray)
+    assert isinstance(on_disk._samples, inputs.StoredSplit)
     assert torch.equal(on_disk[rows], in_memory[rows])
     assert torch.equal(inputs.Subset(on_disk, rows)[torch.tensor([3, 0])], in_memory[torch.tensor([8, 3])])
 

@@ -252,7 +252,7 @@ def test_a_fit_that_fails_leaves_the_encoder_as_it_was(
     with pytest.raises(ContextSSLError):
         adapted.set_params(**bad).fit(table)
     np.testing.assert_array_equal(adapted.transform(table), before)
-    assert adapted.context_ is context
+    assert adapted.bound_.context is context
     assert adapted.n_features_in_ == 3
 
 
@@ -260,8 +260,8 @@ def test_fit_reads_a_run_that_was_trained_further_again(runs: Path, table: NDArr
     folder = tmp_path / "run"
     shutil.copytree(runs / "3", folder)
     fitted = ContextEncoder.load(folder, "cpu")
-    before, model = fitted.transform(table), fitted.model_
-    assert fitted.fit().model_ is model
+    before, model = fitted.transform(table), fitted.opened_
+    assert fitted.fit().opened_ is model
     tiny.untrained(tiny.table_schema((1, 1, 1)), folder, seed=5)
     np.testing.assert_array_equal(fitted.transform(table), before)
     assert not np.allclose(fitted.fit().transform(table), before)

@@ -139,7 +139,7 @@ def test_a_failure_while_writing_leaves_the_old_file_and_no_other(tmp_path: Path
     path = tmp_path / "file.h5"
     write_context(path)
     before = path.read_bytes()
-    with pytest.raises(ZeroDivisionError), hdf5.create(path, "contextssl-context", 1) as file:
+    with pytest.raises(ZeroDivisionError), hdf5.create_file(path, "contextssl-context", 1) as file:
         file["x"] = ROWS / (1 // len(file))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
@@ -159,7 +159,7 @@ def test_a_kill_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
     write_context(path)
     before = path.read_bytes()
     done = child(
-        "with hdf5.create(path, 'contextssl-context', 1) as file:\n"
+        "with hdf5.create_file(path, 'contextssl-context', 1) as file:\n"
         "    file['x'] = ROWS\n    file.flush()\n    os.kill(os.getpid(), signal.SIGKILL)",
         path,
     )

@@ -19,7 +19,7 @@ from contextssl_cli.errors import ContextSSLError, CorruptFileError, FileInUseEr
 from contextssl_cli.plugin.registry import registry
 from contextssl_cli.store import hdf5
 from contextssl_cli.store.arrays import read_arrays
-from contextssl_cli.store.embeddings import KIND
+from contextssl_cli.store.embeddings import EMBEDDINGS_KIND
 from contextssl_cli.store.replace import check_replaceable
 from tests.small_files import READ, ROWS, WRITE
 
@@ -59,7 +59,7 @@ def test_a_file_that_another_process_writes_is_in_use_for_everybody(name: str, h
     kind = name.partition("-")[0]
     for use in (
         READ[kind], WRITE[kind], hdf5.kind_of, read_arrays, hdf5.check_not_in_use,
-        lambda path: check_replaceable(path, KIND),
+        lambda path: check_replaceable(path, EMBEDDINGS_KIND),
     ):  # fmt: skip
         with pytest.raises(FileInUseError, match=path.name) as caught:
             use(path)

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from contextssl_cli.errors import CorruptFileError
 from contextssl_cli.store.context import Context
-from contextssl_cli.store.dataset import SPLITS, Samples, Store, create_store
+from contextssl_cli.store.dataset import Store, create_store
 from contextssl_cli.store.embeddings import Embeddings
 from contextssl_cli.store.names import escaped, unescaped
 from contextssl_cli.store.part import PartKey, read_part, write_part
+from contextssl_cli.store.samples import SPLITS, Samples
 from contextssl_cli.store.schema import Schema
 from tests.small_files import ROWS
 

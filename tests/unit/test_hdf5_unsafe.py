@@ -11,12 +11,14 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import torch
 from h5py import h5a, h5d, h5p, h5s, h5t
 
 from contextssl_cli.adaptation.inputs import read_inputs
+from contextssl_cli.data.rows import whole
 from contextssl_cli.errors import CorruptFileError, DataMissingError, UnsafeFileError
 from contextssl_cli.store import hdf5, untrusted
-from contextssl_cli.store.arrays import read_arrays
+from contextssl_cli.store.arrays import ArrayFile, read_arrays
 from contextssl_cli.store.context import Context
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.store.embeddings import Embeddings
@@ -137,7 +139,7 @@ def test_a_file_that_refers_outside_or_declares_too_much_is_refused(kind: str, t
         path = tmp_path / f"{name.replace('/', '-')}.h5"
         with h5py.File(path, "w") as file:
             OUTSIDE[kind](file.require_group("group") if "/" in name else file, "x", secret)
-        for read in (read_arrays, hdf5.kind_of, lambda path: read_arrays(path, prefer="x")):
+        for read in (read_arrays, hdf5.kind_of, ArrayFile):
             with pytest.raises(UnsafeFileError, match=path.name):
                 read(path)
 
@@ -195,11 +197,11 @@ def test_more_levels_than_a_file_may_have(levels: int, tmp_path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["x"] = np.zeros(4)
         file.create_group("/".join("a" * untrusted.MOST_LEVELS))
-    assert list(read_arrays(path, "x")) == ["x"]
+    assert ArrayFile(path).shape == (4,)
     with h5py.File(path, "a") as file:
         file.create_group("/".join("b" * levels))
     with pytest.raises(UnsafeFileError, match=r"deep\.h5 holds groups in groups in more than 50 levels"):
-        read_arrays(path, "x")
+        ArrayFile(path)
 
 
 def test_no_more_is_read_than_the_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,8 +256,7 @@ def test_only_numbers_and_text_of_fixed_length_are_read(kind: str, tmp_path: Pat
         file["x"] = ROWS
     with pytest.raises(UnsafeFileError, match="names"):
         read_arrays(path)
-    np.testing.assert_array_equal(read_arrays(path, prefer="x")["x"], ROWS)  # the rest of the file is not read
-    np.testing.assert_array_equal(read_inputs(path, SCHEMA).samples, ROWS)
+    assert torch.equal(whole(read_inputs(path, SCHEMA).rows), torch.tensor(ROWS))  # the rest of the file is not read
 
 
 def test_pickles_in_attributes_are_never_loaded(tmp_path: Path) -> None:
@@ -366,7 +367,7 @@ def test_any_numbers_of_any_byte_order_are_the_same_numbers(dtype: str, tmp_path
     for array in (context.x, context.y, context.actions["turn"]):
         assert array.dtype.isnative
         np.testing.assert_array_equal(array, rows)
-    assert read_inputs(tmp_path / "pairs.h5", SCHEMA).samples.dtype.isnative
+    assert whole(read_inputs(tmp_path / "pairs.h5", SCHEMA).rows).tolist() == rows.tolist()
 
 
 def test_an_array_without_axes_or_rows_is_no_context(tmp_path: Path) -> None:
@@ -426,7 +427,8 @@ def test_a_class_that_the_schema_does_not_have_is_corrupt(code: int, tmp_path: P
 
 @pytest.mark.parametrize("ends", [[9, 3, 12], [3, 9, 10**9], [-5, 9, 12]])
 def test_encoded_images_that_overlap_are_corrupt(ends: list[int], tmp_path: Path) -> None:
-    from contextssl_cli.store.dataset import Samples, create_store
+    from contextssl_cli.store.dataset import create_store
+    from contextssl_cli.store.samples import Samples
 
     path = tmp_path / "store.h5"
     with create_store(path, tiny.image_schema(4, 4, storage="encoded"), {}) as writer:

@@ -6,16 +6,15 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from contextssl_cli import files
-from contextssl_cli.config.resolve import parse_setting, resolve_config
+from contextssl_cli.config.resolve import ask, parse_setting, resolve_config
 from contextssl_cli.errors import CorruptFileError, UsageError
-from contextssl_cli.evaluation.cache import keep_values, read_tensors, read_values
+from contextssl_cli.evaluation.cache import read_tensors, read_values
 from contextssl_cli.experiments.recipe import read_recipe
 from contextssl_cli.plugin.registry import registry
 from contextssl_cli.report.figures import draw_training, read_losses
@@ -52,7 +51,7 @@ JSON = {
 }
 
 
-@pytest.mark.parametrize("read", [files.read_toml, read_recipe, lambda path: resolve_config(digits(), file=path)])
+@pytest.mark.parametrize("read", [files.read_toml, read_recipe, lambda path: ask(file=path, environ={})])
 @pytest.mark.parametrize("name", TOML)
 def test_toml_that_is_refused(name: str, read: Callable[[Path], object], tmp_path: Path) -> None:
     path = tmp_path / "settings.toml"
@@ -114,7 +113,7 @@ SETTINGS = [
 @pytest.mark.parametrize("text", SETTINGS, ids=lambda text: ascii(text[:20]))
 def test_a_setting_that_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
-        resolve_config(digits(), flags=dict([parse_setting(text)]), environ={})  # type: ignore[arg-type]
+        resolve_config(digits(), ask(flags=dict([parse_setting(text)]), environ={}))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +123,7 @@ def test_a_setting_that_is_refused(text: str) -> None:
 )  # fmt: skip
 def test_a_variable_that_is_refused(variable: str, text: str) -> None:
     with pytest.raises(UsageError):
-        resolve_config(digits(), environ={f"CONTEXTSSL_{variable}": text})  # type: ignore[arg-type]
+        resolve_config(digits(), ask(environ={f"CONTEXTSSL_{variable}": text}))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -169,23 +168,3 @@ def test_a_training_curve_draws_numbers_alone(loss: str, tmp_path: Path) -> None
     found = read_losses(MetricsLog(path))
     assert found[-1] == {"step": 2, "loss": {"a": 1.0}, "held_out_gap_ridge": None}
     draw_training(found)
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda found: found["values"].pop(),
-        lambda found: found["values"][0].update(value=0.5),
-        lambda found: found["values"][0].update(target="size"),
-        lambda found: found["values"][1].update(target=7),
-        lambda found: found.pop("sha256"),
-    ],
-)
-def test_measured_values_that_are_not_those_that_were_written_are_left_out(damage: Any, tmp_path: Path) -> None:
-    path, values = tmp_path / "values.json", {("r2", "turn", "ridge"): 0.25, ("r2", "tint", "ridge"): 0.75}
-    keep_values(path, values)
-    assert read_values(path) == values
-    found = json.loads(path.read_text())
-    damage(found)
-    path.write_text(json.dumps(found))
-    assert read_values(path) is None

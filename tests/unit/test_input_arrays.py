@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from contextssl_cli.adaptation.inputs import read_inputs
+from contextssl_cli.data.rows import whole
 from contextssl_cli.errors import CorruptFileError
 from tests import tiny
 
@@ -34,10 +35,10 @@ def test_an_array_that_does_not_fit_is_named_by_its_file(fault: str, tmp_path: P
     np.save(tmp_path / "mine.npy", array)
     schema = tiny.table_schema() if modality == "table" else tiny.image_schema()
     with pytest.raises(CorruptFileError, match=r"mine\.npy"):
-        read_inputs(tmp_path / "mine.npy", schema)
+        whole(read_inputs(tmp_path / "mine.npy", schema).rows)
 
 
 @pytest.mark.parametrize("array", [ROWS, ROWS.astype(">f8"), ROWS.astype(np.int16)])
 def test_an_array_that_fits_is_read(array: NDArray[np.floating], tmp_path: Path) -> None:
     np.savez(tmp_path / "mine.npz", x=array)
-    np.testing.assert_array_equal(read_inputs(tmp_path / "mine.npz", tiny.table_schema()).samples, array)
+    np.testing.assert_array_equal(whole(read_inputs(tmp_path / "mine.npz", tiny.table_schema()).rows), array)

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from contextssl_cli.adaptation.inputs import read_inputs
+from contextssl_cli.data.rows import whole
+from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.errors import CorruptFileError, DataMissingError, UnsafeFileError, UsageError
 from contextssl_cli.store.images import decode
 from tests.small_images import encoded, picture, write_files
@@ -27,8 +30,8 @@ def photos(tmp_path: Path) -> Path:
 def test_rows_are_in_the_order_of_the_names(photos: Path) -> None:
     found = read_inputs(photos, SCHEMA)
     assert found.names == ("a.png", "d.png", "deep/b.png", "deep/er/c.png")
-    for name, sample in zip(found.names, found.samples, strict=True):
-        assert np.array_equal(sample, decode(GOOD[name], 16, 16))
+    expected = np.stack([decode(GOOD[name], 16, 16) for name in found.names])
+    assert torch.equal(whole(found.rows), to_tensor(expected, SCHEMA))
     assert not found.notes
 
 
@@ -82,14 +85,14 @@ ODD = {
 
 @pytest.mark.parametrize("kind", ODD)
 def test_what_cannot_be_read_is_named_or_left_out(photos: Path, kind: str) -> None:
-    whole = read_inputs(photos, SCHEMA)
+    before = read_inputs(photos, SCHEMA)
     odd(photos / "c.png", kind)
     with pytest.raises(ODD[kind], match=r"c\.png.*--skip-corrupt") as caught:
-        read_inputs(photos, SCHEMA)
+        whole(read_inputs(photos, SCHEMA).rows)
     assert type(caught.value) is ODD[kind]
     found = read_inputs(photos, SCHEMA, skip_corrupt=True)
-    assert found.names == whole.names
-    assert np.array_equal(found.samples, whole.samples)
+    assert found.names == before.names
+    assert torch.equal(whole(found.rows), whole(before.rows))
     (reason,) = found.skipped
     assert str(photos / "c.png") in reason
 
@@ -124,13 +127,13 @@ def test_transparent_and_deep_images_are_read_as_prepare_does(tmp_path: Path) ->
     ramp = np.arange(256, dtype=np.uint16).reshape(16, 16)
     Image.fromarray(ramp * 257).save(tmp_path / "a.png")
     Image.new("RGBA", (16, 16), (9, 9, 9, 0)).save(tmp_path / "b.png")
-    samples = read_inputs(tmp_path, SCHEMA).samples
-    assert np.array_equal(samples[0, ..., 0], ramp)
-    assert (samples[1] == 255).all()
+    inputs = whole(read_inputs(tmp_path, SCHEMA).rows)
+    assert torch.equal(inputs[0, 0], torch.from_numpy(ramp.astype(np.float32)) / 255)
+    assert (inputs[1] == 1).all()
 
 
 def test_a_model_of_grey_images(photos: Path) -> None:
-    assert read_inputs(photos, image_schema(16, 16, shape=(16, 16, 1))).samples.shape == (4, 16, 16, 1)
+    assert whole(read_inputs(photos, image_schema(16, 16, shape=(16, 16, 1))).rows).shape == (4, 1, 16, 16)
 
 
 def test_a_model_of_tables_takes_no_folder(photos: Path) -> None:
@@ -153,4 +156,4 @@ def test_arrays_without_samples_or_names(tmp_path: Path) -> None:
 def test_suffixes_in_capitals(tmp_path: Path) -> None:
     with (tmp_path / "MINE.NPY").open("wb") as stream:
         np.save(stream, np.zeros((2, 16, 16, 3)))
-    assert len(read_inputs(tmp_path / "MINE.NPY", SCHEMA).samples) == 2
+    assert len(read_inputs(tmp_path / "MINE.NPY", SCHEMA)) == 2

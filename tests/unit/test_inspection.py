@@ -11,6 +11,8 @@ from contextssl_cli.evaluation.inspection import Inspection, LeftOut, Reading, _
 from contextssl_cli.report.summary import print_inspection
 from contextssl_cli.store.context import Context
 
+STRONG = {"turn": 0.9}
+
 
 def reading(pairs: int, score: float, *, beyond: bool = False) -> Reading:
     return Reading(pairs, beyond, 5, {"turn": score}, score, 0.0)
@@ -45,7 +47,9 @@ def test_a_pair_hurts_only_beyond_chance() -> None:
 def test_what_a_context_brings_is_said_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     profile = [reading(pairs, score) for pairs, score in ((0, 0.1), (1, 0.7), (2, 0.9), (4, 0.9))]
     left_out = [LeftOut(0, 0.03, 0.002), LeftOut(1, -0.2, 0.01), LeftOut(2, 0.004, 0.0001), LeftOut(3, 0.0, 0.0)]
-    found = Inspection("turn", 8, 4, [*profile, reading(8, 0.6, beyond=True)], 2, left_out, "ridge", 100, 50)
+    found = Inspection(
+        "turn", 8, 4, [*profile, reading(8, 0.6, beyond=True)], 2, left_out, "ridge", STRONG, "strong", 100, 50
+    )
     print_inspection(found, as_json=False)
     told = capsys.readouterr().out
     for words in (
@@ -63,7 +67,9 @@ def test_a_context_may_lower_the_score_or_change_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     hurting = [LeftOut(pair, 0.01 * (pair + 1), 0.001) for pair in range(7)]
-    harmful = Inspection("turn", 7, 7, [reading(0, 0.9), reading(7, 0.1)], 7, hurting, "ridge", 100, 50)
+    harmful = Inspection(
+        "turn", 7, 7, [reading(0, 0.9), reading(7, 0.1)], 7, hurting, "ridge", STRONG, "strong", 100, 50
+    )
     print_inspection(harmful, as_json=False)
     told = capsys.readouterr().out
     assert "the context lowers the score by 0.800" in told
@@ -71,7 +77,8 @@ def test_a_context_may_lower_the_score_or_change_nothing(
     assert "2 more hurt, by less: 1, 0" in told
     idle = [LeftOut(0, 0.0, 0.0), LeftOut(1, 0.001, 0.0)]
     print_inspection(
-        Inspection("turn", 2, 4, [reading(0, 0.9), reading(2, 0.91)], 0, idle, "ridge", 9, 9), as_json=False
+        Inspection("turn", 2, 4, [reading(0, 0.9), reading(2, 0.91)], 0, idle, "ridge", STRONG, "strong", 9, 9),
+        as_json=False,
     )
     told = capsys.readouterr().out
     for words in ("changes nothing", "no pair hurts", "no pair is needed"):

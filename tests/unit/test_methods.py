@@ -16,7 +16,7 @@ from contextssl_cli.config.methods import CONTEXTUAL, EQUIVARIANT, OPTIONS, Meth
 from contextssl_cli.config.model import ModelConfig
 from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.data.pairs import PairBatch, seeded
-from contextssl_cli.methods.base import EVERY_ENVIRONMENT, Baseline, Step
+from contextssl_cli.methods.base import Baseline, Step
 from contextssl_cli.methods.equimod import EquiMod
 from contextssl_cli.methods.losses import as_pairs, covariance, variance
 from contextssl_cli.methods.registry import method_of
@@ -25,6 +25,7 @@ from contextssl_cli.methods.sie import SIE, HyperNetwork
 from contextssl_cli.methods.simclr import SimCLR
 from contextssl_cli.methods.vicreg import VICReg
 from contextssl_cli.model.contextssl import ContextSSL, nt_xent
+from contextssl_cli.plugin.task import EVERY_ENVIRONMENT
 from tests import tiny
 
 Array = NDArray[np.float64]

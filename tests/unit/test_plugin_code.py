@@ -42,7 +42,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def hashed(package: Path) -> str:
-    code._hash.cache_clear()  # a process reads a plugin once
+    code.source_hash.cache_clear()  # a process reads a plugin once
     turn: ActionType = importlib.import_module(f"{package.name}.deep").Turn()
     return code_hash([turn])
 

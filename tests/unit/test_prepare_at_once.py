@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -22,8 +23,9 @@ from contextssl_cli.data.prepare import prepare, prepared_store
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, FileInUseError, UsageError
 from contextssl_cli.locks import locked
 from contextssl_cli.plugin import Dataset, Options, Prepared
-from contextssl_cli.store.dataset import Samples, Store
+from contextssl_cli.store.dataset import Store
 from contextssl_cli.store.part import PartKey, holds_part, read_part, write_part
+from contextssl_cli.store.samples import Samples
 from tests.tiny import image_schema
 
 SCHEMA = image_schema(8, 8, dataset="grey")
@@ -319,6 +321,19 @@ def test_a_part_knows_its_plan_and_its_number(tmp_path: Path) -> None:
         with pytest.raises(CorruptFileError, match=r"part\.h5"):
             read_part(path, SCHEMA, other)
     assert np.asarray(read_part(path, SCHEMA, key).inputs).max() == 4
+
+
+@pytest.mark.parametrize("name", ["inputs", "objects", "labels/shade"])
+def test_a_part_whose_content_changed_is_refused(name: str, tmp_path: Path) -> None:
+    path, key = tmp_path / "part.h5", PartKey("plan", 0)
+    samples = Samples(
+        "train", np.zeros((3, 4, 4, 1), np.uint8), labels={"shade": np.array([0, 1, 0])}, objects=np.arange(3)
+    )
+    write_part(path, SCHEMA, samples, key)
+    with h5py.File(path, "r+") as file:
+        file[name][1] = 2
+    with pytest.raises(CorruptFileError, match=r"part\.h5"):
+        read_part(path, SCHEMA, key)
 
 
 def test_parts_that_a_kill_left_after_they_were_joined_are_removed(

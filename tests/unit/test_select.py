@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
@@ -19,30 +20,40 @@ from contextssl_cli.adaptation.inputs import Inputs
 from contextssl_cli.errors import CorruptFileError, DataMissingError, UnsafeFileError, UsageError
 from contextssl_cli.evaluation.fairness import group_differences
 from contextssl_cli.plugin.cells import MISSING
+from contextssl_cli.selection import leave_one_out
 from contextssl_cli.selection.bounds import difference, share
-from contextssl_cli.selection.classes import class_codes, column
-from contextssl_cli.selection.labels import read_labels
-from contextssl_cli.selection.left_out import PENALTIES, Reader, difference_error, difference_p
+from contextssl_cli.selection.labels import class_codes, column, read_labels
+from contextssl_cli.selection.leave_one_out import PENALTIES, difference_error, difference_p
 from contextssl_cli.selection.select import Selection, select_context
+from contextssl_cli.store.context import Context
 
 
 class Views:
-    """Stands for an encoder: under the context "a" it shows the first half of the numbers, else the second."""
+    """Stands for an encoder: under the context A it shows the first half of the numbers, else the second."""
 
-    def __init__(self, context: str | None = None) -> None:
+    def __init__(self, context: Context | None = None) -> None:
         self.context = context
-        self.context_ = None  # nothing that was made for a run
 
     def with_context(self, context: Any, guard: str | None = None) -> Views:
         return Views(context)
 
-    def transform(self, X: np.ndarray) -> np.ndarray:
+    def rows(self, X: np.ndarray) -> np.ndarray:
+        return X
+
+    def features(self, rows: np.ndarray) -> list[torch.Tensor]:
+        return [torch.from_numpy(rows)]
+
+    def embed_features(self, features: torch.Tensor) -> np.ndarray:
+        X = features.numpy()
         half = X.shape[1] // 2
-        return (X[:, :half] if self.context == "a" else X[:, half:]).astype(np.float32)
+        return (X[:, :half] if self.context in (A, TWIN) else X[:, half:]).astype(np.float32)
+
+
+A, TWIN, B = (Context(np.full((1, 1), value), np.zeros((1, 1))) for value in (1.0, 2.0, 3.0))
 
 
 def chosen(X: np.ndarray, y: Any, contexts: dict[str, Any] | None = None, **given: Any) -> Selection:
-    return select_context(Views(), contexts or {"a": "a", "b": "b"}, X, y, **given)  # type: ignore[arg-type]
+    return select_context(Views(), contexts or {"a": A, "b": B}, X, y, **given)  # type: ignore[arg-type]
 
 
 def few(seed: int, signal: float = 1.0, classes: int = 3, each: int = 5) -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +72,7 @@ def test_leaving_one_out_is_that_of_scikit_learn() -> None:
     unit = np.square(centred).sum() / len(X)
     expected = [cross_val_predict(Ridge(alpha=penalty * unit), X, targets, cv=LeaveOneOut()) for penalty in PENALTIES]
     best = min(expected, key=lambda predicted: np.square(targets - predicted).sum())
-    np.testing.assert_allclose(Reader(X).left_out(targets), best, atol=1e-6)
+    np.testing.assert_allclose(leave_one_out.LeaveOneOut(X).left_out(targets), best, atol=1e-6)
 
 
 def test_the_context_that_tells_the_classes_is_chosen() -> None:
@@ -99,7 +110,7 @@ def test_the_error_of_a_difference_is_that_of_its_mean_and_more() -> None:
 
 def test_two_contexts_that_tell_alike_cannot_be_told_apart() -> None:
     X, y = few(1)
-    selection = chosen(X, y, {"a": "a", "twin": "a"})
+    selection = chosen(X, y, {"a": A, "twin": TWIN})
     assert not selection.decided
     assert selection.reason.startswith("cannot tell ")
     assert selection.candidates[1].behind == 0
@@ -130,7 +141,7 @@ def test_a_bound_that_the_labels_cannot_judge_is_told() -> None:
     X, y = few(5, classes=2, each=10)
     group = np.arange(20) % 2
     X[:, 4] += group  # read, not perfectly
-    twins = {"a": "a", "twin": "a"}
+    twins = {"a": A, "twin": TWIN}
     free = chosen(X, y, twins, groups={"sex": group}, at_most={"sex": 1})
     value, error = free.candidates[0].bounds["sex"], free.candidates[0].bound_errors["sex"]
     assert 0.05 < error < 0.2
@@ -254,7 +265,7 @@ def test_bounds_and_candidates_that_cannot_be_used() -> None:
         chosen(X, y, at_most={"sex": 0.5}, groups={"sex": [0, 1]})
 
 
-INPUTS = Inputs(np.zeros((5, 2)), names=("a.png", "b/c.png", "d.png", "e.png", "f.png"))
+INPUTS = Inputs(torch.zeros(5, 2), names=("a.png", "b/c.png", "d.png", "e.png", "f.png"))
 
 
 def test_rows_names_and_groups_are_read(tmp_path: Path) -> None:
@@ -312,7 +323,7 @@ def test_labels_are_cells_of_csv(tmp_path: Path) -> None:
     file = tmp_path / "few.csv"
     with file.open("w", encoding="utf-8-sig", newline="") as stream:
         csv.writer(stream).writerows([["row", "label"], *enumerate(labels)])
-    found = read_labels(file, Inputs(np.zeros((len(labels), 2))))
+    found = read_labels(file, Inputs(torch.zeros(len(labels), 2)))
     assert found.rows.tolist() == list(range(len(labels)))
     assert found.labels.tolist() == labels
 
@@ -320,7 +331,7 @@ def test_labels_are_cells_of_csv(tmp_path: Path) -> None:
 def test_names_of_files_may_begin_and_end_with_blanks(tmp_path: Path) -> None:
     file = tmp_path / "few.csv"
     file.write_text("name,label\n a.png,first\n b.png ,second\n")
-    found = read_labels(file, Inputs(np.zeros((3, 2)), names=("a.png", " a.png", "b.png")))
+    found = read_labels(file, Inputs(torch.zeros(3, 2), names=("a.png", " a.png", "b.png")))
     assert found.rows.tolist() == [1, 2]
 
 
@@ -359,4 +370,4 @@ def test_a_file_of_labels_that_is_not_there_or_not_text(tmp_path: Path) -> None:
 def test_inputs_without_names_take_rows(tmp_path: Path) -> None:
     (tmp_path / "few.csv").write_text("name,label\na.png,1\n")
     with pytest.raises(CorruptFileError, match="use the column row"):
-        read_labels(tmp_path / "few.csv", Inputs(np.zeros((5, 2))))
+        read_labels(tmp_path / "few.csv", Inputs(torch.zeros(5, 2)))

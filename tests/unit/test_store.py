@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from contextssl_cli.errors import CorruptFileError, DataMissingError, PluginError
-from contextssl_cli.store.dataset import SPLITS, Samples, Split, Store, create_store
+from contextssl_cli.store.dataset import Split, Store, create_store
+from contextssl_cli.store.samples import SPLITS, Samples
 from tests import tiny
 from tests.small_files import total
 

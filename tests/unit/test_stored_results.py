@@ -48,6 +48,8 @@ def without(key: str) -> Callable[[dict[str, Any]], object]:
         (lambda found: found["results"][0].update(mean="much"), "results.0.mean"),
         (lambda found: found["results"][0].update(mean=float("nan")), "results.json"),
         (lambda found: found["protocol"].update(runs=[]), "protocol.runs"),
+        (lambda found: found["protocol"]["runs"][0].update(steps="many"), "steps"),
+        (lambda found: found["protocol"]["runs"][0].update(step=[1]), "step"),
         (lambda found: found.update(results=[*found["results"][:-1], 7]), "results."),
         (lambda found: found.update(results=[]), "the r2 of rotation under rotation at 0 tokens"),
         (lambda found: found.update(context_lengths=[0, 4]), "the r2 of rotation under rotation at 4 tokens"),

@@ -14,7 +14,7 @@ from contextssl_cli.config.methods import EQUIVARIANT, MethodName
 from contextssl_cli.config.model import ModelConfig
 from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.data.pairs import seeded
-from contextssl_cli.evaluation.cache import Values
+from contextssl_cli.evaluation.cache import MeasuredValues
 from contextssl_cli.evaluation.encoded import EncodedSplit, RecordedViews
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.ranking import HITS, view_ranks
@@ -78,7 +78,7 @@ def built(name: MethodName = "sie") -> tuple[Predicting, EncoderModel]:
     return method, model.eval()
 
 
-def measured(predictor: tuple[Predicting, EncoderModel] | None, test: EncodedSplit) -> list[Values]:
+def measured(predictor: tuple[Predicting, EncoderModel] | None, test: EncodedSplit) -> list[MeasuredValues]:
     evaluator = cast(Evaluator, SimpleNamespace(test=test, device=torch.device("cpu"), predictor=predictor))
     return view_ranks(evaluator, [Condition(ENCODER, 0)])
 

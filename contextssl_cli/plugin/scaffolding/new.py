@@ -16,7 +16,7 @@ from contextssl_cli.files import check_output, read_toml, write_text
 from contextssl_cli.plugin.registry import NAME, RESERVED, registry
 from contextssl_cli.plugin.spec import GROUP
 
-Kind = Literal["dataset", "action"]
+PluginKind = Literal["dataset", "action"]
 Modality = Literal["image", "table"]
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -28,7 +28,7 @@ def project_name(name: str) -> str:
     return f"{GROUP}-{re.sub('_+', '-', name).strip('-')}"
 
 
-def write_skeleton(name: str, kind: Kind, modality: Modality, out: Path, *, force: bool = False) -> list[Path]:
+def write_skeleton(name: str, kind: PluginKind, modality: Modality, out: Path, *, force: bool = False) -> list[Path]:
     """Write the project of a new plugin.
 
     Args:
@@ -75,7 +75,7 @@ def check_new(name: str, out: Path, *, force: bool = False) -> None:
         raise UsageError(f"{out} exists; choose another --out or add --force")
 
 
-def skeleton(name: str, kind: Kind, modality: Modality) -> dict[Path, str]:
+def skeleton(name: str, kind: PluginKind, modality: Modality) -> dict[Path, str]:
     """The files of a new plugin: their texts by path inside its folder."""
     camel = "".join(part.capitalize() for part in name.split("_"))
     words = {

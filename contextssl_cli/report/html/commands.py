@@ -1,4 +1,4 @@
-"""The commands that reproduce a result: they name the settings that differ from the defaults, and no others."""
+"""The commands that reproduce a result, from the settings that the user asked for."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from contextssl_cli import paths
-from contextssl_cli.config.resolve import PRESETS, changed_settings, parse_setting, resolve_config
-from contextssl_cli.config.train import TrainConfig
+from contextssl_cli.config.resolve import Asked, parse_setting
 from contextssl_cli.errors import ContextSSLError
 from contextssl_cli.evaluation.protocol import probe_config
 from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.run import Run
-from contextssl_cli.training.start import with_equivariant
 
 _FLAGS = {"steps": "--steps", "batch_size": "--batch-size", "lr": "--lr", "seed": "--seed", "method": "--method"}
-_PROBE_FLAGS = {"metrics": "--metrics", "readers": "--probes", "context_lengths": "--lengths", "seed": "--seed",
+_PROBE_FLAGS = {"metrics": "--metrics", "action_probes": "--probes", "context_lengths": "--lengths", "seed": "--seed",
                 "judged_on": "--judge-on"}  # fmt: skip
 
 
@@ -34,11 +32,11 @@ def stored_task(report: ProbeReport) -> Task | None:
         return None
 
 
-def stored_config(values: Mapping[str, Any]) -> TrainConfig | None:
-    """The configuration in a result; None if it has unknown keys or values."""
+def stored_asked(about: Mapping[str, Any]) -> Asked | None:
+    """The settings that the user asked for when a run was started; None if its result does not keep them."""
     try:
-        return TrainConfig.model_validate(dict(values))
-    except ValidationError:
+        return Asked.model_validate(about["asked"])
+    except (KeyError, ValidationError):
         return None
 
 
@@ -51,15 +49,8 @@ def stored_run(about: Mapping[str, Any]) -> Run | None:
         return None
 
 
-def nearest_preset(task: Task, config: TrainConfig, presets: Sequence[str] = PRESETS) -> tuple[str, dict[str, Any]]:
-    """The preset with the fewest settings that differ from a configuration, and these settings by key."""
-    found = {preset: _over(task, config, preset) for preset in presets}
-    nearest = min(presets, key=lambda preset: len(found[preset]))
-    return nearest, found[nearest]
-
-
 def reproducing_commands(report: ProbeReport, task: Task, folders: Sequence[str], out: str = "results") -> list[str]:
-    """Prepare, pretrain each run, and probe them; none if the configuration of a run cannot be read.
+    """Prepare, pretrain each run, and probe them; none if the result does not keep what was asked for.
 
     Args:
         report: of the runs.
@@ -67,11 +58,11 @@ def reproducing_commands(report: ProbeReport, task: Task, folders: Sequence[str]
         folders: names for the runs, relative to the working folder.
         out: a name for the folder of the results.
     """
-    configs = [stored_config(run["config"]) for run in report.protocol["runs"]]
+    asked = [stored_asked(run) for run in report.protocol["runs"]]
     runs = [run for run in map(stored_run, report.protocol["runs"]) if run]
     store = _store_name(Path(runs[0].record.store), task) if runs else ""
-    trained = [_pretrain(task, one, store, folder) for one, folder in zip(configs, folders, strict=True) if one]
-    if len(trained) < len(configs):
+    trained = [_pretrain(task, one, store, folder) for one, folder in zip(asked, folders, strict=True) if one]
+    if len(trained) < len(asked):
         return []
     return [_prepare(task, _provenance(report, runs), store), *trained, probe_command(report, folders, out)]
 
@@ -108,34 +99,20 @@ def _provenance(report: ProbeReport, runs: Sequence[Run]) -> dict[str, Any]:
     return {}
 
 
-def _pretrain(task: Task, config: TrainConfig, store: str, out: str) -> str:
-    preset, settings = _asked(task, config)
-    words = ["contextssl", "pretrain", "--plugin", task.name, *(["--store", store] if store else []), *preset]
-    for key, value in settings.items():
+def _pretrain(task: Task, asked: Asked, store: str, out: str) -> str:
+    words = ["contextssl", "pretrain", "--plugin", task.name, *(["--store", store] if store else []), *_preset(asked)]
+    for key, value in asked.named().items():
         if key == "equivariant":
             words += [word for name in value for word in ("--equivariant", name)]
-        elif key in _FLAGS:
+        elif key in _FLAGS and value is not None:
             words += [_FLAGS[key], str(value)]
         else:
             words += ["--set", f"{key}={_toml(value)}"]
     return shlex.join([*words, "--out", out])
 
 
-def _asked(task: Task, config: TrainConfig) -> tuple[list[str], dict[str, Any]]:
-    """The flag of the nearest preset, and the settings to add to it, the method first."""
-    preset, settings = nearest_preset(task, config)
-    if config.method != TrainConfig.model_fields["method"].default:
-        settings = {"method": config.method} | settings
-    return ["--preset", preset] if preset != PRESETS[0] else [], settings
-
-
-def _over(task: Task, config: TrainConfig, preset: str) -> dict[str, Any]:
-    """The settings that differ from a preset; steps exclude epochs."""
-    base = resolve_config(task.dataset, preset=preset, flags={"method": config.method}, environ={})
-    base = with_equivariant(base.model_copy(update={"actions": task.options}), task)
-    changed = changed_settings(base, config.model_dump())
-    unused = "epochs" if config.epochs is None else "steps"
-    return {key: after for key, (_, after) in changed.items() if key != unused}
+def _preset(asked: Asked) -> list[str]:
+    return ["--preset", asked.preset] if asked.preset != "default" else []
 
 
 def probe_command(report: ProbeReport, folders: Sequence[str], out: str, *, compare: bool = False) -> str:
@@ -149,7 +126,7 @@ def probe_command(report: ProbeReport, folders: Sequence[str], out: str, *, comp
 
 
 def sweep_command(report: ProbeReport, vary: Mapping[str, Sequence[Any]], seeds: Sequence[int], store: Path) -> str:
-    """The command of a sweep; empty if plugins are missing or its settings cannot be read.
+    """The command that reproduces a sweep; empty if a plugin is missing or the result does not keep its settings.
 
     Args:
         report: of one of its points.
@@ -157,9 +134,8 @@ def sweep_command(report: ProbeReport, vary: Mapping[str, Sequence[Any]], seeds:
         seeds: of every point.
         store: that its runs were trained on.
     """
-    task = stored_task(report)
-    config = stored_config(report.protocol["runs"][0]["config"])
-    if task is None or config is None:
+    task, asked = stored_task(report), stored_asked(report.protocol["runs"][0])
+    if task is None or asked is None:
         return ""
     words = ["contextssl", "sweep", "--plugin", task.name]
     for key, values in vary.items():
@@ -167,9 +143,8 @@ def sweep_command(report: ProbeReport, vary: Mapping[str, Sequence[Any]], seeds:
     words += ["--seeds", ",".join(map(str, seeds))]
     name = _store_name(store, task)
     words += ["--store", name] if name else []
-    preset, settings = _asked(task, config)
-    words += preset
-    for key, value in settings.items():
+    words += _preset(asked)
+    for key, value in asked.named().items():
         if key != "seed" and not any(key == varied or key.startswith(f"{varied}.") for varied in vary):
             words += ["--set", f"{key}={_toml(value)}"]
     return shlex.join([*words, *_probe_flags(report, task)])

@@ -17,7 +17,7 @@ from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.comparison import Comparison
 from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.paths import make_folder
-from contextssl_cli.plugin.task import Task, environment_name
+from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.report.figures import CURVES, draw_training, read_losses
 from contextssl_cli.report.html import commands
 from contextssl_cli.report.html.inline_svg import Picture, inline_svg
@@ -59,7 +59,7 @@ class RunView:
 
     Attributes:
         name: of its folder, unique within the section; the commands use it.
-        settings: (key, value, whether it differs from the task's defaults).
+        settings: (key, value, whether the user asked for it).
     """
 
     name: str
@@ -190,7 +190,7 @@ def _section(report: ProbeReport, settings: str, anchor: str, prefix: str) -> Se
     task = commands.stored_task(report)
     names = _names(report, prefix)
     runs = [
-        _run_view(about, task, name, f"{anchor}-{number}-")
+        _run_view(about, name, f"{anchor}-{number}-")
         for number, (about, name) in enumerate(zip(report.protocol["runs"], names, strict=True), 1)
     ]
     condition = f"conditioned on {environment_name(report.told)}" if report.told else ""
@@ -244,7 +244,7 @@ def _pictures(report: ProbeReport, anchor: str) -> list[Picture]:
     ]
 
 
-def _run_view(about: Mapping[str, Any], task: Task | None, name: str, prefix: str) -> RunView:
+def _run_view(about: Mapping[str, Any], name: str, prefix: str) -> RunView:
     run = commands.stored_run(about)
     lines = read_losses(run.metrics_log) if run else []
     curve = None
@@ -257,16 +257,17 @@ def _run_view(about: Mapping[str, Any], task: Task | None, name: str, prefix: st
         fingerprint=about["fingerprint"],
         seed=str(about["config"]["seed"]),
         created=run.record.created if run else "",
-        settings=_settings(about["config"], task),
+        settings=_settings(about),
         versions=about["versions"],
         curve=curve,
     )
 
 
-def _settings(values: Mapping[str, Any], task: Task | None) -> list[tuple[str, str, bool]]:
-    config = commands.stored_config(values) if task else None
-    changed = set(commands.nearest_preset(task, config, presets=("default",))[1]) if task and config else set()
-    return [(key, value_text(value), key in changed) for key, value in flat_settings(values).items()]
+def _settings(about: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
+    """Every setting of a run, with its value and whether the user asked for it."""
+    asked = commands.stored_asked(about)
+    named = asked.named() if asked else {}
+    return [(key, value_text(value), key in named) for key, value in flat_settings(about["config"]).items()]
 
 
 def _names(report: ProbeReport, prefix: str) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 
 from contextssl_adult import adult
 from contextssl_cli.cli.app import run
-from contextssl_cli.plugin.sources import Published
+from contextssl_cli.plugin.sources import PublishedFile
 from tests.places import real_data
 
 
@@ -48,7 +48,7 @@ def publish(server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, **texts: 
     for name, text in texts.items():
         path = folder / name.replace("_", ".")
         path.write_bytes(text)
-        urls[f"{address}/{path.name}"] = Published(hashlib.sha256(text).hexdigest(), len(text))
+        urls[f"{address}/{path.name}"] = PublishedFile(hashlib.sha256(text).hexdigest(), len(text))
     monkeypatch.setattr(adult, "URLS", urls)
 
 
@@ -100,7 +100,7 @@ def test_a_download_that_is_not_there(
 def test_a_server_that_does_not_answer(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(adult, "URLS", {"http://127.0.0.1:9/adult.data": Published("0", 1)})
+    monkeypatch.setattr(adult, "URLS", {"http://127.0.0.1:9/adult.data": PublishedFile("0", 1)})
     assert run(["prepare", "adult"]) == 3
     message = capsys.readouterr().err.splitlines()[-1]
     assert message.startswith("error[E300]: cannot download http://127.0.0.1:9/adult.data")
@@ -130,4 +130,4 @@ def test_the_digests_are_those_of_the_files() -> None:
     source = real_data("adult")
     for url, expected in adult.URLS.items():
         data = (source / url.rpartition("/")[2]).read_bytes()
-        assert Published(hashlib.sha256(data).hexdigest(), len(data)) == expected
+        assert PublishedFile(hashlib.sha256(data).hexdigest(), len(data)) == expected

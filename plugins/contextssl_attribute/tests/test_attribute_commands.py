@@ -122,3 +122,17 @@ def test_every_pairing_goes_the_whole_way(pairing: str, capsys: pytest.CaptureFi
     assert command(capsys, "context", "create", "--run", "run", "--action", "attribute").code == 0
     adapted = command(capsys, "adapt", "--run", "run", "--context", "ctx.h5", "--json")
     assert adapted.json["embeddings"] == [20, 8]
+
+
+def test_a_profile_names_the_attribute_that_changes(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (
+        ["prepare", "people"],
+        ["pretrain", "--plugin", "people-attribute", "--out", "run", *TINY],
+        ["context", "create", "--run", "run", "--action", "none"],
+    ):
+        assert command(capsys, *words).code == 0
+    outcome = command(capsys, "adapt", "--context", "ctx.h5", "--run", "run", "--json")
+    assert outcome.code == 0, outcome.err
+    (row,) = outcome.json["profile"]
+    assert (row["action"], row["target"]) == ("attribute", "sex")
+    assert "sex" in row["verdict"]

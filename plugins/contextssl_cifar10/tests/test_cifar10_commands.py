@@ -15,7 +15,7 @@ import pytest
 
 from contextssl_cifar10 import batches, cifar10
 from contextssl_cifar10.classes import COUNTS
-from contextssl_cli.plugin.sources import Published
+from contextssl_cli.plugin.sources import PublishedFile
 from contextssl_cli.store.dataset import Store
 from tests.places import built_in, real_data
 from tests.small_images import write_archive
@@ -51,7 +51,7 @@ def test_without_a_source_the_canonical_archive_is_downloaded(
         for name, content in cifar10_files.batches(10).items()
     }
     archive = write_archive(tmp_path / "cifar-10-python.tar.gz", files)
-    published = Published(hashlib.sha256(archive.read_bytes()).hexdigest(), archive.stat().st_size)
+    published = PublishedFile(hashlib.sha256(archive.read_bytes()).hexdigest(), archive.stat().st_size)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(tmp_path))) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()

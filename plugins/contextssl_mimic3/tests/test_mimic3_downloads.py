@@ -13,7 +13,7 @@ import pytest
 from mimic3_tables import demo, made, write
 
 from contextssl_cli.cli.app import run
-from contextssl_cli.plugin.sources import Published
+from contextssl_cli.plugin.sources import PublishedFile
 from contextssl_mimic3 import source
 from contextssl_mimic3.demo import DEMO, URLS
 from contextssl_mimic3.tables import TABLES
@@ -44,8 +44,8 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         thread.join()
 
 
-def published(path: Path) -> Published:
-    return Published(hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size)
+def published(path: Path) -> PublishedFile:
+    return PublishedFile(hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size)
 
 
 def files_below(folder: Path) -> list[str]:

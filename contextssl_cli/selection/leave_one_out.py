@@ -18,10 +18,10 @@ _OVERLAP = 2**0.5
 """Left-out predictions rest on the same inputs but one, so their differences vary together. The variance of the mean of
 those of J splits is (1/J + tested/trained) times theirs (Nadeau and Bengio 2003, equation 9), here about 2/N."""
 
-Floats = NDArray[np.float64]
+Numbers = NDArray[np.float64]
 
 
-class Reader:
+class LeaveOneOut:
     """Ridge regression with each of N inputs left out, for any targets.
 
     Args:
@@ -37,37 +37,37 @@ class Reader:
         self._kept = [sizes / (sizes + penalty * unit) for penalty in PENALTIES]
         self._rest = [1 - 1 / count - np.square(axes) @ kept for kept in self._kept]  # 1 - H_ii
 
-    def left_out(self, targets: Floats) -> Floats:
+    def left_out(self, targets: Numbers) -> Numbers:
         """Predictions (N, C) of targets (N, C), under the penalty with the least squared error."""
         centred = targets - targets.mean(axis=0)
-        told = self._axes.T @ centred
+        parts = self._axes.T @ centred
         errors = [
-            (centred - self._axes @ (kept[:, None] * told)) / rest[:, None]
+            (centred - self._axes @ (kept[:, None] * parts)) / rest[:, None]
             for kept, rest in zip(self._kept, self._rest, strict=True)
         ]
-        least: Floats = min(errors, key=lambda error: float(np.square(error).sum()))
+        least: Numbers = min(errors, key=lambda error: float(np.square(error).sum()))
         return targets - least
 
 
-def squared_errors(targets: Floats, predicted: Floats) -> Floats:
+def squared_errors(targets: Numbers, predicted: Numbers) -> Numbers:
     """Of predictions (N, C): (N,), in units of the mean one of the class frequencies; their mean is 1 - skill."""
-    found: Floats = np.square(targets - predicted).sum(axis=1)
+    found: Numbers = np.square(targets - predicted).sum(axis=1)
     return found * len(targets) / _frequencies_error(targets)
 
 
-def _frequencies_error(targets: Floats) -> float:
+def _frequencies_error(targets: Numbers) -> float:
     """The squared error of predicting each row of ``targets`` (N, C) by the mean of the others."""
     count = len(targets)
     return float(np.square((targets - targets.mean(axis=0)) * count / (count - 1)).sum())
 
 
-def difference_error(differences: Floats) -> float:
+def difference_error(differences: Numbers) -> float:
     """The standard error of the mean of paired differences (N,) between two left-out predictions."""
     count = len(differences)
     return float(differences.std(ddof=1) * (1 / count) ** 0.5 * _OVERLAP)
 
 
-def difference_p(differences: Floats, seed: int) -> float:
+def difference_p(differences: Numbers, seed: int) -> float:
     """How often differences (N,) are as large where their signs are drawn by chance (two-sided)."""
     kept = np.random.default_rng(seed).integers(2, size=(_SIGNS, len(differences)), dtype=np.int8)
     reached = _OVERLAP * np.abs(2 * kept @ differences - differences.sum()) >= abs(differences.sum())
