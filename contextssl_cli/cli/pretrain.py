@@ -151,8 +151,8 @@ def _start(
 ) -> None:
     from contextssl_cli.data.prepare import prepared_store, store_if_made
     from contextssl_cli.report.terminal import terminal
-    from contextssl_cli.training.device import resolve_device
     from contextssl_cli.training.run import Run
+    from contextssl_cli.training.runtime import resolve_device
     from contextssl_cli.training.start import fitting_space, start_run
 
     task = settled.task

@@ -1,4 +1,4 @@
-"""Nuisances that several data sets share."""
+"""View augmentations that several data sets share."""
 
 from __future__ import annotations
 

@@ -100,21 +100,21 @@ class PairSource:
         """The same samples with something else in place of their inputs, such as features; only where ``recorded``."""
         return PairSource(self.task, self.schema, inputs, self.objects, self._latents)
 
-    def draw(self, indices: Tensor, generator: Generator, *, nuisance: bool) -> PairBatch:
+    def draw(self, indices: Tensor, generator: Generator, *, augment: bool) -> PairBatch:
         """One pair for each of the samples at ``indices``.
 
         Args:
             indices: (N,) the samples of the first views.
             generator: the only source of randomness.
-            nuisance: whether to add the data set's augmentation and nuisances, as in training.
+            augment: whether to apply the data set's augmentation and view augmentation (``nuisance``), as in training.
         """
         partners = self._partners(indices, generator)
         first = self.inputs[indices]
-        if nuisance and partners is indices:
+        if augment and partners is indices:
             first = self.task.dataset.augment(first, self.schema, generator)
         second = first if partners is indices else self.inputs[partners]
         samples = (first, second)
-        if nuisance:
+        if augment:
             first = self.task.dataset.nuisance(first, self.schema, generator)
             second = self.task.dataset.nuisance(second, self.schema, generator)
         drawn = {a.name: self._draw_latents(a, indices, partners, samples, generator) for a in self.task.actions}

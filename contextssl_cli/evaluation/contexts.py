@@ -44,7 +44,7 @@ def draw_context(source: PairSource, environment: Environment, pairs: int, seed:
 def draw_context_pairs(source: PairSource, pairs: int, seed: int) -> PairBatch:
     """The pairs of ``draw_context``; with features in place of the source's inputs, the features of its views."""
     chosen, generator = _chosen(source, pairs, seed)
-    return source.draw(chosen, generator, nuisance=False)
+    return source.draw(chosen, generator, augment=False)
 
 
 def draw_changes(source: PairSource, environment: Environment, pairs: int, seed: int) -> dict[str, NDArray[Any]]:

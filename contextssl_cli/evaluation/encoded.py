@@ -71,7 +71,7 @@ class RecordedViews:
 def encode_split(
     model: EncoderModel, samples: Samples, config: ProbeConfig, cache: Path, fingerprint: str
 ) -> EncodedSplit:
-    """Encode pairs of views of samples without nuisances, or read them from the cache.
+    """Encode pairs of views of samples without view augmentation, or read them from the cache.
 
     Where both views of a pair are samples of the store, each sample is encoded once, whatever pairs it is in.
 
@@ -135,7 +135,7 @@ def _draws(
     parts: dict[str, list[Tensor]] = {}
     for _ in range(draws):
         for indices in torch.arange(len(source)).split(_BATCH):
-            batch = source.draw(indices, generator, nuisance=False)
+            batch = source.draw(indices, generator, augment=False)
             for name, value in (_parameters(batch) | {"x": read(batch.x), "y": read(batch.y)}).items():
                 parts.setdefault(name, []).append(value)
     return {name: torch.cat(values) for name, values in parts.items()}

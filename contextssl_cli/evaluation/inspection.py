@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from contextssl_cli.data.holdout import hold_out
 from contextssl_cli.data.pairs import seeded
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.evaluator import Evaluator
@@ -23,7 +24,6 @@ from contextssl_cli.evaluation.results import sample_std
 from contextssl_cli.evaluation.strong_probes import RIDGE_CV, strong_regress
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.store.context import Context
-from contextssl_cli.training.trainer import hold_out
 
 DRAWS = 5
 """Subsets of pairs that are read at each length."""

@@ -27,9 +27,9 @@ from contextssl_cli.model.encoders import EncoderModel
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.context import Context
 from contextssl_cli.store.dataset import Store
-from contextssl_cli.training.device import resolve_device
 from contextssl_cli.training.run import Run
 from contextssl_cli.training.runs import Foreign, check_context
+from contextssl_cli.training.runtime import resolve_device
 from contextssl_cli.training.start import run_store, run_task
 from contextssl_cli.training.weights import Weights, load_weights
 

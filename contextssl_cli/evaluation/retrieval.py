@@ -53,8 +53,8 @@ def retrieve(
     """
     generator = seeded(seed, _PURPOSE)
     chosen = torch.randperm(len(source), generator=generator)[:sources]
-    asked = source.draw(chosen, generator, nuisance=False)
-    gallery = source.draw(torch.arange(len(source)).repeat(views), generator, nuisance=False)
+    asked = source.draw(chosen, generator, augment=False)
+    gallery = source.draw(torch.arange(len(source)).repeat(views), generator, augment=False)
     candidates = torch.cat([asked.y, gallery.x])
     z_asked, z_candidates = encode(model, asked.x), encode(model, candidates)
     found = []

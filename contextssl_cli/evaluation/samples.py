@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contextssl_cli.config.train import TrainConfig
+from contextssl_cli.data.holdout import hold_out
 from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Split
-from contextssl_cli.training.trainer import hold_out
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ from contextssl_cli.locks import locked
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.text import printable
 from contextssl_cli.training import checkpoint as checkpoints
-from contextssl_cli.training.clock import TrainingTime
 from contextssl_cli.training.log import CONTRAST, MetricsLog, terms_of
+from contextssl_cli.training.progress import TrainingTime
 
 if TYPE_CHECKING:
     import torch
@@ -323,11 +323,11 @@ class Run:
 
     def training_time(self) -> TrainingTime:
         """The time that the logged steps took."""
-        lines = self.metrics_log.lines()
-        if not lines:
-            return TrainingTime()
-        last = lines[-1]
-        return TrainingTime(last.get("seconds"), last.get("processor_seconds"))
+        for line in reversed(self.metrics_log.lines()):
+            seconds, processor = line.get("seconds"), line.get("processor_seconds")
+            if isinstance(seconds, int | float) and isinstance(processor, int | float):
+                return TrainingTime(seconds, processor)
+        return TrainingTime()
 
 
 def now() -> str:

@@ -13,17 +13,17 @@ import torch
 from contextssl_cli import files
 from contextssl_cli.config.resolve import Asked, Settled, changed_settings
 from contextssl_cli.data.actions import ActionSpace
+from contextssl_cli.data.holdout import held_out_count
 from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError
 from contextssl_cli.methods.registry import method_of
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.text import printable
-from contextssl_cli.training.device import resolve_device
-from contextssl_cli.training.numerics import differences, numerics
 from contextssl_cli.training.progress import Progress
 from contextssl_cli.training.run import Numerics, Run, RunRecord, now, versions
 from contextssl_cli.training.runs import new_run_folder
-from contextssl_cli.training.trainer import Trainer, held_out_count
+from contextssl_cli.training.runtime import differences, numerics, resolve_device
+from contextssl_cli.training.trainer import Trainer
 
 _log = logging.getLogger(__name__)
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from contextssl_cli.config.train import TrainConfig
+from contextssl_cli.data.holdout import hold_out
 from contextssl_cli.data.pairs import PairSource, seeded
-from contextssl_cli.errors import ContextSSLError, Interrupted, UsageError
+from contextssl_cli.errors import ContextSSLError, Interrupted
 from contextssl_cli.methods.base import Step, StepLoss
 from contextssl_cli.methods.registry import method_of
 from contextssl_cli.model.contextssl import ContextSSL, Environment
@@ -20,17 +21,16 @@ from contextssl_cli.model.encoders import EncoderModel
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.checkpoint import latest_checkpoint
-from contextssl_cli.training.clock import Clock, TrainingTime
 from contextssl_cli.training.log import main_losses
 from contextssl_cli.training.monitor import Monitor
-from contextssl_cli.training.progress import Progress
+from contextssl_cli.training.progress import Clock, Progress, TrainingTime
 from contextssl_cli.training.run import Run
 from contextssl_cli.training.runs import register
-from contextssl_cli.training.signals import deferred_signals
+from contextssl_cli.training.runtime import deferred_signals
 from contextssl_cli.training.weights import Weights, load_optimizer, load_weights
 
 # Purposes of random draws, so that no two share a stream.
-_SPLIT, _ORDER, _VIEWS, _MASKS, _ENVIRONMENT, _WEIGHTS, _SCALES, _MONITOR = range(8)
+_, _ORDER, _VIEWS, _MASKS, _ENVIRONMENT, _WEIGHTS, _SCALES, _MONITOR = range(8)
 _SCALE_SAMPLES = 4096
 _LOG_EVERY = 10
 
@@ -123,7 +123,7 @@ class Trainer:
     def _standardise(self) -> None:
         generator = seeded(self.config.seed, _SCALES)
         indices = torch.randint(len(self.train), (_SCALE_SAMPLES,), generator=generator)
-        pairs, space = self.train.draw(indices, generator, nuisance=False), self.model.space
+        pairs, space = self.train.draw(indices, generator, augment=False), self.model.space
         parts = (space.assemble(part, space.names, len(pairs)) for part in (pairs.actions, pairs.second))
         self.model.standardise(*parts)
 
@@ -135,7 +135,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.lr * _schedule(self.step, self.steps, self.config.warmup)
         views = seeded(self.config.seed, _VIEWS, self.step)
-        batch = self.train.draw(self._indices(), views, nuisance=True).to(self.device)
+        batch = self.train.draw(self._indices(), views, augment=True).to(self.device)
         penalise, world = (
             self.step >= start * self.steps for start in (self.config.invariance_start, self.config.world_start)
         )
@@ -226,30 +226,6 @@ def _precision(config: TrainConfig, device: torch.device) -> torch.dtype:
     if config.precision == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     return torch.bfloat16 if config.precision == "bfloat16" else torch.float32
-
-
-def hold_out(source: PairSource, config: TrainConfig) -> tuple[PairSource, PairSource]:
-    """Hold out a fraction of the *objects*, so that no view of a held-out object is trained on."""
-    objects = source.objects.unique()
-    count = held_out_count(len(objects), config)
-    order = objects[torch.randperm(len(objects), generator=seeded(config.seed, _SPLIT))]
-    held_out = torch.isin(source.objects, order[:count])
-    return source.subset((~held_out).nonzero()[:, 0]), source.subset(held_out.nonzero()[:, 0])
-
-
-def held_out_count(objects: int, config: TrainConfig) -> int:
-    """How many of the training split's objects are held out.
-
-    Raises:
-        UsageError: if there are too few of them.
-    """
-    count = round(objects * config.holdout)
-    if count < 2 or objects - count < config.model.block_size // 2:
-        raise UsageError(
-            f"the training split has {objects} objects: too few to hold out a fraction of "
-            f"{config.holdout:g} and leave a sequence of {config.model.block_size // 2} pairs"
-        )
-    return count
 
 
 def _optimizer(model: EncoderModel, config: TrainConfig) -> torch.optim.Optimizer:

@@ -76,7 +76,7 @@ def test_runs_told_different_types_are_compared(cli: Command) -> None:
         assert cli("pretrain", *flags, *TINY).code == 0
     outcome = cli("report", *told, "--out", "both.html")
     assert outcome.code == 0, outcome.err
-    gap = json.loads(Path("rotation", "comparison", "comparison.json").read_text())["gap"]
+    gap = json.loads(Path("rotation", "comparison", "comparison.json").read_text())["adaptation_gap"]
     page = Page(Path("both.html").read_text(encoding="utf-8"))
     assert f"adaptation gap between the models: {gap:.3f}" in " ".join(page.text)
     assert [line[2] for line in page.table("What is compared").rows[1:]] == told
@@ -96,7 +96,8 @@ def test_a_comparison_stands_beside_the_run_of_another_method(cli: Command, own_
         flags = ["--plugin", "digits-rotation-color", "--method", "sen", "--equivariant", name, "--out", name]
         assert cli("pretrain", *flags, *TINY).code == 0
     compared, alone = cli("report", "rotation", own_run, "color", "--out", "all.html", "--json").json["results"]
-    assert compared["gap"] == cli("probe", "--run", "rotation", "--run", "color", "--compare", "--json").json["gap"]
+    alone_compared = cli("probe", "--run", "rotation", "--run", "color", "--compare", "--json").json
+    assert compared["adaptation_gap"] == alone_compared["adaptation_gap"]
     assert len(compared["reports"]) == 2
     assert alone["protocol"]["runs"][0]["config"]["method"] == "contextssl"
 

@@ -12,10 +12,10 @@ import torch
 
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
-from contextssl_cli.training import numerics as numerics_module
+from contextssl_cli.training import runtime
 from contextssl_cli.training import start as pretrain
-from contextssl_cli.training.numerics import differences, numerics
 from contextssl_cli.training.run import Run
+from contextssl_cli.training.runtime import differences, numerics
 from contextssl_cli.training.start import start_run, train
 from tests import tiny
 
@@ -40,10 +40,10 @@ CHANGES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "threads": lambda patch: patch.setattr(torch, "get_num_threads", lambda: 7),
     "interop_threads": lambda patch: patch.setattr(torch, "get_num_interop_threads", lambda: 7),
     "instructions": lambda patch: patch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX7"),
-    "processor": lambda patch: patch.setattr(numerics_module, "_processor", lambda: "another one"),
+    "processor": lambda patch: patch.setattr(runtime, "_processor", lambda: "another one"),
     "MKL_NUM_THREADS": lambda patch: patch.setenv("MKL_NUM_THREADS", "7"),
     "ATEN_CPU_CAPABILITY": lambda patch: patch.setenv("ATEN_CPU_CAPABILITY", "default"),
-    "torch": lambda patch: patch.setattr(numerics_module.metadata, "version", lambda name: f"{name}-7"),
+    "torch": lambda patch: patch.setattr(runtime.metadata, "version", lambda name: f"{name}-7"),
 }
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from contextssl_cli.data.holdout import hold_out
 from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.errors import ContextSSLError, UsageError
 from contextssl_cli.evaluation.open_run import OpenRun
@@ -155,7 +156,7 @@ def repeated(store: Store, task: Task) -> PairSource:
 @pytest.mark.parametrize("seed", range(3))
 def test_no_object_is_both_trained_on_and_held_out(seed: int, digits_task: Task, digits_store: Store) -> None:
     source = repeated(digits_store, digits_task)
-    train, held_out = trainer_module.hold_out(source, tiny.config(digits_task, seed=seed))
+    train, held_out = hold_out(source, tiny.config(digits_task, seed=seed))
     assert not set(train.objects.tolist()) & set(held_out.objects.tolist())
     assert set(train.objects.tolist()) | set(held_out.objects.tolist()) == set(range(40))
     assert (len(train), len(held_out)) == (108, 12)
@@ -164,7 +165,7 @@ def test_no_object_is_both_trained_on_and_held_out(seed: int, digits_task: Task,
 def test_too_few_samples_are_said_before_training(digits_task: Task, digits_store: Store) -> None:
     source = repeated(digits_store, digits_task).subset(torch.arange(12))
     with pytest.raises(UsageError, match="4 objects: too few"):
-        trainer_module.hold_out(source, tiny.config(digits_task))
+        hold_out(source, tiny.config(digits_task))
 
 
 def test_an_epoch_draws_every_training_sample_once(digits_task: Task, digits_store: Store, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from contextssl_cli.evaluation.cache import read_tensors, read_values
 from contextssl_cli.experiments.recipe import read_recipe
 from contextssl_cli.parsing import parse_json
 from contextssl_cli.plugin.registry import registry
-from contextssl_cli.report.training_curve import draw_training, read_losses
+from contextssl_cli.report.figures import draw_training, read_losses
 from contextssl_cli.training.log import MetricsLog
 
 DIGITS = "9" * 5000

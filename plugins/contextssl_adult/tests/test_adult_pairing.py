@@ -26,7 +26,7 @@ def relationships(store: Store, pairing: str, sex: int) -> set[str]:
     """Of the second records of pairs that are written with a sex."""
     task = resolve_task("adult-gender", options={"gender": {"pairing": pairing}})
     source = PairSource.of(task, store.schema, store.test)
-    batch = source.draw(torch.arange(4000), seeded(0), nuisance=False)
+    batch = source.draw(torch.arange(4000), seeded(0), augment=False)
     column = next(column for column in store.schema.columns if column.name == "relationship")
     chosen = batch.y[batch.second["gender"][:, 0] == sex]
     return {column.categories[code] for code in chosen[:, column.start : column.stop].argmax(1).tolist()}

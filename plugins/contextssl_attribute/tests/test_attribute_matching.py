@@ -94,7 +94,7 @@ def test_a_category_without_records_is_stood_for_by_the_record_itself() -> None:
 def test_pairs_are_real_records_whose_action_is_their_difference() -> None:
     table = schema()
     inputs = crowd(table, 60)
-    batch = source(table, inputs).draw(torch.arange(60).repeat(10), seeded(0), nuisance=False)
+    batch = source(table, inputs).draw(torch.arange(60).repeat(10), seeded(0), augment=False)
     assert torch.equal(batch.x, inputs.repeat(10, 1))
     assert {tuple(row) for row in batch.y.tolist()} <= {tuple(row) for row in inputs.tolist()}
     change = groups_of(table, batch.y) - groups_of(table, batch.x)
@@ -105,7 +105,7 @@ def test_pairs_are_real_records_whose_action_is_their_difference() -> None:
 def test_the_attribute_is_written_again_after_corruption() -> None:
     table = schema(("a", "b", "c"))
     inputs = crowd(table, 100)
-    batch = source(table, inputs).draw(torch.arange(100), seeded(0), nuisance=True)
+    batch = source(table, inputs).draw(torch.arange(100), seeded(0), augment=True)
     assert torch.equal(groups_of(table, batch.x), groups_of(table, inputs))
     assert not torch.equal(batch.x, inputs)
     assert torch.equal(batch.first["attribute"], inputs[:, 1:4])
@@ -117,7 +117,7 @@ def test_partners_are_found_within_the_part_that_is_drawn_from() -> None:
     inputs = crowd(table, 80)
     inputs[:, 0] = torch.arange(80.0)
     half = source(table, inputs).subset(torch.arange(0, 80, 2))
-    batch = half.draw(torch.arange(40).repeat(5), seeded(0), nuisance=False)
+    batch = half.draw(torch.arange(40).repeat(5), seeded(0), augment=False)
     assert (batch.y[:, 0] % 2 == 0).all()
 
 
@@ -125,7 +125,7 @@ def test_it_stands_alone() -> None:
     other = ChosenAttribute().configured({"sensitive": "town"})
     table = schema()
     with pytest.raises(UsageError, match="pairs the samples by itself"):
-        source(table, crowd(table, 20), MATCHED, other).draw(torch.arange(5), seeded(0), nuisance=False)
+        source(table, crowd(table, 20), MATCHED, other).draw(torch.arange(5), seeded(0), augment=False)
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
