@@ -59,6 +59,23 @@ _Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say 
 _Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but results and errors.")]
 
 
+def check_values(arguments: Sequence[str]) -> None:
+    """Refuse empty values, which an unset variable of a shell leaves.
+
+    Raises:
+        UsageError: naming the option.
+    """
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        if argument.startswith("--") and argument.find("=") == len(argument) - 1:
+            raise UsageError(f"{argument[:-1]} has an empty value; give it one, or leave the option out")
+        if not argument:
+            raise UsageError(
+                f"{before} has an empty value; give it one, or leave the option out"
+                if before.startswith("-")
+                else "an argument is empty; give it a value, or leave it out"
+            )
+
+
 def words(option: str, text: str | None, known: Sequence[str]) -> list[str] | None:
     """The words of a list that is separated by commas; ``none`` alone is the empty one.
 
