@@ -18,6 +18,9 @@ from contextssl_cli.store.schema import Schema
 if TYPE_CHECKING:
     from torch import Tensor
 
+EVERY_ENVIRONMENT = "*"
+"""In place of an environment, for what is the same in all of them."""
+
 
 class Block(BaseModel):
     """One action type's part of the action vector."""

@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from contextssl_cli.config.model import ModelConfig
-from contextssl_cli.data.actions import ActionSpace
+from contextssl_cli.data.actions import EVERY_ENVIRONMENT, ActionSpace
 from contextssl_cli.data.pairs import PairBatch
 from contextssl_cli.methods.losses import weighted_sum
 from contextssl_cli.model.contextssl import Environment
@@ -23,8 +23,6 @@ from contextssl_cli.store.schema import Schema
 Model = TypeVar("Model", bound=EncoderModel)
 Terms = dict[str, dict[str, Tensor]]
 """Terms of a loss by name and environment, not weighted."""
-EVERY_ENVIRONMENT = "*"
-"""The environment of a term that does not depend on one."""
 
 
 @dataclass(frozen=True)

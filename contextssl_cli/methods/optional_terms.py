@@ -14,8 +14,9 @@ from torch.nn import functional as F
 
 from contextssl_cli.config.methods import SimCLROptions, VICRegOptions
 from contextssl_cli.config.train import TrainConfig
+from contextssl_cli.data.actions import EVERY_ENVIRONMENT
 from contextssl_cli.data.pairs import PairBatch
-from contextssl_cli.methods.base import EVERY_ENVIRONMENT, Step, StepLoss, Terms
+from contextssl_cli.methods.base import Step, StepLoss, Terms
 from contextssl_cli.methods.losses import weighted_sum
 from contextssl_cli.methods.simclr import SimCLR
 from contextssl_cli.methods.vicreg import VICReg

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from contextssl_cli import files
-from contextssl_cli.methods.base import EVERY_ENVIRONMENT
+from contextssl_cli.data.actions import EVERY_ENVIRONMENT
 
 CONTRAST = "contrast"
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from contextssl_cli.data.actions import EVERY_ENVIRONMENT
 from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.evaluation.open_run import OpenRun
-from contextssl_cli.methods.base import EVERY_ENVIRONMENT
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.checkpoint import OPTIMIZER_FILE

@@ -15,8 +15,9 @@ from torch import Tensor
 from contextssl_cli.config.methods import CONTEXTUAL, EQUIVARIANT, OPTIONS, MethodName
 from contextssl_cli.config.model import ModelConfig
 from contextssl_cli.config.train import TrainConfig
+from contextssl_cli.data.actions import EVERY_ENVIRONMENT
 from contextssl_cli.data.pairs import PairBatch, seeded
-from contextssl_cli.methods.base import EVERY_ENVIRONMENT, Baseline, Step
+from contextssl_cli.methods.base import Baseline, Step
 from contextssl_cli.methods.equimod import EquiMod
 from contextssl_cli.methods.losses import as_pairs, covariance, variance
 from contextssl_cli.methods.registry import method_of

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from contextssl_cli.config.train import TrainConfig
+from contextssl_cli.data.actions import EVERY_ENVIRONMENT
 from contextssl_cli.data.pairs import PairBatch, seeded
 from contextssl_cli.errors import UsageError
-from contextssl_cli.methods.base import EVERY_ENVIRONMENT, Step, StepLoss
+from contextssl_cli.methods.base import Step, StepLoss
 from contextssl_cli.methods.contextual import ContextSSLMethod
 from contextssl_cli.methods.optional_terms import probe_penalty
 from contextssl_cli.model.contextssl import ContextSSL
