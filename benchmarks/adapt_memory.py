@@ -1,8 +1,8 @@
 """Peak memory of ``contextssl adapt --input`` on few and on many images of 64 x 64, which must be the same.
 
-Run: ``OMP_NUM_THREADS=1 python benchmarks/adapt_memory.py``. Makes a run with arbitrary weights, a context and the images
-in a temporary folder; embeds each kind of input in a process of its own; prints one JSON object: the peak of each in
-MiB, and the ratio of many to few.
+Run: ``OMP_NUM_THREADS=1 python benchmarks/adapt_memory.py``. Makes a run with arbitrary weights, a context and the
+images in a temporary folder; embeds each kind of input in a process of its own; prints one JSON object: the peak of
+each in MiB, and the ratio of many to few.
 """
 
 from __future__ import annotations
