@@ -86,6 +86,23 @@ _Verbose = Annotated[
 _Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print only results and errors.")]
 
 
+def check_values(arguments: Sequence[str]) -> None:
+    """Refuse empty values, which an unset variable of a shell leaves.
+
+    Raises:
+        UsageError: naming the option.
+    """
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        if argument.startswith("--") and argument.find("=") == len(argument) - 1:
+            raise UsageError(f"{argument[:-1]} has an empty value; give it one, or leave the option out")
+        if not argument:
+            raise UsageError(
+                f"{before} has an empty value; give it one, or leave the option out"
+                if before.startswith("-")
+                else "an argument is empty; give it a value, or leave it out"
+            )
+
+
 def words(option: str, text: str | None, known: Sequence[str]) -> list[str] | None:
     """Split a list of words at its commas; ``none`` alone is the empty list.
 
