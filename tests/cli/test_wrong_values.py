@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import numpy as np
 import pytest
 import typer
@@ -19,7 +19,7 @@ from tests.cli.conftest import Command, Made
 
 def options_with_values() -> Iterator[tuple[str, ...]]:
     """Every option of every command that takes a value."""
-    waiting: list[tuple[tuple[str, ...], click.Command]] = [((), typer.main.get_command(app))]
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), typer.main.get_command(app))]
     while waiting:
         path, command = waiting.pop()
         for name, inner in getattr(command, "commands", {}).items():
@@ -47,6 +47,20 @@ def test_options_of_data_sets_and_arguments_take_no_empty_value_either(fails: Co
     fails(2, "--source", "prepare", "digits", "--source", "")
     fails(2, "--size", "prepare", "imagefolder", "--size=")
     fails(2, "empty", "info", "")
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--out", ["demo", "--out", "--dry-run"]),
+        ("--context", ["adapt", "--context", "a.h5", "--context", "--json"]),
+        ("--out", ["plugins", "new", "pictures", "--out", "--force"]),
+        ("--out", ["prepare", "digits", "--out", "--force"]),
+        ("--set", ["pretrain", "--plugin", "digits-rotation-color", "--set", "--resume"]),
+    ],
+)
+def test_an_option_is_no_value_of_another(fails: Command, option: str, words: list[str]) -> None:
+    assert fails(2, (option, words[-1]), *words).error_code == "E200"
 
 
 @pytest.fixture
