@@ -25,7 +25,6 @@ from contextssl_cli.adaptation.context_encoder import ContextEncoder
 from contextssl_cli.adaptation.context_files import context_from_run
 from contextssl_cli.data.pairs import PairSource, seeded
 from contextssl_cli.data.tensors import to_array
-from contextssl_cli.report.selection_counts import verdicts
 from contextssl_cli.selection.select import Selection, select_context
 from contextssl_cli.store.context import Context
 from contextssl_cli.training.run import Run, versions
@@ -85,7 +84,13 @@ def measure(run: Run, options: argparse.Namespace) -> dict[str, Any]:
 def counted(selections: list[Selection], right: str, candidates: tuple[str, ...]) -> dict[str, int]:
     """How often each candidate was picked, and with which verdict."""
     picks = Counter(selection.chosen for selection in selections)
-    return {name: picks[name] for name in candidates} | verdicts(selections, [right])
+    sure = Counter(selection.chosen == right for selection in selections if selection.decided)
+    verdicts = {
+        "cannot tell": len(selections) - sure.total(),
+        "sure and right": sure[True],
+        "sure and wrong": sure[False],
+    }
+    return {name: picks[name] for name in candidates} | verdicts
 
 
 def balanced(values: NDArray[np.int64], each: int, draw: np.random.Generator) -> NDArray[np.int64]:

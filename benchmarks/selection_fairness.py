@@ -34,7 +34,6 @@ from contextssl_cli.adaptation.context_files import NONE, context_from_run
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.fairness import group_differences
 from contextssl_cli.evaluation.strong_probes import strong_classify
-from contextssl_cli.report.selection_counts import verdicts
 from contextssl_cli.selection.bounds import EQUAL_OPPORTUNITY, EQUALIZED_ODDS
 from contextssl_cli.selection.select import Selection, select_context
 from contextssl_cli.store.context import Context
@@ -158,12 +157,18 @@ def judged(selections: list[Selection | None], objective: Objective, truth: Mapp
     meeting = [name for name, found in truth.items() if objective.met(found)]
     made = [selection for selection in selections if selection is not None]
     picks = Counter(selection.chosen for selection in made)
+    sure = Counter(selection.chosen in meeting for selection in made if selection.decided)
+    verdicts = {
+        "cannot tell": len(made) - sure.total(),
+        "sure and right": sure[True],
+        "sure and wrong": sure[False],
+    }
     return {
         "meeting": meeting,
         "picked": {name: picks[name] for name in truth},
         "refused": len(selections) - len(made),
         "right": sum(picks[name] for name in meeting) if meeting else len(selections) - len(made),
-    } | verdicts(made, meeting)
+    } | verdicts
 
 
 def figures(encoder: ContextEncoder, store: Store) -> dict[str, float]:

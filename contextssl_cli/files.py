@@ -6,19 +6,18 @@ import errno
 import functools
 import hashlib
 import json
-import math
 import os
 import platform
 import re
 import stat
 import tempfile
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UnsafeFileError, UsageError
+from contextssl_cli.parsing import parse_json, parse_toml
 from contextssl_cli.text import printable
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -28,8 +27,6 @@ _NO_ACCESS = {
     errno.EINVAL, errno.ENOTCONN, errno.EHOSTDOWN,
 }  # fmt: skip
 _TOO_MANY = {errno.EMFILE, errno.ENFILE}
-_LEVELS = 100  # of tables in tables in a JSON or TOML file; what reads them recurses
-_DIGITS = 4300  # of a whole number; Python converts no longer ones
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a FIFO",
@@ -277,23 +274,6 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def parse_json(text: str) -> Any:
-    """A JSON value. What ``json.loads`` reads beyond the standard, or in more than one way, is refused.
-
-    Raises:
-        ValueError: if it is not JSON, a number is NaN, infinite or has thousands of digits, an object has a key twice,
-            or it is nested too deeply.
-    """
-    try:
-        value = json.loads(
-            text, parse_constant=_finite, parse_float=_finite, parse_int=_whole, object_pairs_hook=_unique
-        )
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-    _check_size(value)
-    return value
-
-
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file.
 
@@ -307,59 +287,6 @@ def read_toml(path: Path) -> dict[str, Any]:
         return parse_toml(text)
     except ValueError as error:
         raise CorruptFileError(f"{printable(path)} is not valid TOML: {error}") from error
-
-
-def parse_toml(text: str) -> dict[str, Any]:
-    """The tables of a TOML text.
-
-    Raises:
-        ValueError: if it is not TOML, a number has thousands of digits, or it is nested too deeply.
-    """
-    try:
-        value = tomllib.loads(text)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-    except tomllib.TOMLDecodeError:
-        raise
-    except ValueError as error:  # Python's own, for a number that it does not convert
-        raise ValueError(f"a number has more than {_DIGITS:,} digits") from error
-    _check_size(value)
-    return value
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text[:20]} is not a finite number")
-    return value
-
-
-def _whole(text: str) -> int:
-    if len(text) > _DIGITS:
-        raise ValueError(f"a number has {len(text):,} digits")
-    return int(text)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"the key {printable(name[:80])!r} is there twice")
-        found[name] = value
-    return found
-
-
-def _check_size(value: Any) -> None:
-    """Refuse what code that recurses could not read, and numbers that cannot be printed."""
-    level = [value]
-    for _ in range(_LEVELS + 1):
-        if any(isinstance(one, int) and one.bit_length() > _DIGITS * math.log2(10) for one in level):
-            raise ValueError(f"a number has more than {_DIGITS:,} digits")
-        groups = [one for one in level if isinstance(one, dict | list)]
-        if not groups:
-            return
-        level = [inner for one in groups for inner in (one.values() if isinstance(one, dict) else one)]
-    raise ValueError(f"it has more than {_LEVELS} levels")
 
 
 def is_own_json(path: Path, *keys: str) -> bool:

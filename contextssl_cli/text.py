@@ -1,9 +1,11 @@
-"""Text that came from outside, made safe to print."""
+"""Text from outside, made safe to print, and settings as a user writes them."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 _BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -36,6 +38,20 @@ def reason(error: BaseException) -> str:
         text = f"its text cannot be had, {type(broken).__name__}"
     name = printable(type(error).__name__)
     return f"{name}: {printable(text)}" if text else name
+
+
+def settings_text(values: Mapping[str, Any]) -> str:
+    """Settings in one line: ``context_mask 0.2, lr 0.001``."""
+    return ", ".join(f"{key} {value_text(value)}" for key, value in values.items())
+
+
+def value_text(value: Any) -> str:
+    """A setting's value as a user would write it: ``none``, ``true``, ``rotation+color``."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return "+".join(map(value_text, value)) or "none"
+    return "none" if value is None or value == {} else str(value)
 
 
 def _is_harmless(character: str) -> bool:

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -474,8 +475,8 @@ def results_pages() -> dict[str, str]:
 def _results_page(path: Path) -> str:
     from contextssl_cli.evaluation.results import ProbeReport
     from contextssl_cli.experiments.page import versions_text
+    from contextssl_cli.report.probe_tables import probe_tables
     from contextssl_cli.report.summary import gap_sentence
-    from contextssl_cli.report.tables import probe_tables
 
     values = json.loads(path.read_text(encoding="utf-8"))
     if "compared" in values:
@@ -514,25 +515,24 @@ def _comparison_page(path: Path, compared: dict[str, Any]) -> str:
 
 def _experiment_page(path: Path, values: dict[str, Any]) -> str:
     """The results of ``contextssl reproduce``; its figures stand in a folder of the page's name."""
-    from contextssl_cli.experiments.page import tables_text, versions_text
+    from contextssl_cli.experiments.page import studies_text, versions_text
 
     return path.with_suffix(".txt").read_text(encoding="utf-8").format(
-        note=NOTE, tables=tables_text(values, f"{path.stem}/"), versions=versions_text(values)
+        note=NOTE, tables=studies_text(values, f"{path.stem}/"), versions=versions_text(values)
     )  # fmt: skip
 
 
 def _selection_page(path: Path, values: dict[str, Any]) -> str:
     """The parts that ``benchmarks/selection.py`` and ``benchmarks/selection_fairness.py`` write."""
     from contextssl_cli.experiments.page import versions_text
-    from contextssl_cli.report.selection_counts import adult_tables, digits_tables
 
     def shown(tables: Iterable[Any]) -> str:
         return "\n\n".join(f"### {table.title}\n\n{table.markdown()}" for table in tables)
 
     return path.with_suffix(".txt").read_text(encoding="utf-8").format(
         note=NOTE,
-        digits=shown(digits_tables(values["digits"])),
-        adult=shown(adult_tables(values["adult"])),
+        digits=shown([_digits_table(values["digits"], name) for name in _CANDIDATES]),
+        adult=shown(_adult_tables(values["adult"])),
         versions=versions_text(values["adult"]),
     )  # fmt: skip
 
@@ -540,22 +540,27 @@ def _selection_page(path: Path, values: dict[str, Any]) -> str:
 def _again_page(path: Path, values: dict[str, Any]) -> str:
     """What ``benchmarks/regenerated.py`` found of each experiment."""
     from contextssl_cli.experiments.page import versions_text
-    from contextssl_cli.report.tables import TextTable
+    from contextssl_cli.report.tables import Column, TextTable, heads
+
+    def head(values: dict[str, str]) -> str:
+        return heads([Column(**values)])[0]
 
     parts = [(name, part, found) for name, one in values.items() for part, found in one.items()]
     counts = ["runs", "runs_on_page", "same_weights", "figures", "within_one", "within_two", "of_single_runs"]
     lines = [[name, part, *(str(found[key]) for key in counts)] for name, part, found in parts]
     single = [
-        [name, part, column, f"{size:.1f}" if "%" in column else f"{size:.3f}"]
+        [name, part, head(one["column"]), Column(**one["column"]).measure.text(one["difference"])]
         for name, part, found in parts
-        for column, size in found["largest_of_single_runs"].items()
+        for one in found["largest_of_single_runs"]
     ]
     beyond = [
-        [name, part, ", ".join(one["figure"]), *(f"{one[key]:.3f}" for key in ("page", "again")),
-         "no spread" if one["units"] is None else f"{one['units']:.1f}"]
+        [name, part, ", ".join([one["table"], *one["labels"], head(one["column"])]),
+         *(Column(**one["column"]).measure.text(one[key]) for key in ("page", "again")),
+         "no standard deviation" if one["units"] is None else f"{one['units']:.1f}"]
         for name, part, found in parts
         for one in found["beyond_two"]
     ]  # fmt: skip
+    units = ["experiment", "part", "figure", "on the page", "again", "standard deviations"]
     return path.with_suffix(".txt").read_text(encoding="utf-8").format(
         note=NOTE,
         counts=TextTable("", ["experiment", "part", *(key.replace("_", " ") for key in counts)], lines).markdown(),
@@ -565,38 +570,99 @@ def _again_page(path: Path, values: dict[str, Any]) -> str:
             if found["first_table"]
         ),
         single=TextTable("", ["experiment", "part", "of", "largest difference"], single).markdown(),
-        beyond=TextTable("", ["experiment", "part", "figure", "on the page", "again", "spreads"], beyond).markdown(),
+        beyond=TextTable("", units, beyond).markdown(),
         versions="; ".join(dict.fromkeys(versions_text(found) for _, _, found in parts)),
     )  # fmt: skip
 
 
-def _beside(rows: dict[str, dict[str, list[float]]]) -> TextTable:
-    """Means of again, and in parentheses those of the page."""
-    from contextssl_cli.report.result_table import Cell
+def _beside(table: dict[str, Any]) -> TextTable:
+    """The means of the experiment that was run again, and in parentheses those of the page."""
+    from contextssl_cli.report.tables import Column, TextTable, heads
+
+    columns = [Column(**column) for column in table["columns"]]
+    body = []
+    for row in table["rows"]:
+        pairs = [
+            [column.measure.text(mean) for mean in cell] if cell else []
+            for column, cell in zip(columns, row["cells"], strict=True)
+        ]
+        body.append([*row["labels"], *(f"{pair[0]} ({pair[1]})" if pair else "" for pair in pairs)])
+    return TextTable("", ["again (on the page)", *heads(columns)], body)
+
+
+_CANDIDATES = {"two": "the two contexts", "all": "the two contexts, and no context"}
+_VERDICTS = ("cannot tell", "sure and right", "sure and wrong")
+
+
+def _digits_table(values: dict[str, Any], name: str) -> TextTable:
+    """How often each candidate was picked on digits, and how often rightly: a line per task and run."""
     from contextssl_cli.report.tables import TextTable
 
-    columns = list(dict.fromkeys(column for line in rows.values() for column in line))
-    body = []
-    for row, line in rows.items():
-        pairs = [[Cell(mean).text(column) for mean in line.get(column, ())] for column in columns]
-        body.append([row, *(f"{pair[0]} ({pair[1]})" if pair else "" for pair in pairs)])
-    return TextTable("", ["again (on the page)", *columns], body)
+    counts = [(run["seed"], task, found) for run in values["runs"] for task, found in run["counts"][name].items()]
+    columns = list(counts[0][2])
+    header = ["labels are", "run", *(c if c in _VERDICTS else f"picked {c}" for c in columns)]
+    counts.sort(key=lambda line: list(values["runs"][0]["counts"][name]).index(line[1]))
+    rows = [[task, f"seed {seed}", *(str(found[column]) for column in columns)] for seed, task, found in counts]
+    return TextTable(f"Candidates: {_CANDIDATES[name]}", header, rows)
+
+
+def _adult_tables(values: dict[str, Any]) -> list[TextTable]:
+    """The contexts of Adult on the test split, and the counts for each objective, over the runs of a pairing."""
+    by_pairing: dict[str, list[dict[str, Any]]] = {}
+    for run in values["runs"]:
+        by_pairing.setdefault(run["pairing"], []).append(run)
+    return [_test_table(by_pairing), *(_objective_table(name, by_pairing) for name in values["objectives"])]
+
+
+def _test_table(by_pairing: dict[str, list[dict[str, Any]]]) -> TextTable:
+    from contextssl_cli.evaluation.results import sample_std
+    from contextssl_cli.report.tables import Measure, TextTable
+
+    first = next(iter(by_pairing.values()))[0]["test"]
+    figures = list(next(iter(first.values())))
+    rows = []
+    for pairing, runs in by_pairing.items():
+        for candidate in first:
+            found = [[run["test"][candidate][figure] for run in runs] for figure in figures]
+            cells = [Measure("").text(fmean(one), sample_std(one) if len(one) > 1 else None) for one in found]
+            rows.append([pairing, candidate, *cells])
+    return TextTable("On the test split", ["pairing", "candidate", *figures], rows)
+
+
+def _objective_table(objective: str, by_pairing: dict[str, list[dict[str, Any]]]) -> TextTable:
+    from contextssl_cli.report.tables import TextTable
+
+    rows = []
+    for pairing, runs in by_pairing.items():
+        lines = [[line for line in run["counts"] if line["objective"] == objective] for run in runs]
+        rows += [[pairing, *_selection_counts(same)] for same in zip(*lines, strict=True)]
+    header = ["pairing", "labels", "candidates", "meets it in test", "picked", "refused", "right, by run", *_VERDICTS]
+    return TextTable(f"Objective: {objective}", header, rows)
+
+
+def _selection_counts(runs: tuple[dict[str, Any], ...]) -> list[str]:
+    """The counts of the same labels and candidates, over the runs."""
+    names = list(runs[0]["picked"])
+    meeting = [f"{name} ({times})" for name in names if (times := sum(name in run["meeting"] for run in runs))]
+    picked = [f"{name} {times}" for name in names if (times := sum(run["picked"][name] for run in runs))]
+    sums = [str(sum(run[key] for run in runs)) for key in ("refused", *_VERDICTS)]
+    right = ", ".join(str(run["right"]) for run in runs)
+    about = [str(runs[0]["labels"]), _CANDIDATES[runs[0]["candidates"]]]
+    return [*about, "; ".join(meeting) or "none", "; ".join(picked) or "none", sums[0], right, *sums[1:]]
 
 
 def _comparison(reports: dict[str, Any], probe: str) -> str:
-    """A line for every report and environment, a column for every figure that the probe gives."""
-    from contextssl_cli.report.tables import figure
+    """A line for every report and environment, a column for every figure of the probe."""
+    from contextssl_cli.report.tables import Cell, Column, ResultTable
 
-    cells: dict[tuple[str, str], dict[str, str]] = {}
+    rows: dict[tuple[str, ...], dict[Column, Cell]] = {}
     for name, report in reports.items():
         for row in report.rows:
             if row.probe == probe and row.context_length in (0, report.lengths[-1]):
                 if row.environment in report.environments and not row.context_length:
-                    continue  # a context of no pairs says nothing yet
-                cells.setdefault((name, row.environment), {})[f"{row.metric} {row.target}"] = figure(row)
-    columns = list(dict.fromkeys(column for line in cells.values() for column in line))
-    lines = [[*key, *(line.get(column, "") for column in columns)] for key, line in cells.items()]
-    return _table(["pairing", "context", *columns], lines)
+                    continue  # no context yet
+                rows.setdefault((name, row.environment), {})[Column(row.metric, row.target)] = Cell.of(row)
+    return ResultTable("", ("pairing", "context"), rows).text().markdown()
 
 
 # --- writing ------------------------------------------------------------------------------------------------------

@@ -81,8 +81,7 @@ def adapt_main(
     from contextssl_cli.adaptation.adapt import adapt as embed
     from contextssl_cli.adaptation.inputs import open_inputs
     from contextssl_cli.evaluation.open_run import OpenRun
-    from contextssl_cli.report.selection import print_selection
-    from contextssl_cli.report.summary import print_adaptation
+    from contextssl_cli.report.summary import print_adaptation, print_selection
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.selection.candidates import choose, read_candidates, read_choice
     from contextssl_cli.store.embeddings import EMBEDDINGS_KIND

@@ -77,7 +77,7 @@ def inspect_main(
     from contextssl_cli.evaluation.inspection import inspect_context
     from contextssl_cli.evaluation.open_run import OpenRun
     from contextssl_cli.evaluation.protocol import probe_config
-    from contextssl_cli.report.inspection import print_inspection
+    from contextssl_cli.report.summary import print_inspection
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.store.context import Context
     from contextssl_cli.training.run import Run

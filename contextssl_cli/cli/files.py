@@ -23,14 +23,7 @@ def info_main(
     from contextssl_cli.adaptation.describe import describe
     from contextssl_cli.report.terminal import terminal
 
-    facts = describe(file, verify=verify)
-    if json:
-        terminal.json(facts)
-        return
-    width = max(len(name) for name in facts)
-    for name, value in facts.items():
-        text = ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else value
-        terminal.result(f"{name:<{width}}  {text}")
+    terminal.facts(describe(file, verify=verify), as_json=json)
 
 
 def import_official_main(

@@ -20,7 +20,7 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", metavar="FOLDER", help="Folder of the new run.  [default: FILE without its suffix]"),
 ]
-Store = Annotated[
+StoreFile = Annotated[
     Path | None,
     typer.Option(
         "--store",
@@ -28,11 +28,11 @@ Store = Annotated[
         help="Prepared store to train on.  [default: the store of the data set, prepared if it is missing]",
     ),
 ]
-Preset = Annotated[
+PresetName = Annotated[
     str | None,
     typer.Option("--preset", metavar="NAME", help="default, or paper for the paper's recipe.  [default: default]"),
 ]
-Settings = Annotated[
+AnySetting = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any other setting (repeatable; --dry-run lists the keys)."),
 ]

@@ -60,15 +60,17 @@ def probe_main(
     from contextssl_cli.evaluation.comparison import compare_runs
     from contextssl_cli.evaluation.protocol import probe_runs
     from contextssl_cli.evaluation.stored import RESULTS
-    from contextssl_cli.paths import make_folder
-    from contextssl_cli.report.folder import (
+    from contextssl_cli.experiments.probe import (
+        RETRIEVAL,
         check_comparison,
         check_probe,
+        check_retrieval,
         result_folder,
         write_comparison,
         write_probe,
+        write_retrieval,
     )
-    from contextssl_cli.report.retrieval import RETRIEVAL, check_retrieval, write_retrieval
+    from contextssl_cli.paths import make_folder
     from contextssl_cli.report.summary import print_comparison, print_probe
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.runtime import resolve_device

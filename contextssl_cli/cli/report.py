@@ -31,16 +31,16 @@ def report_main(
 
     Runs without results are probed first.
     """
-    from contextssl_cli.report.gather import check_page, gather, sort_out
-    from contextssl_cli.report.page import write_page
-    from contextssl_cli.report.studies import studies_of
+    from contextssl_cli.experiments.probe import gather, sort_inputs
+    from contextssl_cli.report.html.page import check_page, write_page
+    from contextssl_cli.report.html.studies import studies_of
     from contextssl_cli.report.summary import print_page
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.runs import latest_run
     from contextssl_cli.training.runtime import resolve_device
 
     paths = run or [latest_run().run.folder]
-    results, runs = sort_out(paths)
+    results, runs = sort_inputs(paths)
     page = check_page(out or (paths[0].parent if paths[0].is_file() else paths[0]) / "report.html")
     if dry_run:
         terminal.plan(f"would write {page} about {', '.join(map(str, paths))}", as_json=json)

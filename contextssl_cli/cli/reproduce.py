@@ -55,11 +55,9 @@ def reproduce_main(
     Missing runs are trained, and a page shows their results next to the published values.
     """
     from contextssl_cli.errors import UsageError
-    from contextssl_cli.experiments.execute import EVERYTHING, Share
-    from contextssl_cli.experiments.experiment import parse_sources, plan_experiment
-    from contextssl_cli.experiments.outlook import outlook
-    from contextssl_cli.experiments.printing import print_plan, print_results, print_share
+    from contextssl_cli.experiments.recipe_plan import EVERYTHING, Share, outlook, parse_sources, plan_experiment
     from contextssl_cli.experiments.reproduce import run_experiment, train_share
+    from contextssl_cli.report.summary import print_experiment, print_experiment_plan, print_share
 
     if share is not None and no_train:
         raise UsageError("--share trains runs and --no-train trains none; use one of the two")
@@ -75,10 +73,10 @@ def reproduce_main(
         limit_seeds=limit_seeds,
     )
     if dry_run:
-        print_plan(outlook(experiment, part), as_json=json)
+        print_experiment_plan(outlook(experiment, part), as_json=json)
         return
     if share is not None:
-        print_share(part, train_share(experiment, device, part), as_json=json)
+        print_share(str(part), train_share(experiment, device, part), as_json=json)
         return
     results, paths = run_experiment(experiment, device, train=not no_train)
-    print_results(results, paths, as_json=json)
+    print_experiment(results, paths, as_json=json)

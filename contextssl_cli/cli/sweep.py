@@ -24,8 +24,8 @@ def sweep_main(
         "contextssl-sweep"
     ),
     seeds: Annotated[str, typer.Option("--seeds", metavar="N,N,...", help="Seeds of the runs at each point.")] = "0",
-    store: options.Store = None,
-    preset: options.Preset = None,
+    store: options.StoreFile = None,
+    preset: options.PresetName = None,
     steps: Annotated[
         int | None,
         typer.Option(
@@ -53,9 +53,9 @@ def sweep_main(
     There is one run for each combination of values and each seed. A sweep that was stopped continues.
     """
     from contextssl_cli.config.resolve import parse_setting
-    from contextssl_cli.experiments.grid import parse_vary
-    from contextssl_cli.experiments.printing import print_sweep, print_sweep_plan
-    from contextssl_cli.experiments.sweep import check_data, plan_sweep, run_sweep
+    from contextssl_cli.experiments.plan import run_states
+    from contextssl_cli.experiments.sweep import check_data, parse_vary, plan_sweep, run_sweep
+    from contextssl_cli.report.summary import print_sweep, print_sweep_plan
 
     asked = options.measures(metrics, probes, lengths, judge_on)
     flags: dict[str, Any] = {"steps": steps} if steps else {}
@@ -63,7 +63,7 @@ def sweep_main(
     planned = plan_sweep(out, plugin, parse_vary(vary), seeds=options.seeds(seeds), preset=preset, settings=flags)
     if dry_run:
         check_data(planned, store)
-        print_sweep_plan(planned, as_json=json)
+        print_sweep_plan(out, run_states(planned.points), as_json=json)
         return
     found, paths = run_sweep(planned, store, device, **asked)
     print_sweep(found, paths, as_json=json)

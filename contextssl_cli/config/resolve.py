@@ -20,6 +20,7 @@ from contextssl_cli.config.methods import EQUIVARIANT, MethodName
 from contextssl_cli.config.model import ModelConfig
 from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.errors import UsageError, invalid_value, suggestion
+from contextssl_cli.parsing import parse_toml
 from contextssl_cli.plugin.kinds import Dataset
 from contextssl_cli.plugin.task import Task, resolve_task
 
@@ -237,7 +238,7 @@ def _parse_value(text: str) -> Any:
     if text.lower() == "none":
         return None
     try:
-        found = files.parse_toml(f"value = {text}")
+        found = parse_toml(f"value = {text}")
     except ValueError:
         return text
     return found["value"] if len(found) == 1 else text  # a line break would begin another key

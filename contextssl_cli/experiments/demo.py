@@ -1,7 +1,8 @@
-"""The demo: every step of the main path on digits, and a report folder."""
+"""The demo: every step of the main path on digits, and a report."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,13 +15,11 @@ from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.protocol import probe_runs
 from contextssl_cli.evaluation.results import ProbeReport
+from contextssl_cli.experiments.probe import CURVE_FILES, RETRIEVAL, check_probe, write_probe, write_retrieval
 from contextssl_cli.plugin.task import Task, resolve_task
-from contextssl_cli.report.folder import FIGURE, check_probe, write_probe
+from contextssl_cli.report.probe_tables import probe_tables
 from contextssl_cli.report.progress import training_progress
-from contextssl_cli.report.retrieval import RETRIEVAL, write_retrieval
-from contextssl_cli.report.summary import gap_sentence
-from contextssl_cli.report.tables import TextTable, probe_tables, profile_table
-from contextssl_cli.report.terminal import terminal
+from contextssl_cli.report.summary import gap_sentence, profile_table
 from contextssl_cli.store.context import CONTEXT_KIND, Context
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.store.embeddings import EMBEDDINGS_KIND
@@ -29,8 +28,9 @@ from contextssl_cli.training.run import Run
 from contextssl_cli.training.runtime import resolve_device
 from contextssl_cli.training.start import start_run, train
 
-TASK = "digits-rotation-color"
-REPORT = "report.md"
+_log = logging.getLogger(__name__)
+_TASK = "digits-rotation-color"
+_REPORT = "report.md"
 
 
 def run_demo(
@@ -48,22 +48,22 @@ def run_demo(
     Raises:
         UsageError: if ``out`` holds something else, or a demo and ``force`` is not given.
     """
-    task = resolve_task(TASK)
+    task = resolve_task(_TASK)
     _check_folder(out, force=force)
     _check_files(out, [action.name for action in task.actions], seeds, force=force)
     place = resolve_device(device)
     store = prepared_store(task.dataset)
-    terminal.note(f"1/5 data: {store.path}")
+    _log.info("1/5 data: %s", store.path)
     runs = [_pretrain(task, store, out / f"run-seed{seed}", seed, steps, device, force=force) for seed in seeds]
-    terminal.note("3/5 probe: every context length and environment, the paper's probes")
+    _log.info("3/5 probe: every environment and context length, with the paper's probes")
     report = probe_runs(runs, place)
     paths = write_probe(report, out)
-    terminal.note("4/5 contexts and adaptation")
+    _log.info("4/5 contexts and adaptation")
     contexts = {action.name: context_from_run(runs[0], [action.name], None, seed=0) for action in task.actions}
     opened = OpenRun(runs[0], place)
     adaptations = [_adapt(opened, name, context, out) for name, context in contexts.items()]
     paths += [out / f"{name}.h5" for name in contexts] + [adaptation.out for adaptation in adaptations]
-    terminal.note("5/5 report")
+    _log.info("5/5 report")
     paths.append(write_retrieval(runs[0], out / RETRIEVAL, place))
     paths.append(_write_report(report, adaptations, out))
     return report, paths
@@ -79,8 +79,8 @@ def _check_folder(out: Path, *, force: bool) -> None:
 
 
 def _check_files(out: Path, actions: Sequence[str], seeds: Sequence[int], *, force: bool) -> None:
-    """Refuse, before minutes of work, a folder in which something else than a demo's files would be replaced."""
-    check_probe(out, RETRIEVAL, REPORT)
+    """Refuse, before minutes of work, a folder in which files of other programs would be replaced."""
+    check_probe(out, RETRIEVAL, _REPORT)
     for action in actions:
         check_replaceable(out / f"{action}.h5", CONTEXT_KIND)
         check_replaceable(out / f"embeddings-{action}.h5", EMBEDDINGS_KIND)
@@ -89,7 +89,7 @@ def _check_files(out: Path, actions: Sequence[str], seeds: Sequence[int], *, for
 
 
 def _pretrain(task: Task, store: Store, folder: Path, seed: int, steps: int | None, device: str, *, force: bool) -> Run:
-    terminal.note(f"2/5 pretrain: {folder}")
+    _log.info("2/5 pretrain: %s", folder)
     settled = settle(task, flags={"seed": seed} | ({"steps": steps} if steps else {}))
     run = start_run(settled, store, folder, force=force)
     with training_progress(f"{task.name} seed {seed}") as report:
@@ -103,25 +103,24 @@ def _adapt(opened: OpenRun, name: str, context: Context, out: Path) -> Adaptatio
 
 
 def _write_report(report: ProbeReport, adaptations: Sequence[Adaptation], out: Path) -> Path:
+    runs = "One run" if len(report.gaps) == 1 else f"{len(report.gaps)} runs"
+    profiles = [
+        profile_table(one.profile, f"Symmetry profile under the context {one.about['environment']}")
+        for one in adaptations
+    ]
     parts = [
         "# contextssl demo",
-        f"{len(report.gaps)} run(s) of `{report.task}`; no weight changes between contexts. Where adaptation has "
-        "appeared, the embedding follows the action type that the context shows (R2 near 1) and ignores the other (R2 "
-        "near 0).",
+        f"{runs} of `{report.task}`. The weights are the same under every context. If the model has learnt to adapt, "
+        "its embedding follows the action type in the context (R2 near 1) and ignores the other (R2 near 0).",
         gap_sentence(report) + ".",
-        f"![R2 by context length]({FIGURE}.png)",
-        "![Nearest neighbours under each context](retrieval.png)",
+        f"![R2 by context length]({CURVE_FILES['r2']}.png)",
+        f"![Nearest neighbours under each context]({RETRIEVAL})",
         "The second column is the source after an action that changes both types. The neighbours are those of the "
         "embedding predicted for it: under the rotation context they should share its angle, whatever their colour; "
         "under the colour context its colours, whatever their angle.",
-        *(f"## {table.title}\n\n{table.markdown()}" for table in [*probe_tables(report), *map(_profile, adaptations)]),
-        "Protocol, seeds and versions: `results.json`. The same as a table: `results.csv`.",
+        *(f"## {table.title}\n\n{table.markdown()}" for table in [*probe_tables(report), *profiles]),
+        "Protocol, seeds and versions: `results.json`. The same figures as a table: `results.csv`.",
     ]
-    path = out / REPORT
+    path = out / _REPORT
     files.write_text(path, "\n\n".join(parts) + "\n")
     return path
-
-
-def _profile(adaptation: Adaptation) -> TextTable:
-    title = f"Symmetry profile under the context {adaptation.about['environment']}"
-    return profile_table(adaptation.profile, title)

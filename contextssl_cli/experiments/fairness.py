@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,29 +20,30 @@ from contextssl_cli.evaluation.results import RAW
 from contextssl_cli.experiments.plan import Point
 from contextssl_cli.plugin.attribute import AttributeChange
 from contextssl_cli.plugin.task import Task
-from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.training.run import Run
 
+_log = logging.getLogger(__name__)
+
 REDUCTION_ROUNDS = 50
-"""Of ExponentiatedGradient, at most: fairlearn's default."""
+"""The most rounds of ExponentiatedGradient: fairlearn's default."""
 
 
 def attribute_change(task: Task) -> AttributeChange:
-    """The one action type of a task that a fairness table can be made of.
+    """The action type of a task with a fairness table: the only one, which changes an attribute.
 
     Raises:
         UsageError: if it does not change an attribute, or is not the only one.
     """
     actions = task.actions
     if len(actions) != 1 or not isinstance(actions[0], AttributeChange):
-        raise UsageError(f"{task.name}: a fairness table is of a task whose one action type changes an attribute")
+        raise UsageError(f"{task.name}: a fairness table needs a task whose one action type changes an attribute")
     return actions[0]
 
 
 def sensitive_attribute(points: Sequence[Point], schema: Schema) -> str:
-    """The attribute that all runs change, in data that a fairness table can be made of.
+    """The attribute that all runs change, in data that have what a fairness table needs.
 
     Raises:
         UsageError: if there are several, if it is not a sensitive one, or if no task has two classes.
@@ -49,26 +51,26 @@ def sensitive_attribute(points: Sequence[Point], schema: Schema) -> str:
     changes = [attribute_change(run.task) for point in points for run in point.runs]
     names = sorted({change.attribute(schema) for change in changes})
     if len(names) > 1:
-        raise UsageError(f"the runs change {' and '.join(names)}: a fairness table is of one attribute")
+        raise UsageError(f"the runs change {' and '.join(names)}: a fairness table needs one attribute")
     if names[0] not in schema.attributes:
         raise UsageError(
-            f"{names[0]} is no sensitive attribute of {schema.dataset}: {suggestion(names[0], schema.attributes)}"
+            f"{names[0]} is not a sensitive attribute of {schema.dataset}: {suggestion(names[0], schema.attributes)}"
         )
     if all(len(classes) != 2 for classes in schema.tasks.values()):
-        raise UsageError(f"{schema.dataset} has no task of two classes, of which a fairness table could be made")
+        raise UsageError(f"{schema.dataset} has no task of two classes, which a fairness table needs")
     return names[0]
 
 
 def measure_fairness(points: Sequence[Point], store: Store, known: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What the representations of trained runs tell of the attribute, and how fair the predictions from them are.
+    """How well probes predict the attribute from the representations of trained runs, and how fair predictions are.
 
     Args:
         points: trained; each is a group of rows, over its seeds.
         store: their data.
-        known: what was measured before; it is given back if it is of the same runs and data.
+        known: an earlier table; it is returned if it is of the same runs and data.
 
     Returns:
-        ``FairnessTable.as_dict``, with how far the reduction came, and the fingerprints of runs and data.
+        ``FairnessTable.as_dict``, with the rounds of the reduction and the fingerprints of runs and data.
 
     Raises:
         UsageError: as ``sensitive_attribute``.
@@ -83,13 +85,13 @@ def measure_fairness(points: Sequence[Point], store: Store, known: Mapping[str, 
     action = attribute_change(points[0].runs[0].task)
     table = FairnessTable(store, sensitive_attribute(points, store.schema))
     seeds = sorted({seed for _, seed, _ in runs})
-    terminal.note("fairness: raw columns and reduction")
+    _log.info("fairness: raw columns and reduction")
     for seed in seeds:  # of the MLP, which is all that differs here
         table.add(RAW, lambda inputs: inputs, seed)
         table.add(f"{RAW} without {table.attribute}", _without_column(store, table.attribute), seed)
     reduction = table.add_reduction(seeds, REDUCTION_ROUNDS)
     for label, seed, run in runs:
-        terminal.note(f"fairness: {label}, seed {seed}")
+        _log.info("fairness: %s, seed %d", label, seed)
         own = run.record.config.method == "contextssl"
         embeddings = _contexts(run, action.name, seed) if own else {"feature": _features(run)}
         for what, embed in embeddings.items():

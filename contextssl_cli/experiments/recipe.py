@@ -1,11 +1,11 @@
-"""Recipes: the TOML files behind ``contextssl reproduce``, which plugins bring.
+"""Recipes: the TOML files of ``contextssl reproduce``, which plugins provide.
 
-An experiment is data: which data sets, which runs, which probes, and what was published.
+A recipe names data sets, runs, probes, tables and published figures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -15,9 +15,9 @@ from contextssl_cli import files
 from contextssl_cli.config.methods import MethodName
 from contextssl_cli.config.probe import ActionProbe, Metric
 from contextssl_cli.errors import CorruptFileError, UsageError, invalid_value, suggestion
-from contextssl_cli.experiments.grid import twice
 from contextssl_cli.plugin.options import UserValues
 from contextssl_cli.plugin.registry import registry
+from contextssl_cli.report.tables import MEASURES, Column
 
 Scale = Literal["demo", "full"]
 TableName = Literal["methods", "lengths", "fairness", "sweep"]
@@ -28,7 +28,7 @@ class _Model(UserValues):
 
 
 class ProbeFlags(_Model):
-    """What ``probe_runs`` is asked for; what is not named is the data set's own."""
+    """Settings of ``probe_runs``; those that are not named are the data set's own."""
 
     metrics: tuple[Metric, ...] | None = None
     action_probes: tuple[ActionProbe, ...] | None = None
@@ -43,21 +43,21 @@ class ProbeFlags(_Model):
 
 
 class RunRecipe(_Model):
-    """Runs of one method that differ in their seeds, or in what ``vary`` names."""
+    """Runs of one method that differ in their seeds, or in the settings of ``vary``."""
 
     name: str = ""
-    """What the tables call it; by default the method, and what it is told."""
+    """The name in tables; by default the method and the action types that it is conditioned on."""
     method: MethodName = "contextssl"
     equivariant: tuple[str, ...] = ()
-    """The action types that it is told."""
+    """The action types that the method is conditioned on."""
     steps: int | None = Field(default=None, ge=1)
-    """By default the settings' or the data set's."""
+    """By default those of the settings or of the data set."""
     seeds: tuple[int, ...] = ()
-    """By default the study's."""
+    """By default those of the study."""
     settings: dict[str, Any] = Field(default={})
-    """As ``pretrain --set``: keys of the model are dotted."""
+    """As for ``pretrain --set``: keys of the model are dotted."""
     vary: dict[str, tuple[Any, ...]] = Field(default={})
-    """A grid of settings, as ``sweep --vary``."""
+    """A grid of settings, as for ``sweep --vary``."""
 
 
 class Study(_Model):
@@ -65,15 +65,15 @@ class Study(_Model):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     plugin: str
-    """As ``pretrain --plugin``."""
+    """As for ``pretrain --plugin``."""
     prepare: dict[str, Any] = Field(default={})
-    """Options of the data set; with any, the experiment has a store of its own."""
+    """Options of the data set; with any, the study has a store of its own."""
     preset: Literal["default", "paper"] = "default"
     settings: dict[str, Any] = Field(default={})
-    """Of all runs."""
+    """Settings of all runs."""
     seeds: tuple[int, ...] = Field(min_length=1)
     budget_minutes: float = Field(gt=0)
-    """Wall-clock time of one run that the steps were chosen for."""
+    """Wall-clock time of one run, for which the steps were chosen."""
     budget_from: str
     """How the budget is known."""
     memory_gib: float = Field(gt=0)
@@ -82,7 +82,7 @@ class Study(_Model):
     probe: ProbeFlags = ProbeFlags()
     tables: tuple[TableName, ...] = ("methods",)
     guarded: bool = False
-    """Whether to make the fairness table of strong probes too: every context and guard, raw columns, a reduction."""
+    """Whether to add the fairness table of strong probes: every context and guard, raw columns, and a reduction."""
     retrieval: bool = False
     """Whether to draw nearest neighbours under each context."""
     differs: str
@@ -97,7 +97,7 @@ class Study(_Model):
     @model_validator(mode="after")
     def _check(self) -> Self:
         for run in self.runs:
-            if twice(run.seeds or self.seeds):
+            if _repeated(run.seeds or self.seeds):
                 raise ValueError(f"{self.name}: a seed is named twice")
             if {"seed", "method", "equivariant", "steps"} & {*run.settings, *run.vary, *self.settings}:
                 raise ValueError(f"{self.name}: seeds, method, equivariant and steps have keys of their own")
@@ -109,15 +109,31 @@ class Study(_Model):
         return self.model_copy(update={"seeds": self.seeds[:seeds], "runs": runs})
 
 
-class Published(_Model):
-    """Figures of a paper, which stand beside ours."""
+class PublishedFigures(_Model):
+    """Figures of a paper, shown next to ours."""
 
     table: TableName
     studies: tuple[str, ...] = ()
-    """Whose tables they belong to; all, if none is named."""
+    """The studies whose tables they belong to; all if none is named."""
     source: str
-    figures: dict[str, dict[str, float]]
-    """By row, then by column, named as in the table."""
+    figures: dict[str, dict[str, float | dict[str, float]]]
+    """By the label of a row, then by metric as in ``results.json`` and, where it has one, by target:
+    ``{ r2 = { rotation = 0.744 }, top1 = 0.804 }``. Accuracies are fractions."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for metric in (metric for line in self.figures.values() for metric in line):
+            if metric not in MEASURES:
+                raise ValueError(f"published: there is no metric {metric!r}: {suggestion(metric, MEASURES)}")
+        return self
+
+    def line(self, label: str) -> dict[Column, float]:
+        """The figures of a row by column; a figure without a target has a column without one."""
+        return {
+            Column(metric, target): figure
+            for metric, value in self.figures[label].items()
+            for target, figure in (value.items() if isinstance(value, dict) else [("", value)])
+        }
 
 
 class Recipe(_Model):
@@ -125,17 +141,17 @@ class Recipe(_Model):
 
     title: str
     summary: str
-    """What the paper shows, and what is measured here."""
+    """What the paper shows, and what this experiment measures."""
     published_note: str = ""
-    """What is to be known of the published figures, or why there are none."""
-    published: tuple[Published, ...] = ()
+    """A remark on the published figures, or why there are none."""
+    published: tuple[PublishedFigures, ...] = ()
     demo: tuple[Study, ...] = ()
     full: tuple[Study, ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         for studies in (self.demo, self.full):
-            if doubled := twice(study.name for study in studies):
+            if doubled := _repeated(study.name for study in studies):
                 raise ValueError(f"two studies of a scale are called {doubled[0]}")
         known = {study.name for study in (*self.demo, *self.full)}
         for name in (name for published in self.published for name in published.studies):
@@ -151,16 +167,16 @@ class Recipe(_Model):
         """
         found: tuple[Study, ...] = getattr(self, scale)
         if not found:
-            raise UsageError(f"{self.title}: there is nothing at --scale {scale}; take the other scale")
+            raise UsageError(f"{self.title}: there is no study at --scale {scale}; use the other scale")
         known = [study.name for study in found]
         for name in only:
             if name not in known:
-                raise UsageError(f"--only {name}: there is no such part: {suggestion(name, known)}")
+                raise UsageError(f"--only {name}: there is no such study: {suggestion(name, known)}")
         return tuple(study for study in found if not only or study.name in only)
 
 
 def find_recipe(name: str) -> Recipe:
-    """The recipe that an installed plugin brings under a name.
+    """The recipe of this name, from the installed plugins.
 
     Raises:
         UsageError: if there is none, with a suggestion.
@@ -169,7 +185,7 @@ def find_recipe(name: str) -> Recipe:
     if not known:
         failed = ", ".join(row.name for row in registry().rows if row.error)
         raise UsageError(
-            f"there is no recipe {name!r}: no plugin brings any (contextssl plugins lists them"
+            f"there is no recipe {name!r}: no plugin provides any (contextssl plugins lists them"
             f"{f'; failed: {failed}' if failed else ''})"
         )
     if name not in known:
@@ -178,7 +194,7 @@ def find_recipe(name: str) -> Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """A recipe's file.
+    """Read and validate the file of a recipe.
 
     Raises:
         DataMissingError: if it cannot be read.
@@ -188,3 +204,9 @@ def read_recipe(path: Path) -> Recipe:
         return Recipe.model_validate(files.read_toml(path))
     except ValidationError as error:
         raise CorruptFileError(f"{path} is not a recipe: {invalid_value(error)}") from error
+
+
+def _repeated(values: Iterable[Any]) -> list[Any]:
+    """The values that occur more than once, in their order."""
+    found = list(values)
+    return [value for number, value in enumerate(found) if value in found[:number]]

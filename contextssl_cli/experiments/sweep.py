@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,36 +10,43 @@ from typing import Any
 
 from contextssl_cli import files
 from contextssl_cli.config.probe import Judged, place_of
-from contextssl_cli.config.resolve import check_seeds, settle
+from contextssl_cli.config.resolve import check_seeds, parse_setting
 from contextssl_cli.data.prepare import prepared_store, store_if_made
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.results import to_csv
 from contextssl_cli.evaluation.stored import SWEEP, SWEEP_KEYS, check_results
-from contextssl_cli.experiments.execute import Probed, check_probes, probe_points, train_missing
-from contextssl_cli.experiments.grid import expand, folder_name
-from contextssl_cli.experiments.plan import RUNS, PlannedRun, Point, check_folder, check_same, runs_of
+from contextssl_cli.experiments.execute import Probed, probe_points, train_missing
+from contextssl_cli.experiments.plan import (
+    RUNS,
+    Point,
+    check_folder,
+    check_probes,
+    check_same,
+    grid_points,
+    runs_of,
+)
 from contextssl_cli.experiments.tables import sweep_table
 from contextssl_cli.paths import make_folder
 from contextssl_cli.plugin.kinds import Dataset
-from contextssl_cli.report.result_table import ResultTable
-from contextssl_cli.report.settings import describe, show
-from contextssl_cli.report.sweep import write_sweep
-from contextssl_cli.report.terminal import terminal
+from contextssl_cli.report.figures import save_sweep
+from contextssl_cli.report.tables import ResultTable
 from contextssl_cli.store.dataset import Store
+from contextssl_cli.text import value_text
 from contextssl_cli.training.run import RUN_FILE, Run, versions
 from contextssl_cli.training.runtime import resolve_device
 
-STEM = Path(SWEEP).stem
-_LOST = ("method_options", "equivariant")  # settings of a method, which change with it
+_log = logging.getLogger(__name__)
+_STEM = Path(SWEEP).stem
+_OF_METHOD = ("method_options", "equivariant")  # settings that change with the method
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A grid of settings, and where its runs stand.
+    """A grid of settings, and the folder of its runs.
 
     Attributes:
         out: the folder.
-        grid: values by key, as they were asked for.
+        grid: values by key, as asked for.
         points: one for each combination.
     """
 
@@ -48,8 +56,40 @@ class Sweep:
 
     @property
     def dataset(self) -> Dataset:
-        """That all runs are trained on."""
+        """The data set of all runs."""
         return self.points[0].runs[0].task.dataset
+
+
+def parse_vary(texts: Sequence[str]) -> dict[str, list[Any]]:
+    """The grid of ``--vary`` flags: values by key.
+
+    A key may be written with hyphens, ``context-mask``. Values are read as those of ``--set``, so words need no quotes.
+
+    Raises:
+        UsageError: if a key or a value is missing, a key is named twice, or it is the seed.
+    """
+    grid: dict[str, list[Any]] = {}
+    for text in texts:
+        name, equals, listed = text.partition("=")
+        key = name.strip().replace("-", "_")
+        if not equals or not key or not listed.strip():
+            raise UsageError(f"--vary {text}: expected KEY=V1,V2,...")
+        if key == "seed":
+            raise UsageError(f"--vary {text}: seeds are repetitions, not settings; name them with --seeds")
+        if key in grid:
+            raise UsageError(f"--vary names {key} twice; give all of its values at once")
+        grid[key] = _values(listed, text)
+    return grid
+
+
+def _values(listed: str, text: str) -> list[Any]:
+    _, whole = parse_setting(f"values=[{listed}]")
+    if isinstance(whole, list):
+        return whole
+    parts = [part.strip() for part in listed.split(",")]  # bare words are not TOML
+    if not all(parts):
+        raise UsageError(f"--vary {text}: a value is empty")
+    return [parse_setting(f"value={part}")[1] for part in parts]
 
 
 def plan_sweep(
@@ -61,18 +101,10 @@ def plan_sweep(
     preset: str | None = None,
     settings: Mapping[str, Any],
 ) -> Sweep:
-    """Settle every run of a sweep.
-
-    Args:
-        out: the folder.
-        plugin: ``<dataset>-<action>[-<action>...]``.
-        grid: values by key.
-        seeds: one run each at every point.
-        preset: ``default`` or ``paper``.
-        settings: of all runs, by key.
+    """Resolve every run of a sweep; arguments as for ``grid_points``.
 
     Raises:
-        UsageError: if nothing is varied, a key is unknown, a value does not fit or comes twice, a key is set as well,
+        UsageError: if nothing is varied, a key is unknown, a value does not fit or occurs twice, a key is set as well,
             seeds do not fit, or ``out`` holds something else.
     """
     if not grid:
@@ -88,36 +120,6 @@ def plan_sweep(
     return sweep
 
 
-def grid_points(
-    out: Path,
-    plugin: str,
-    grid: Mapping[str, Sequence[Any]],
-    *,
-    seeds: Sequence[int],
-    preset: str | None = None,
-    settings: Mapping[str, Any],
-    environ: Mapping[str, str] | None = None,
-    label: str = "",
-) -> list[Point]:
-    """A point for each combination of the grid's values, its runs below ``out/runs``; arguments as ``plan_sweep``'s.
-
-    Raises:
-        UsageError: if a key is unknown, a value does not fit, or two points are the same.
-    """
-    points: list[Point] = []
-    for values in expand(grid):
-        name = ", ".join(filter(None, [label, describe(values)]))
-        runs = []
-        for seed in seeds:
-            settled = settle(plugin, preset=preset, flags={**settings, **values, "seed": seed}, environ=environ)
-            runs.append(PlannedRun(out / RUNS / folder_name(name) / f"seed-{seed}", settled))
-        for other in points:
-            if other.config == runs[0].config:
-                raise UsageError(f"--vary: {describe(other.values)} and {describe(values)} are the same")
-        points.append(Point(name, tuple(runs), values, family=name))
-    return points
-
-
 def run_sweep(sweep: Sweep, store: Path | None, device: str, **flags: Any) -> tuple[dict[str, Any], list[Path]]:
     """Train what is missing, probe, and write table and plot.
 
@@ -128,7 +130,7 @@ def run_sweep(sweep: Sweep, store: Path | None, device: str, **flags: Any) -> tu
         flags: values of ``ProbeConfig``.
 
     Returns:
-        What ``sweep.json`` holds, and the paths written.
+        The contents of ``sweep.json``, and the paths written.
 
     Raises:
         UsageError: if ``out`` holds another sweep's runs or another program's files, or a configuration does not fit
@@ -141,21 +143,21 @@ def run_sweep(sweep: Sweep, store: Path | None, device: str, **flags: Any) -> tu
     data = prepared_store(sweep.dataset, store)
     _check_runs(sweep, data)
     make_folder(sweep.out / RUNS)
-    terminal.note(f"data: {data.path} ({len(data.train)} training samples)")
-    train_missing(sweep.points, data, device)
+    _log.info("data: %s (%d training samples)", data.path, len(data.train))
+    train_missing(list(runs_of(sweep.points)), data, device)
     probed = probe_points(sweep.points, place, **flags)
     found = _results(sweep, data, probed)
-    others = _others(sweep)
-    if others:
-        terminal.note(
-            f"{len(others)} runs in {sweep.out} are not in this table, {others[0]} among them: name all values and "
-            "seeds for a table over them; what is done is not trained again"
-        )
+    planned = {run.folder for run in runs_of(sweep.points)}
+    if others := [folder for folder in _run_folders(sweep) if folder not in planned]:
+        _log.info(
+            "%d runs in %s are not in this table, %s among them: name all values and seeds for a table over them; "
+            "what is done is not trained again", len(others), sweep.out, others[0]
+        )  # fmt: skip
     return found, _write(sweep, found, probed)
 
 
 def check_data(sweep: Sweep, store: Path | None) -> None:
-    """Refuse, before anything is made, data that are named and cannot be used, or runs on others than theirs.
+    """Refuse, before anything is made, data that cannot be used, or runs on other data.
 
     Raises:
         UsageError, DataMissingError: as ``run_sweep``.
@@ -163,32 +165,17 @@ def check_data(sweep: Sweep, store: Path | None) -> None:
     _check_runs(sweep, store_if_made(sweep.dataset, store))
 
 
-def planned_rows(points: Sequence[Point]) -> list[dict[str, Any]]:
-    """Every run with its state, for ``--dry-run``."""
-    return [
-        {"point": point.label, "seed": run.config.seed, "state": run.state(), "step": run.step(),
-         "steps": run.steps(None), "folder": str(run.folder)}
-        for point in points for run in point.runs
-    ]  # fmt: skip
-
-
 def _check_runs(sweep: Sweep, store: Store | None) -> None:
-    """Refuse a folder with runs that differ in more than what is varied; those of other values and seeds may stay."""
+    """Refuse a folder with runs that differ in more than the grid; those of other values and seeds may stay."""
     planned = {run.folder: run for run in runs_of(sweep.points)}
-    free = ("seed", *sweep.grid, *(_LOST if "method" in sweep.grid else ()))
+    free = ("seed", *sweep.grid, *(_OF_METHOD if "method" in sweep.grid else ()))
     for folder in _run_folders(sweep):
         own = planned.get(folder)
         check_same(Run(folder), own or sweep.points[0].runs[0], store, free=() if own else free)
 
 
-def _others(sweep: Sweep) -> list[Path]:
-    """Runs of other values and seeds in the folder."""
-    planned = {run.folder for run in runs_of(sweep.points)}
-    return [folder for folder in _run_folders(sweep) if folder not in planned]
-
-
 def _run_folders(sweep: Sweep) -> list[Path]:
-    """Of all runs that stand there, whether they are of this grid or not."""
+    """The folders of all existing runs, whether they are of this grid or not."""
     return [path.parent for path in sorted((sweep.out / RUNS).glob(f"*/*/{RUN_FILE}"))]
 
 
@@ -206,22 +193,24 @@ def _results(sweep: Sweep, store: Store, probed: Sequence[Probed]) -> dict[str, 
 
 
 def _check_place(sweep: Sweep, judged_on: Judged) -> None:
-    """Refuse to replace what is not a sweep's."""
-    stem = place_of(STEM, judged_on)
+    """Refuse to replace files of other programs."""
+    stem = place_of(_STEM, judged_on)
     check_results(sweep.out, f"{stem}.json", SWEEP_KEYS, [f"{stem}.{kind}" for kind in ("csv", "png", "svg")])
 
 
 def _write(sweep: Sweep, found: dict[str, Any], probed: Sequence[Probed]) -> list[Path]:
-    judged_on = probed[0].report.protocol["probes"]["judged_on"]
-    stem = sweep.out / place_of(STEM, judged_on)
-    paths = [stem.with_suffix(".json"), stem.with_suffix(".csv")]
-    files.write_json(paths[0], found)
-    files.write_text(paths[1], _csv(list(sweep.grid), probed))
-    return paths + write_sweep(ResultTable.from_dict(found["table"]), {one.label: one.values for one in probed}, stem)
+    stem = sweep.out / place_of(_STEM, probed[0].report.protocol["probes"]["judged_on"])
+    results, rows = stem.with_suffix(".json"), stem.with_suffix(".csv")
+    files.write_json(results, found)
+    files.write_text(rows, _csv(list(sweep.grid), probed))
+    drawn = save_sweep(ResultTable.from_dict(found["table"]), {one.label: one.values for one in probed}, stem)
+    if not drawn:
+        _log.info("no plot: none of its figures was measured (gap, R2, top-1)")
+    return [results, rows, *drawn]
 
 
 def _csv(keys: Sequence[str], probed: Sequence[Probed]) -> str:
     """Every row of every point, the varied settings first."""
-    settings = [{key: show(value) for key, value in point.values.items()} for point in probed]
+    settings = [{key: value_text(value) for key, value in point.values.items()} for point in probed]
     rows = [(chosen, row) for chosen, point in zip(settings, probed, strict=True) for row in point.report.rows]
     return to_csv(rows, keys)

@@ -1,32 +1,32 @@
-"""Which figures of an experiment's points stand in which table."""
+"""Which figures of an experiment's points each table holds."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from contextssl_cli.evaluation.fairness import FAIRNESS_METRICS
 from contextssl_cli.evaluation.results import ENCODER, RAW, ProbeReport, Row, sample_std
 from contextssl_cli.experiments.execute import Probed
 from contextssl_cli.plugin.task import environment_name
-from contextssl_cli.report.result_table import GAP, NEIGHBOURS, PAPER_GAP, PERCENT, Cell, Line, ResultTable
+from contextssl_cli.report.tables import RANKS, Cell, Column, Labels, Line, ResultTable, row_line
 
-LABELS = ("top1", "accuracy")
-_NAMES = {"mrr": "MRR", "h@1": "H@1", "h@5": "H@5", "h@10": "H@10"}
+_ORDER = ("r2", "top1", "accuracy", "knn", *RANKS)
+"""The metrics of the tables by method, length and setting, in the order of their columns."""
 
 
 def methods_table(points: Sequence[Probed]) -> ResultTable:
-    """The paper's figure 3: every model under what it was told, by R2 of each action, top-1 and gap.
+    """The paper's figure 3: every model under every context, by R2 of each action, top-1 and adaptation gap.
 
-    Data with sensitive attributes have many labels, which the fairness tables show; here stand R2 and gap alone.
+    Data with sensitive attributes have many labels, which the fairness tables show; here they have R2 and gap alone.
     """
-    rows: dict[str, Line] = {}
-    used: list[str] = []
+    rows: dict[Labels, Line] = {}
     for point in points:
         report, gaps = point.report, _gaps(point)
         lengths = report.lengths
         if not lengths:
-            rows[point.label] = {**_line(report, ENCODER, 0, used, accuracy=False), **gaps}
+            rows[point.label,] = {**_line(report, ENCODER, 0, accuracy=False), **gaps}
             continue
         places = {"encoder": (ENCODER, 0)}
         if lengths[0] == 0:
@@ -36,75 +36,72 @@ def methods_table(points: Sequence[Probed]) -> ResultTable:
         else:  # its tokens carry no action, so all contexts are one
             places["with context"] = (report.environments[0], lengths[-1])
         for name, (environment, length) in places.items():
-            own = gaps if name.endswith(" context") and length else {}
-            rows[f"{point.label}, {name}"] = {**_line(report, environment, length, used, accuracy=False), **own}
-    return ResultTable("methods", "What each model knows, by what it was told", used, rows)
+            own = gaps if length else {}
+            rows[f"{point.label}, {name}",] = {**_line(report, environment, length, accuracy=False), **own}
+    return ResultTable("R2, accuracy and adaptation gap of each model", ("model",), rows, "methods")
 
 
 def lengths_table(points: Sequence[Probed]) -> ResultTable:
-    """Every figure of ContextSSL's models, by environment and context length, and below them the ranks of baselines.
+    """Every figure of ContextSSL's models, by environment and context length, followed by the ranks of baselines.
 
-    To other methods with a context all environments are one, since their tokens carry no action. A method without a
-    context has a line where a predictor of its own ranks views.
+    For other methods with a context all environments are one, since their tokens carry no action. A method without a
+    context has a line if its own predictor ranks views.
     """
-    rows: dict[str, Line] = {}
-    used: list[str] = []
+    rows: dict[Labels, Line] = {}
     own = [point for point in points if point.report.method == "contextssl"]
     for point in own:
         prefix = f"{point.label}, " if len(own) > 1 else ""
         for environment in point.report.environments:
             for length in point.report.lengths:
                 label = f"{prefix}{context_name(environment)}, {length} tokens"
-                rows[label] = _line(point.report, environment, length, used)
+                rows[label,] = _line(point.report, environment, length)
     for point in points:
-        ranks = _ranks(point.report.rows, used) if not point.report.lengths else {}
-        rows |= {point.label: ranks} if ranks else {}
-    return ResultTable("lengths", "By context length", used, rows)
+        if not point.report.lengths and (ranks := row_line(row for row in point.report.rows if row.metric in RANKS)):
+            rows[point.label,] = ranks
+    return ResultTable("By context length", ("context",), rows, "lengths")
 
 
 def fairness_tables(points: Sequence[Probed]) -> list[ResultTable]:
-    """Accuracy of task and attribute and fairness differences, a table for each probe; raw columns first."""
+    """Accuracy of tasks and attributes and fairness differences, one table per probe; raw columns first."""
     probes = dict.fromkeys(row.probe for p in points for row in p.report.rows if row.metric == "accuracy")
     tables = []
     for probe in probes:
-        rows: dict[str, Line] = {}
+        rows: dict[Labels, Line] = {}
         for point in points:
-            report = point.report
-            longest = report.lengths[-1] if report.lengths else 0
-            for row in report.rows:
-                if row.probe != probe or row.metric not in ("accuracy", *FAIRNESS_METRICS):
-                    continue
-                if row.environment.startswith(RAW):
-                    label = row.environment
-                elif row.environment == ENCODER:
-                    label = f"{point.label}, encoder"
-                elif row.context_length == longest:
-                    label = f"{point.label}, {context_name(row.environment)}"
-                else:
-                    continue
-                rows.setdefault(label, {})[f"{row.metric.replace('_', ' ')}, {row.target}"] = _cell(row)
-        ordered = dict(sorted(rows.items(), key=lambda item: not item[0].startswith(RAW)))
-        tables.append(ResultTable("fairness", f"Accuracy and fairness, by {probe}", [probe], ordered))
+            for row in point.report.rows:
+                label = _representation(point, row)
+                if label and row.probe == probe and row.metric in ("accuracy", *FAIRNESS_METRICS):
+                    rows.setdefault((label,), {})[Column(row.metric, row.target)] = Cell.of(row)
+        ordered = dict(sorted(rows.items(), key=lambda item: not item[0][0].startswith(RAW)))
+        tables.append(ResultTable(f"Accuracy and fairness, by {probe}", ("representation",), ordered, "fairness"))
     return tables
 
 
+def _representation(point: Probed, row: Row) -> str:
+    """The label of what a row was probed from; empty for all but the longest context."""
+    if row.environment.startswith(RAW):
+        return row.environment
+    if row.environment == ENCODER:
+        return f"{point.label}, encoder"
+    longest = row.context_length == (point.report.lengths[-1] if point.report.lengths else 0)
+    return f"{point.label}, {context_name(row.environment)}" if longest else ""
+
+
 def sweep_table(points: Sequence[Probed]) -> ResultTable:
-    """A row for each point: gap, R2 and top-1 under each context at its longest, top-1 of the encoder."""
-    rows: dict[str, Line] = {}
-    used: list[str] = []
+    """One row per point: gap, R2 and top-1 under each context at its longest, and top-1 of the encoder."""
+    rows: dict[Labels, Line] = {}
     for point in points:
         report, line = point.report, _gaps(point)
         for environment in report.environments if report.lengths else ():
-            found = _line(report, environment, report.lengths[-1], used)
-            line |= {f"{name}, {context_name(environment)}": cell for name, cell in found.items()}
-        encoder = _line(report, ENCODER, 0, used)
-        line |= {f"{name}, encoder": cell for name, cell in encoder.items() if "%" in name or not report.lengths}
-        rows[point.label] = line
+            line |= _under(_line(report, environment, report.lengths[-1]), context_name(environment))
+        encoder = _under(_line(report, ENCODER, 0), ENCODER)
+        line |= {c: cell for c, cell in encoder.items() if c.measure.percent or not report.lengths}
+        rows[point.label,] = line
     apart = f", {points[0].report.apart}" if points[0].report.apart else ""
-    return ResultTable("sweep", f"By setting, at the longest context{apart}", used, rows)
+    return ResultTable(f"By setting, at the longest context{apart}", ("setting",), rows, "sweep")
 
 
-TABLES: dict[str, Callable[[Sequence[Probed]], list[ResultTable]]] = {
+TABLES: Mapping[str, Callable[[Sequence[Probed]], list[ResultTable]]] = {
     "methods": lambda points: [methods_table(points)],
     "lengths": lambda points: [lengths_table(points)],
     "fairness": fairness_tables,
@@ -114,67 +111,34 @@ TABLES: dict[str, Callable[[Sequence[Probed]], list[ResultTable]]] = {
 
 
 def context_name(environment: str) -> str:
-    """What the tables call a context: ``rotation context``, or ``empty context``."""
+    """The name of a context in the tables: ``rotation context``, or ``empty context``."""
     return f"{'empty' if environment == environment_name(()) else environment} context"
 
 
 def _gaps(point: Probed) -> Line:
-    if not point.gaps:
-        return {}
-    return {GAP: _mean(point.gaps), PAPER_GAP: _mean(point.paper_gaps)}
+    gaps = {"adaptation_gap": point.gaps, "adaptation_gap_paper": point.paper_gaps}
+    return {
+        Column(metric): Cell(statistics.fmean(values), sample_std(values), len(values))
+        for metric, values in gaps.items()
+        if values
+    }
 
 
-def _mean(values: Sequence[float]) -> Cell:
-    return Cell(statistics.fmean(values), sample_std(values), len(values))
-
-
-def _line(report: ProbeReport, environment: str, length: int, used: list[str], *, accuracy: bool = True) -> Line:
-    """R2 by the paper's probe, top-1, and ranks, in one place; the probes are added to ``used``.
+def _line(report: ProbeReport, environment: str, length: int, *, accuracy: bool = True) -> Line:
+    """The figures of one environment and context length: R2 by the paper's probe, labels by all, and ranks.
 
     Args:
         report: of a point.
         environment: of the context, or the encoder.
         length: of the context in tokens.
-        used: the probes so far.
-        accuracy: whether to tell labels of data with sensitive attributes too.
+        accuracy: whether to include the labels of data with sensitive attributes.
     """
     rows = [row for row in report.rows if (row.environment, row.context_length) == (environment, length)]
-    line: Line = {}
-    for action in report.actions:
-        own = _first(row for row in rows if row.metric == "r2" and row.target == action)
-        if own is not None:
-            line[f"{action} R2"] = _cell(own)
-            _note(used, f"{action} R2: {own.probe}")
     sensitive = any(row.metric == "accuracy" for row in rows)
-    for title, metrics in ((PERCENT, LABELS), (NEIGHBOURS, ("knn",))) if accuracy or not sensitive else ():
-        labels = [row for row in rows if row.metric in metrics]
-        several = len({row.target for row in labels}) > 1
-        for row in labels:
-            name = f"{title} of {row.target}" if several else title
-            name += "" if row.probe == labels[0].probe else f" ({row.probe.split(' (')[0]})"
-            line[name] = Cell(100 * row.mean, 100 * row.std, len(row.seeds))
-            _note(used, f"{name}: {row.probe}")
-    return line | _ranks(rows, used)
+    metrics = [m for m in _ORDER if accuracy or not sensitive or m not in ("top1", "accuracy", "knn")]
+    line = row_line(row for metric in metrics for row in rows if row.metric == metric)
+    return {column: cell for column, cell in line.items() if not (column.metric == "r2" and column.probe)}
 
 
-def _ranks(rows: Iterable[Row], used: list[str]) -> Line:
-    """MRR and H@k; their probes are added to ``used``."""
-    line: Line = {}
-    for row in rows:
-        if row.metric in _NAMES:
-            line[_NAMES[row.metric]] = _cell(row)
-            _note(used, f"{_NAMES[row.metric]}: {row.probe}")
-    return line
-
-
-def _cell(row: Row) -> Cell:
-    return Cell(row.mean, row.std, len(row.seeds))
-
-
-def _first(rows: Iterable[Row]) -> Row | None:
-    return next(iter(rows), None)
-
-
-def _note(used: list[str], text: str) -> None:
-    if text not in used:
-        used.append(text)
+def _under(line: Line, environment: str) -> Line:
+    return {replace(column, environment=environment): cell for column, cell in line.items()}

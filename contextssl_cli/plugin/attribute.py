@@ -8,12 +8,14 @@ from pydantic import Field
 
 from contextssl_cli.errors import UsageError, suggestion
 from contextssl_cli.plugin.kinds import ActionType
-from contextssl_cli.plugin.matching import nearest
 from contextssl_cli.plugin.options import Options
 from contextssl_cli.store.schema import Column, Schema
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
+
+_CHUNK = 1 << 20  # distances in memory at a time: 8 MiB, which fit in a cache
+_DECIMALS = 6  # smaller differences of squared distances depend on the order of a sum
 
 
 class PairingOptions(Options):
@@ -159,3 +161,24 @@ def _follow(inputs: Tensor, codes: Tensor, column: Column, schema: Schema) -> No
                 step[linked.categories.index(old)] = step[linked.categories.index(new)]
             rows = (codes == column.categories.index(category)).nonzero()[:, 0]
             inputs[rows, linked.start : linked.stop] = inputs[rows, linked.start : linked.stop] @ step
+
+
+def nearest(asked: Tensor, among: Tensor, chunk: int = _CHUNK) -> Tensor:
+    """The row of ``among`` that is nearest to each row of ``asked``, by Euclidean distance; (N,) row numbers.
+
+    Distances are computed in float64 and rounded, and of equal ones the first row wins: neither the division into
+    chunks nor the number of threads changes the answer. Beside the tables, ``chunk`` distances are in memory at a time.
+
+    Args:
+        asked: (N, D).
+        among: (M, D), M at least 1.
+        chunk: distances at a time.
+    """
+    import torch
+
+    other = among.double()
+    lengths = other.square().sum(1)  # |a - b|^2 = |a|^2 - 2 ab + |b|^2, and |a|^2 is the same for all candidates
+    parts = asked.double().split(max(1, chunk // len(other)))
+    return torch.cat(
+        [torch.addmm(lengths, part, other.T, alpha=-2).round_(decimals=_DECIMALS).argmin(1) for part in parts]
+    )

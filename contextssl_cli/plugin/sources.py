@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from contextssl_cli import paths
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UnsafeFileError
 from contextssl_cli.files import check_input, check_output, read_error, write_error
+from contextssl_cli.locks import locked
 from contextssl_cli.store.folders import is_folder
 from contextssl_cli.text import printable
 
@@ -104,7 +104,7 @@ def download(files: Mapping[str, PublishedFile], dataset: str, page: str) -> Pat
     pooch.get_logger().setLevel(logging.WARNING)  # it writes to stderr whatever the user asked for
     folder = paths.make_folder(paths.cache() / dataset)
     by_hand = f"fetch the files from {page} and name their folder: contextssl prepare {dataset} --source DIR"
-    with _alone(folder):
+    with locked(folder / ".lock", folder, wait=True):
         for url, published in files.items():
             path = check_output(folder / url.rpartition("/")[2])
             if not path.exists():
@@ -130,26 +130,6 @@ def download(files: Mapping[str, PublishedFile], dataset: str, page: str) -> Pat
 
 class _OtherFileError(Exception):
     pass
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process downloads into a folder. A process that is killed makes way."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder / ".lock")
-    try:
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            _log.warning("another process downloads into %s; waiting for it", folder)
-            lock.acquire()
-    except (OSError, NotImplementedError) as error:
-        _log.info("%s has no locks (%s): do not download with several processes", folder, error)
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _fetch(url: str, target: str, _: object, *, part: Path, size: int) -> None:

@@ -1,137 +1,278 @@
-"""The tables of a probe, for the terminal and for a report."""
+"""Tables of figures: columns are typed keys, cells are numbers, and both are formatted last.
+
+A new column needs a metric in the rows of results (``evaluation/measures.py``) and its line in ``MEASURES``, which has
+its head and its format.
+"""
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Annotated, Any
 
-from contextssl_cli.evaluation.context_labels import METRIC
-from contextssl_cli.evaluation.profile import ProfileRow
-from contextssl_cli.evaluation.ranking import HITS
-from contextssl_cli.evaluation.results import BLIND, ENCODER, ProbeReport, Row
-from contextssl_cli.plugin.task import environment_name
+from pydantic import Field
+
+from contextssl_cli.evaluation.results import Row
 from contextssl_cli.text import printable
 
 _MARKUP = re.compile(r"[\\`|<>\[\]]")
-_R2_TITLES = {
-    "r2": "R2 of the relative action, from the embeddings of two views",
-    "r2_individual": "R2 of the latents of one view, from its embedding",
-}
 
 
 @dataclass(frozen=True)
 class TextTable:
-    """A title, a header and rows of text."""
+    """A title, a header and rows of text, of which the first columns label a row."""
 
     title: str
     header: list[str]
     rows: list[list[str]]
+    labels: int = 1
 
     def markdown(self) -> str:
-        """As a Markdown table; names in it are text, whatever they are."""
+        """The table in Markdown; markup in names is escaped."""
         lines = [[as_markdown(cell) for cell in line] for line in (self.header, *self.rows)]
         lines.insert(1, ["---"] * len(self.header))
         return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def as_markdown(text: str) -> str:
-    """Text for a page of Markdown, in one line, that begins no link, code, HTML or cell of a table."""
+    """Text for a Markdown page, in one line, in which no link, code, HTML or table cell begins."""
     return _MARKUP.sub(r"\\\g<0>", printable(text))
 
 
-def probe_tables(report: ProbeReport) -> list[TextTable]:
-    """By context length: R2 of actions and latents by each probe, ranks of views, and every label's figures."""
-    tables = []
-    for metric, title in _R2_TITLES.items():
-        rows = [row for row in report.rows if row.metric == metric]
-        own = {row.target: row.probe for row in reversed(rows)}  # the first probe of a target is the paper's
-        if rows:
-            tables.append(_pivot(title, [row for row in rows if row.probe == own[row.target]]))
-        others = [row for row in rows if row.probe != own[row.target]]
-        for probe in dict.fromkeys(row.probe for row in others):
-            tables.append(_pivot(f"{title}, by {probe}", [row for row in others if row.probe == probe]))
-    rest = [row for row in report.rows if row.metric not in _R2_TITLES]
-    for probe in dict.fromkeys(row.probe for row in rest if row.environment != BLIND):
-        chosen = [row for row in rest if row.probe == probe]
-        tables.append(_pivot(f"{_subject(chosen[0])} by {probe}", [*_at_best(rest, chosen[0].metric), *chosen]))
-    return tables
+@dataclass(frozen=True)
+class Measure:
+    """How a metric is shown.
 
-
-def profile_table(rows: Sequence[ProfileRow], title: str) -> TextTable:
-    """R2 of every action type without context and under it, by the paper's probe and a strong one, and the verdict."""
-    header = ["action", "R2 without", "R2 now", "strong without", "strong now", "verdict"]
-    figures = [(row.r2_without, row.r2_now, row.strong_r2_without, row.strong_r2_now) for row in rows]
-    lines = [
-        [row.action, *(f"{value:.3f}" for value in values), row.verdict]
-        for row, values in zip(rows, figures, strict=True)
-    ]
-    return TextTable(title, header, lines)
-
-
-def side_by_side(report: ProbeReport) -> TextTable:
-    """Embedding against representation (the paper's table 9): every figure of the encoder's z and of the embeddings."""
-    longest = report.lengths[-1]
-    places = [(ENCODER, 0), *((environment, longest) for environment in report.environments)]
-    lines: dict[tuple[str, str, str], dict[tuple[str, int], str]] = {}
-    for row in report.rows:
-        if (row.environment, row.context_length) in places:
-            name = (row.metric, row.target, row.probe.split(" (")[0])
-            lines.setdefault(name, {})[row.environment, row.context_length] = figure(row)
-    header = ["metric", "of", "probe", "encoder z", *(f"{name}, {longest} tokens" for name in report.environments)]
-    body = [[*name, *(cells.get(place, "") for place in places)] for name, cells in lines.items()]
-    return TextTable("Representation and embedding", header, body)
-
-
-def _subject(row: Row) -> str:
-    if row.metric in ("mrr", *(f"h@{k}" for k in HITS)):
-        return "The view after an action"
-    return "Labels that depend on the context" if row.metric == METRIC else "Labels"
-
-
-def _at_best(rows: Sequence[Row], metric: str) -> list[Row]:
-    return [row for row in rows if row.environment == BLIND and row.metric == metric]
-
-
-def comparison_table(reports: Sequence[ProbeReport], apart: Sequence[str] = ()) -> TextTable:
-    """One line per model, one column per action type's R2 and per label and probe, from the features.
-
-    Args:
-        reports: one for each model.
-        apart: the settings in which each differs from its like, if any does.
+    Attributes:
+        head: the head of its columns; ``{target}`` is replaced by the action type, label or task.
+        percent: shown in percent with one decimal, instead of as a fraction with three.
+        panel: the title of the panel of a sweep's plot that shows it; empty if none does.
     """
-    differ = any(apart)
-    found = [
-        {f"{row.metric} {row.target} ({row.probe.split(' (')[0]})": row for row in report.rows
-         if row.environment == ENCODER} for report in reports
-    ]  # fmt: skip
-    columns = list(dict.fromkeys(name for rows in found for name in rows))
-    body = []
-    for report, rows, mark in zip(reports, found, apart or [""] * len(reports), strict=True):
-        figures = [figure(rows[name]) if name in rows else "" for name in columns]
-        body.append([report.method, environment_name(report.told), *([mark] if differ else []), *figures])
-    return TextTable(
-        "What the features know, by what the model was told",
-        ["method", "told", *(["settings"] if differ else []), *columns],
-        body,
-    )
+
+    head: str
+    percent: bool = False
+    panel: str = ""
+
+    @property
+    def scale(self) -> int:
+        """What a figure is multiplied by when it is shown."""
+        return 100 if self.percent else 1
+
+    def text(self, mean: float, std: float | None = None) -> str:
+        """A figure, with its standard deviation if there is one; NaN is ``undefined``."""
+        if math.isnan(mean):
+            return "undefined"
+        places = 1 if self.percent else 3
+        shown = f"{self.scale * mean:z.{places}f}"
+        return shown if std is None else f"{shown} ± {self.scale * std:.{places}f}"
 
 
-def figure(row: Row) -> str:
-    """A mean, with the spread where there are several runs."""
-    return f"{row.mean:z.3f} ± {row.std:.3f}" if len(row.seeds) > 1 else f"{row.mean:z.3f}"
+MEASURES = {
+    "adaptation_gap": Measure("gap", panel="adaptation gap"),
+    "adaptation_gap_paper": Measure("gap as in the paper"),
+    "r2": Measure("{target} R2", panel="R2 of the relative action"),
+    "r2_individual": Measure("{target} R2"),
+    "top1": Measure("top-1 %", percent=True, panel="top-1 %"),
+    "context_label_top1": Measure("top-1 %", percent=True),
+    "knn": Measure("kNN %", percent=True),
+    "mrr": Measure("MRR"),
+    "h@1": Measure("H@1"),
+    "h@5": Measure("H@5"),
+    "h@10": Measure("H@10"),
+    "accuracy": Measure("{target}: accuracy"),
+    "equalized_odds_difference": Measure("{target}: equalized odds difference"),
+    "equal_opportunity_difference": Measure("{target}: equal opportunity difference"),
+    "demographic_parity_difference": Measure("{target}: demographic parity difference"),
+}
+"""How every metric of the results is shown, by its name in ``results.json``."""
 
 
-def _pivot(title: str, rows: Sequence[Row]) -> TextTable:
-    """One line per environment and context length, one column per metric and target."""
-    columns = list(dict.fromkeys((row.metric, row.target) for row in rows))
-    probes = {(row.metric, row.target): row.probe for row in rows}
-    lines: dict[tuple[str, int], dict[tuple[str, str], str]] = {}
+@dataclass(frozen=True)
+class Column:
+    """The key of a column.
+
+    Attributes:
+        metric: as in ``results.json``.
+        target: the action type, label or task; empty for a figure of the whole model.
+        environment: of the context, or the encoder; empty if the row names it.
+        probe: short name of a probe in addition to the metric's first; empty for the first.
+    """
+
+    metric: str
+    target: str = ""
+    environment: str = ""
+    probe: str = ""
+
+    @property
+    def measure(self) -> Measure:
+        """How the column is shown."""
+        return MEASURES.get(self.metric, Measure(f"{self.metric} {{target}}"))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure: the mean and sample standard deviation over a number of runs, and the probe that it is by.
+
+    The mean is a fraction, also of what is shown in percent, and NaN if the figure is undefined.
+    """
+
+    mean: float
+    std: Annotated[float, Field(ge=0)] = 0.0
+    runs: Annotated[int, Field(ge=1)] = 1
+    probe: str = ""
+
+    @classmethod
+    def of(cls, row: Row) -> Cell:
+        """The figure of a row of results."""
+        return cls(row.mean, row.std, len(row.seeds), row.probe)
+
+    def text(self, measure: Measure) -> str:
+        """The figure, with its standard deviation if there are several runs."""
+        return measure.text(self.mean, self.std if self.runs > 1 else None)
+
+
+RANKS = ("mrr", "h@1", "h@5", "h@10")
+"""The metrics of the view after an action, whose columns have no target."""
+Labels = tuple[str, ...]
+"""The labels of a row, one per column of labels."""
+Line = dict[Column, Cell]
+"""The figures of a row."""
+
+
+def heads(columns: Sequence[Column]) -> list[str]:
+    """The head of each column; what distinguishes it from the others is named."""
+    targets: dict[str, set[str]] = {}
+    for column in columns:
+        targets.setdefault(column.metric, set()).add(column.target)
+    return [_head(column, several=len(targets[column.metric]) > 1) for column in columns]
+
+
+def _head(column: Column, *, several: bool) -> str:
+    template = column.measure.head
+    head = template.replace("{target}", column.target).strip()
+    head += f" of {column.target}" if several and "{target}" not in template else ""
+    head += f" ({column.probe})" if column.probe else ""
+    return head + (f", {column.environment}" if column.environment else "")
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """Rows of figures by column, and published figures next to them.
+
+    Attributes:
+        title: above the table.
+        stub: the heads of the labels.
+        rows: figures by labels.
+        name: which of a study's tables it is; empty for others.
+        published: figures by labels.
+        sources: of the published figures.
+    """
+
+    title: str
+    stub: Labels
+    rows: dict[Labels, Line]
+    name: str = ""
+    published: dict[Labels, dict[Column, float]] = field(default_factory=dict)
+    sources: list[str] = field(default_factory=list)
+
+    def columns(self) -> list[Column]:
+        """The columns in the order in which they first occur; columns that were only published come last."""
+        lines: list[Iterable[Column]] = [*self.rows.values(), *self.published.values()]
+        return list(dict.fromkeys(column for line in lines for column in line))
+
+    def text(self) -> TextTable:
+        """The formatted table: each column, and behind it the published figures, if it has any.
+
+        Rows that were only published come last.
+        """
+        published = {column for line in self.published.values() for column in line}
+        columns, header = self.columns(), list(self.stub)
+        for column, head in zip(columns, heads(columns), strict=True):
+            header += [head, f"{head}, published"] if column in published else [head]
+        body = []
+        for labels in dict.fromkeys([*self.rows, *self.published]):
+            line = list(labels)
+            for column in columns:
+                cell = self.rows.get(labels, {}).get(column)
+                figure = self.published.get(labels, {}).get(column)
+                line.append("" if cell is None else cell.text(column.measure))
+                if column in published:
+                    line.append("" if figure is None else column.measure.text(figure))
+            body.append(line)
+        return TextTable(self.title, header, body, len(self.stub))
+
+    def by(self) -> str:
+        """The probes of the figures, each once: ``HEAD, HEAD: PROBE; HEAD: PROBE``, or the only one of all alone."""
+        bare = {column: replace(column, environment="") for column in self.columns()}
+        named = dict(zip(dict.fromkeys(bare.values()), heads(list(dict.fromkeys(bare.values()))), strict=True))
+        probes: dict[str, list[str]] = {}
+        for line in self.rows.values():
+            for column, cell in line.items():
+                names = probes.setdefault(cell.probe, [])
+                names += [named[bare[column]]] if named[bare[column]] not in names else []
+        probes.pop("", None)
+        if len(probes) == 1 and len(next(iter(probes.values()))) == len(named):
+            return next(iter(probes))
+        return "; ".join(f"{', '.join(names)}: {probe}" for probe, names in probes.items())
+
+    def as_dict(self) -> dict[str, Any]:
+        """One JSON object: columns as objects, and the cells of a row in their order, null where there is none."""
+        columns = self.columns()
+
+        def listed(found: Mapping[Labels, Mapping[Column, Any]]) -> list[dict[str, Any]]:
+            return [
+                {"labels": list(labels), "cells": [_plain(line.get(column)) for column in columns]}
+                for labels, line in found.items()
+            ]
+
+        return {
+            "name": self.name,
+            "title": self.title,
+            "stub": list(self.stub),
+            "columns": [asdict(column) for column in columns],
+            "rows": listed(self.rows),
+            "published": listed(self.published),
+            "sources": self.sources,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ResultTable:
+        """A table of a result file."""
+        columns = [Column(**column) for column in values["columns"]]
+
+        def cells(row: Mapping[str, Any]) -> dict[Column, Any]:
+            return {column: cell for column, cell in zip(columns, row["cells"], strict=True) if cell is not None}
+
+        return cls(
+            title=values["title"],
+            stub=tuple(values["stub"]),
+            rows={
+                tuple(row["labels"]): {column: Cell(**cell) for column, cell in cells(row).items()}
+                for row in values["rows"]
+            },
+            name=values["name"],
+            published={tuple(row["labels"]): cells(row) for row in values["published"]},
+            sources=values["sources"],
+        )
+
+
+def _plain(cell: Cell | float | None) -> Any:
+    return asdict(cell) if isinstance(cell, Cell) else cell
+
+
+def row_line(rows: Iterable[Row]) -> Line:
+    """Rows of one environment and context length as a line; a metric's second probe has a column of its own."""
+    line: Line = {}
     for row in rows:
-        lines.setdefault((row.environment, row.context_length), {})[row.metric, row.target] = figure(row)
-    several = len(set(probes.values())) > 1
-    header = [f"{m} {t}" + (f"\n({probes[m, t].split(' (')[0]})" if several else "") for m, t in columns]
-    body = [
-        [env, str(length), *(cells.get(column, "") for column in columns)] for (env, length), cells in lines.items()
-    ]
-    return TextTable(title, ["context", "tokens", *(name.replace("\n", " ") for name in header)], body)
+        column = Column(row.metric, "" if row.metric in RANKS else row.target)
+        if column in line:
+            column = replace(column, probe=short_probe(row.probe))
+        line[column] = Cell.of(row)
+    return line
+
+
+def short_probe(probe: str) -> str:
+    """The name of a probe without its settings."""
+    return probe.partition(" (")[0]

@@ -13,8 +13,9 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -26,10 +27,10 @@ _LONGEST = 2000  # characters of an error message
 
 
 class Terminal:
-    """The two streams, and how much is said on them.
+    """The two streams, and their verbosity.
 
-    All that is printed may hold names and messages from outside. It passes through ``printable``, so it cannot act on
-    the terminal, and what has a line break in it cannot look like a line of ours.
+    Printed text may hold names and messages from outside. It passes through ``printable``, so it cannot act on the
+    terminal, and a line break in it cannot forge a line of output.
 
     Attributes:
         verbosity: -1 after ``-q`` (errors only), 0, 1 after ``-v``, 2 after ``-vv`` (tracebacks).
@@ -41,62 +42,98 @@ class Terminal:
         self.err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
     def result(self, text: str) -> None:
-        """A line of the result."""
+        """Print a line of the result."""
         self._print(self.out, printable(text))
 
     def plan(self, text: str, *, as_json: bool) -> None:
-        """What a command would do, of ``--dry-run``; or one JSON object."""
+        """Print what a command would do, for ``--dry-run``; or one JSON object."""
         if as_json:
             self.json({"dry_run": text})
         else:
             self.result(text)
 
     def written(self, *paths: Path) -> None:
-        """A line for each file that was written."""
+        """Print a line for each file that was written."""
         for path in paths:
             self.result(f"wrote {path}")
 
     def json(self, value: Any) -> None:
-        """The result as one JSON object, in ASCII; NaN and infinite numbers, which JSON does not have, as null."""
+        """Print the result as one JSON object in ASCII; NaN and infinite numbers become null."""
         text = json.dumps(_finite(value), indent=2, allow_nan=False).replace("\x7f", "\\u007f")
         with self._writing(self.out):
             sys.stdout.write(f"{text}\n")
             sys.stdout.flush()
 
     def note(self, text: str, verbosity: int = 0) -> None:
-        """Something about the way, a line on stderr."""
+        """Print a line on stderr if the verbosity is at least the given one."""
         if self.verbosity >= verbosity:
             self._print(self.err, printable(text))
 
     def error(self, code: str, text: str) -> None:
-        """An error message, with its stable code (``docs/errors.md``)."""
+        """Print an error message with its stable code (``docs/errors.md``)."""
         shown = printable(text)
         if len(shown) > _LONGEST:  # it quotes a value of thousands of characters
             shown = f"{shown[: _LONGEST - 300]} ... {shown[-300:]}"
         self._print(self.err, f"error[{code}]: {shown}", style="red")
 
     def traceback(self, error: BaseException) -> None:
-        """Where an error came from, indented: its text may have line breaks."""
+        """Print the traceback of an error, indented, since its text may have line breaks."""
         text = "".join(traceback.format_exception(error))
         self._print(self.err, "\n".join(f"  {line}" for line in printable_lines(text).splitlines()))
 
-    def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table on stdout; columns after the first are aligned to the right where they hold numbers."""
-        table = Table()
-        for number, name in enumerate(header):
-            numeric = number > 0 and all(_is_figure(row[number]) for row in rows)
-            table.add_column(Text(printable(name)), justify="right" if numeric else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(printable(cell)) for cell in row))
-        if not self.out.is_terminal:
-            self.out.width = 200  # a pipe has no width: give the table what it needs
+    def facts(self, facts: Mapping[str, Any], *, as_json: bool) -> None:
+        """Print names and values, one per line; or one JSON object."""
+        if as_json:
+            self.json(facts)
+            return
+        width = max(map(len, facts))
+        for name, value in facts.items():
+            text = ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else value
+            self.result(f"{name:<{width}}  {text}")
+
+    def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]], labels: int = 1) -> None:
+        """Print a table on stdout; columns of numbers after the labels are aligned to the right.
+
+        A table that is wider than the terminal is printed in several parts, each with the columns of labels and text.
+
+        Args:
+            title: above the table.
+            header: the heads of the columns.
+            rows: their cells.
+            labels: how many columns label a row.
+        """
+        shown = [[printable(cell) for cell in line] for line in (header, *rows)]
+        figures = [
+            number for number in range(labels, len(header)) if all(_is_figure(line[number]) for line in shown[1:])
+        ]
         self._print(self.out, printable(title), style="bold")
-        self._print(self.out, table, soft_wrap=False)
+        for part in self._parts(shown, figures):
+            table = Table()
+            for number in part:
+                justify: Literal["left", "right"] = "right" if number in figures else "left"
+                table.add_column(Text(shown[0][number]), justify=justify, overflow="fold")
+            for line in shown[1:]:
+                table.add_row(*(Text(line[number]) for number in part))
+            self._print(self.out, table, soft_wrap=False)
+
+    def _parts(self, lines: Sequence[Sequence[str]], figures: Sequence[int]) -> list[list[int]]:
+        """The columns of each part of a table: all labels, and as many columns of figures as fit."""
+        if not self.out.is_terminal:
+            self.out.width = 200  # a pipe has no width of its own
+        labels = [number for number in range(len(lines[0])) if number not in figures]
+        widths = {number: _width(lines, number) for number in range(len(lines[0]))}
+        room = self.out.width - 1 - sum(widths[number] for number in labels)
+        parts: list[list[int]] = [[]]
+        for number in figures:
+            if parts[-1] and sum(widths[other] for other in (*parts[-1], number)) > room:
+                parts.append([])
+            parts[-1].append(number)
+        return [sorted([*labels, *part]) for part in parts]
 
     def listen(self) -> None:
-        """Print log messages and Python warnings as notes of one line: all of ours, the warnings of libraries."""
+        """Print log messages of this package and warnings, also those of libraries, as notes of one line."""
         logging.getLogger("contextssl_cli").setLevel(logging.INFO)
-        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its cache, and of fonts that it lacks
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it reports its cache and missing fonts
         root = logging.getLogger()
         root.handlers = [handler for handler in root.handlers if not isinstance(handler, _NoteHandler)]
         root.addHandler(_NoteHandler(self))
@@ -110,7 +147,7 @@ class Terminal:
         warnings.showwarning = show
 
     def settle(self) -> None:
-        """Write what waits in the streams; what cannot be written is dropped, or Python would fail at its exit."""
+        """Flush the streams; what cannot be written is dropped, or Python would fail at its exit."""
         for console in (self.out, self.err):
             try:
                 console.file.flush()
@@ -118,17 +155,17 @@ class Terminal:
                 _discard(console.file)
 
     def _print(self, console: Console, text: str | Table, **how: Any) -> None:
-        """The one place where text is printed."""
+        """Print text or a table: the only place that does."""
         with self._writing(console):
             console.print(text, **how)
 
     @contextmanager
     def _writing(self, console: Console) -> Iterator[None]:
-        """Say so if results cannot be written; go on if notes cannot.
+        """Raise an error if results cannot be written; continue if notes cannot.
 
         Raises:
             ContextSSLError: if stdout cannot be written to, such as on a full disk.
-            BrokenPipeError: if the reader of a pipe has gone.
+            BrokenPipeError: if the other end of a pipe is closed.
         """
         try:
             yield
@@ -149,7 +186,7 @@ class _NoteHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             text = " ".join(record.getMessage().split())
-        except Exception as error:  # a library's message and its values need not fit
+        except Exception as error:  # a library's message and its values may not fit
             text = f"{record.name}: {reason(error)}"
         self._terminal.note(text)
 
@@ -163,7 +200,7 @@ def _finite(value: Any) -> Any:
 
 
 def _discard(stream: Any) -> None:
-    """Let a stream that cannot be written to lead nowhere."""
+    """Redirect a stream that cannot be written to the null device."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())
@@ -171,6 +208,12 @@ def _discard(stream: Any) -> None:
 
 
 terminal = Terminal()
+
+
+def _width(lines: Sequence[Sequence[str]], number: int) -> int:
+    """The width that a column needs: of its longest word in the head or of its longest cell, with its borders."""
+    head = max((cell_len(word) for word in lines[0][number].split()), default=0)
+    return 3 + max([head, *(cell_len(line[number]) for line in lines[1:])])
 
 
 def _is_figure(text: str) -> bool:

@@ -16,8 +16,8 @@ import numpy as np
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
-from contextssl_cli import files
 from contextssl_cli.errors import CorruptFileError, PluginError, invalid_value, suggestion
+from contextssl_cli.parsing import parse_json
 from contextssl_cli.store import content, hdf5
 from contextssl_cli.store.content import PROVENANCE, SCHEMA, ContentHash
 from contextssl_cli.store.images import decode_all
@@ -71,7 +71,7 @@ def _schema_json(schema: Schema) -> str:
 def _provenance_json(provenance: Mapping[str, Any]) -> str:
     try:
         made = json.dumps(provenance)
-        files.parse_json(made)  # by the rules of all readers: no NaN, no thousands of digits or levels
+        parse_json(made)  # by the rules of all readers: no NaN, no thousands of digits or levels
     except (TypeError, ValueError, RecursionError) as error:
         raise PluginError(f"the sources or notes of the data set cannot be kept as JSON ({reason(error)})") from error
     return made

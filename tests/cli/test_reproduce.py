@@ -29,8 +29,8 @@ published_note = "The published figures are made up."
 table = "methods"
 source = "nowhere, table 0"
 [published.figures]
-"contextssl, rotation context" = { "rotation R2" = 0.7449 }
-moco = { "rotation R2" = 0.1239, gap = 0.4569 }
+"contextssl, rotation context" = { r2 = { rotation = 0.7449 } }
+moco = { r2 = { rotation = 0.1239 }, adaptation_gap = 0.4569 }
 
 [[demo]]
 name = "small"
@@ -108,7 +108,7 @@ def test_fewer_seeds_are_a_part_of_the_same_runs(done: Path, cli: Command, tmp_p
     assert "begins" not in outcome.err
     points = results(tmp_path / "one")["parts"][0]["points"]
     assert {point["label"]: len(point["seconds"]) for point in points}["contextssl"] == 1
-    left_out = ["contextssl (seed 1)", "sie, told rotation (seed 1)", "sie, told color (seed 1)"]
+    left_out = ["contextssl (seed 1)", "sie, given rotation (seed 1)", "sie, given color (seed 1)"]
     assert f"Left out by `--limit-seeds`: {', '.join(left_out)}." in (tmp_path / "one" / "page.md").read_text()
     assert "Left out" not in (done / "page.md").read_text()
     assert len(results(done)["parts"][0]["points"][0]["seconds"]) == 2
@@ -138,17 +138,27 @@ def results(folder: Path) -> Any:
     return json.loads((folder / "results.json").read_text())
 
 
+def table_rows(part: Any) -> dict[str, dict[tuple[str, str], Any]]:
+    """The rows of a study's first table by label; their cells by metric and target."""
+    table = part["tables"][0]
+    keys = [(column["metric"], column["target"]) for column in table["columns"]]
+    return {
+        row["labels"][0]: {key: cell for key, cell in zip(keys, row["cells"], strict=True) if cell}
+        for row in table["rows"]
+    }
+
+
 def test_the_page_puts_our_figures_beside_the_published_ones(done: Path) -> None:
     page = (done / "page.md").read_text()
     assert page == page_text(results(done))
     small = results(done)["parts"][0]
-    rows = small["tables"][0]["rows"]
+    rows = table_rows(small)
     assert list(rows) == [
         "contextssl, encoder", "contextssl, no context", "contextssl, rotation context", "contextssl, color context",
-        "simclr", "sie, told rotation", "sie, told color",
+        "simclr", "sie, given rotation", "sie, given color",
     ]  # fmt: skip
     line = next(text for text in page.splitlines() if text.startswith("| contextssl, rotation context |"))
-    cell = rows["contextssl, rotation context"]["rotation R2"]
+    cell = rows["contextssl, rotation context"]["r2", "rotation"]
     assert f"| {cell['mean']:.3f} ± {cell['std']:.3f} | 0.745 |" in line
     assert "| moco |" in page
     assert "0.457" in page
@@ -168,12 +178,12 @@ def test_the_page_puts_our_figures_beside_the_published_ones(done: Path) -> None
 def test_the_gaps_are_the_models_own_and_those_between_models(done: Path) -> None:
     points = {point["label"]: point for point in results(done)["parts"][0]["points"]}
     r2 = {
-        told: {row["target"]: max(0.0, row["mean"]) for row in points[f"sie, told {told}"]["report"]["results"]
+        told: {row["target"]: max(0.0, row["mean"]) for row in points[f"sie, given {told}"]["report"]["results"]
                if row["metric"] == "r2" and row["environment"] == "encoder"}
         for told in ("rotation", "color")
     }  # fmt: skip
     gap = sum(r2[own][own] - r2[other][own] for own, other in (("rotation", "color"), ("color", "rotation")))
-    cell = results(done)["parts"][0]["tables"][0]["rows"]["sie, told color"]["gap"]
+    cell = table_rows(results(done)["parts"][0])["sie, given color"]["adaptation_gap", ""]
     assert cell["mean"] == pytest.approx(gap)
     assert cell["runs"] == 2
     assert points["simclr"]["adaptation_gaps"] == []
@@ -184,7 +194,7 @@ def test_the_runs_are_those_of_the_recipe_and_tell_their_time(done: Path) -> Non
     points = {point["label"]: point for point in results(done)["parts"][0]["points"]}
     configs = {label: [run["config"] for run in p["report"]["protocol"]["runs"]] for label, p in points.items()}
     assert [(c["steps"], c["seed"]) for c in configs["simclr"]] == [(4, 0)]
-    assert [(c["equivariant"], c["seed"]) for c in configs["sie, told color"]] == [(["color"], 0), (["color"], 1)]
+    assert [(c["equivariant"], c["seed"]) for c in configs["sie, given color"]] == [(["color"], 0), (["color"], 1)]
     for spent in ("seconds", "processor_seconds"):
         assert all(seconds > 0 for point in points.values() for seconds in point[spent])
 
@@ -232,38 +242,39 @@ def test_without_training_the_page_has_what_is_done_and_names_the_rest(
     done: Path, cli: Command, tmp_path: Path
 ) -> None:
     shutil.copytree(done, tmp_path / "part")
-    shutil.rmtree(tmp_path / "part/small/runs/sie,told=color")
+    shutil.rmtree(tmp_path / "part/small/runs/sie,given=color")
     shutil.rmtree(tmp_path / "part/small/runs/contextssl/seed-1")
     outcome = cli("reproduce", "tiny", "--out", tmp_path / "part", "--only", "small", "--no-train")
     assert outcome.code == 0, outcome.err
     small = results(tmp_path / "part")["parts"][0]
-    rows = small["tables"][0]["rows"]
-    assert "sie, told color" not in rows
-    assert "gap" not in rows["sie, told rotation"]
+    rows = table_rows(small)
+    assert "sie, given color" not in rows
+    assert ("adaptation_gap", "") not in rows["sie, given rotation"]
     whole = results(done)["parts"][0]
-    assert rows["simclr"] == whole["tables"][0]["rows"]["simclr"]
-    assert small["not_trained"] == ["contextssl (seed 1)", "sie, told color (seed 0)", "sie, told color (seed 1)"]
+    assert rows["simclr"] == table_rows(whole)["simclr"]
+    assert small["not_trained"] == ["contextssl (seed 1)", "sie, given color (seed 0)", "sie, given color (seed 1)"]
     assert whole["not_trained"] == []
-    told = "Not trained yet: contextssl (seed 1), sie, told color (seed 0), sie, told color (seed 1)."
+    told = "Not trained yet: contextssl (seed 1), sie, given color (seed 0), sie, given color (seed 1)."
     assert told in (tmp_path / "part/page.md").read_text()
-    assert not (tmp_path / "part/small/runs/sie,told=color").exists()
+    assert not (tmp_path / "part/small/runs/sie,given=color").exists()
 
 
 def test_shares_train_every_run_once_and_the_page_comes_last(done: Path, cli: Command, workplace: Path) -> None:
     command = ["reproduce", "tiny", "--only", "small", "--out", "shared"]
     plans = [cli(*command, "--share", f"{number}/3", "--dry-run", "--json").json["runs"] for number in (1, 2, 3)]
     assert [len(plan) for plan in plans] == [3, 2, 2]
-    assert len({(row["run"], row["seed"]) for plan in plans for row in plan}) == 7
+    assert len({(row["point"], row["seed"]) for plan in plans for row in plan}) == 7
     first = cli(*command, "--share", "1/3")
     assert first.code == 0, first.err
     assert first.err.count("begins") == 3
-    assert "share 1/3 is trained; not trained yet, of the others: 4" in first.out
+    assert "share 1/3" in first.out
+    assert first.out.strip().endswith(": 4")
     assert [path.name for path in Path("shared").iterdir() if path.is_file()] == ["plan.json"]
     second = cli(*command, "--share", "2/3", "--json")
     assert second.json == {"share": "2/3", "not_trained": 2}
     last = cli(*command, "--share", "3/3")
     assert last.err.count("begins") == 2
-    assert "so are the others" in last.out
+    assert "leave out --share" in last.out
     outcome = cli(*command)
     assert outcome.code == 0
     assert "begins" not in outcome.err
@@ -280,10 +291,10 @@ def test_without_training_and_without_a_run_there_is_no_page(cli: Command, workp
 def test_the_plan_tells_data_runs_hours_and_memory(done: Path, cli: Command, cli_home: Path) -> None:
     plan = cli("reproduce", "tiny", "--out", done, "--dry-run", "--json").json
     assert {row["state"] for row in plan["runs"]} == {"done"}
-    assert plan["hours left"] == 0
+    assert plan["hours_left"] == 0
     fresh = cli("reproduce", "tiny", "--out", "fresh", "--dry-run", "--json").json
     assert {row["state"] for row in fresh["runs"]} == {"missing"}
-    assert fresh["hours left"] == pytest.approx(9 * 6 / 60)
+    assert fresh["hours_left"] == pytest.approx(9 * 6 / 60)
     assert [(row["dataset"], row["state"]) for row in fresh["data"]] == [("digits", "prepared")] * 2
     assert not Path("fresh").exists()
 
@@ -305,7 +316,7 @@ def test_the_plan_of_what_is_not_here_can_be_read(cli: Command) -> None:
         (2, "names adult twice", ["tiny", "--source", "adult=.", "--source", "adult=."]),
         (2, "--share 4/3: expected I/N", ["tiny", "--share", "4/3"]),
         (2, "--share half: expected I/N", ["tiny", "--share", "half"]),
-        (2, "leave out --no-train", ["tiny", "--share", "1/2", "--no-train"]),
+        (2, "--no-train", ["tiny", "--share", "1/2", "--no-train"]),
         (2, "--share : expected I/N", ["tiny", "--share", ""]),
         (2, "needs no such data set", ["tiny", "--source", "adult=nowhere"]),
         (3, "does not exist", ["tiny", "--source", "digits=nowhere"]),
@@ -347,4 +358,4 @@ def test_a_broken_recipe_is_told_by_its_key(fails: Command, recipe: Path, old: s
 
 def test_without_recipes_that_is_said(fails: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry(), "recipes", {})
-    fails(2, "no plugin brings any", "reproduce", "figure3")
+    fails(2, "figure3", "reproduce", "figure3")

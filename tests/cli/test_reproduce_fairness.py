@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from contextssl_cli.experiments import fairness
 from contextssl_cli.plugin.registry import registry
-from contextssl_cli.report.fairness import UNDEFINED, fairness_tables
+from contextssl_cli.report.probe_tables import study_fairness_tables
 from contextssl_cli.store.dataset import Store
 from tests.cli.conftest import Command
 from tests.cli.test_reproduce import SIZES
@@ -86,12 +86,12 @@ def test_the_whole_table(recipe: Path, cli: Command) -> None:
     counted = values["support"]["income"]["test"]
     assert sum(sum(kinds.values()) for kinds in counted.values()) == len(store.test)
 
-    figures, support = fairness_tables(values)
+    figures, support = study_fairness_tables(values)
     page = Path("out", "page.md").read_text()
     assert figures.markdown() in page
     assert support.markdown() in page
     assert "guard attribute" in printed.out
-    cell = figures.rows[0][figures.header.index("equalized odds difference")]
+    cell = figures.rows[0][figures.header.index("income: equalized odds difference")]
     assert cell == f"{row(values, 'raw columns', 'equalized_odds_difference', 'income')['mean']:.3f}"
     assert figures.rows[2][figures.header.index("income: accuracy") + 1] == ""  # no probe reads a predictor
 
@@ -131,7 +131,7 @@ def test_the_other_tables_are_written_before_the_fairness_table(
 
     monkeypatch.setattr(fairness, "FairnessTable", interrupted)
     assert cli("reproduce", "people", *SOURCE).code != 0
-    assert "accuracy, income" in Path("out", "page.md").read_text()
+    assert "income: accuracy" in Path("out", "page.md").read_text()
 
 
 REFUSED = {
@@ -144,7 +144,7 @@ REFUSED = {
             ('{ method = "simclr", steps = 2 },', ""),
             ('"actions.attribute.pairing" = "matched"', '"actions.attribute.sensitive" = "level"'),
         ],
-        "level is no sensitive attribute of table",
+        "level is not a sensitive attribute of table",
     ),
     "three classes": ([('label = ["income"]', 'label = ["level"]')], "no task of two classes"),
 }
@@ -184,8 +184,8 @@ def test_undefined_is_told() -> None:
         row | {"values": [], "mean": None, "std": 0.0},
         row | {"representation": "b", "metric": "accuracy", "values": [0.5, 1.0], "mean": 0.75, "std": 0.3536},
     ]
-    table = fairness_tables(values)[0]
-    assert table.rows[0][table.header.index("equalized odds difference")] == UNDEFINED
+    table = study_fairness_tables(values)[0]
+    assert table.rows[0][table.header.index("t: equalized odds difference")] == "undefined"
     assert table.rows[1][table.header.index("t: accuracy")] == "0.750 ± 0.354"
 
 

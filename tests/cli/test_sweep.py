@@ -9,14 +9,15 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.evaluation.stored import read_results
 from contextssl_cli.experiments import execute
-from contextssl_cli.experiments.grid import parse_vary
-from contextssl_cli.report.reproduce import sweep_command
+from contextssl_cli.experiments.sweep import parse_vary
+from contextssl_cli.report.html.commands import sweep_command
 from contextssl_cli.store.dataset import Split, Store, create_store
 from contextssl_cli.store.samples import Samples
 from contextssl_cli.training.progress import Progress
@@ -58,21 +59,31 @@ def stop_at(step: int) -> Callable[[str], object]:
     return progress
 
 
+def sweep_rows(found: Any) -> dict[str, dict[tuple[str, str, str], Any]]:
+    """The rows of the table by label; their cells by metric, target and environment."""
+    keys = [(column["metric"], column["target"], column["environment"]) for column in found["table"]["columns"]]
+    return {
+        row["labels"][0]: {key: cell for key, cell in zip(keys, row["cells"], strict=True) if cell}
+        for row in found["table"]["rows"]
+    }
+
+
 def test_a_sweep_gives_a_row_for_each_value_with_mean_and_spread(done: Path) -> None:
     found = json.loads((done / "sweep.json").read_text())
     assert found["vary"] == {"context_mask": [0, 0.9]}
     assert found["seeds"] == [0, 1]
-    assert list(found["table"]["rows"]) == ["context_mask 0", "context_mask 0.9"]
+    rows = sweep_rows(found)
+    assert list(rows) == ["context_mask 0", "context_mask 0.9"]
     for point, mask in zip(found["points"], (0, 0.9), strict=True):
         configs = [run["config"] for run in point["report"]["protocol"]["runs"]]
         assert [(config["context_mask"], config["seed"]) for config in configs] == [(mask, 0), (mask, 1)]
         assert all(seconds > 0 for seconds in point["seconds"])
-        line = found["table"]["rows"][point["label"]]
-        assert line["gap"]["mean"] == pytest.approx(sum(point["adaptation_gaps"]) / 2)
-        assert line["gap"]["std"] == pytest.approx(point["adaptation_gap_std"])
+        line = rows[point["label"]]
+        assert line["adaptation_gap", "", ""]["mean"] == pytest.approx(sum(point["adaptation_gaps"]) / 2)
+        assert line["adaptation_gap", "", ""]["std"] == pytest.approx(point["adaptation_gap_std"])
         for row in point["report"]["results"]:
             if row["environment"] == "color" and row["context_length"] == 2 and row["target"] == "rotation":
-                assert line["rotation R2, color context"]["mean"] == row["mean"]
+                assert line["r2", "rotation", "color context"]["mean"] == row["mean"]
     with (done / "sweep.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == sum(len(point["report"]["results"]) for point in found["points"])
@@ -122,10 +133,11 @@ def test_a_page_of_a_sweep_has_its_table_its_plot_and_its_command(done: Path, cl
     assert cli("report", done, "--out", tmp_path / "sweep.html").code == 0
     text = (tmp_path / "sweep.html").read_text(encoding="utf-8")
     page = Page(text)
-    rows = json.loads((done / "sweep.json").read_text())["table"]["rows"]
+    rows = sweep_rows(json.loads((done / "sweep.json").read_text()))
     table = page.table("By setting, at the longest context")
     for label, line in rows.items():
-        assert table.cell("gap", label) == f"{line['gap']['mean']:.3f} ± {line['gap']['std']:.3f}"
+        gap = line["adaptation_gap", "", ""]
+        assert table.cell("gap", label) == f"{gap['mean']:.3f} ± {gap['std']:.3f}"
     assert "Figures by context_mask" in text
     (command,) = [line for line in "".join(page.text).splitlines() if line.startswith("contextssl sweep ")]
     again = cli(*shlex.split(command)[1:], "--out", done, "--dry-run", "--json")
@@ -207,7 +219,7 @@ def test_a_stopped_sweep_goes_on_where_it_was(cli: Command, workplace: Path, mon
     states = [row["state"] for row in cli(*command, "--out", "stopped", "--dry-run", "--json").json["runs"]]
     assert states == ["half done", "missing"]
     outcome = cli(*command, "--out", "stopped")
-    assert "goes on at step 2" in outcome.err
+    assert "at step 2" in outcome.err
     for point in ("lr=0.01", "lr=0.001"):
         prints = [Run(workplace / out / "runs" / point / "seed-0").fingerprint() for out in ("whole", "stopped")]
         assert prints[0] == prints[1]
@@ -217,10 +229,10 @@ def test_a_stopped_sweep_goes_on_where_it_was(cli: Command, workplace: Path, mon
 def test_methods_are_swept_like_any_setting(cli: Command, workplace: Path) -> None:
     outcome = cli(*SWEEP, "--vary", "method=contextssl,simclr", "--out", "methods", "--json")
     assert outcome.code == 0, outcome.err
-    rows = outcome.json["table"]["rows"]
-    assert "gap" in rows["method contextssl"]
-    assert "gap" not in rows["method simclr"]
-    assert "rotation R2, encoder" in rows["method simclr"]
+    rows = sweep_rows(outcome.json)
+    assert ("adaptation_gap", "", "") in rows["method contextssl"]
+    assert ("adaptation_gap", "", "") not in rows["method simclr"]
+    assert ("r2", "rotation", "encoder") in rows["method simclr"]
 
 
 def test_that_nothing_is_drawn_is_said(done: Path, cli: Command) -> None:

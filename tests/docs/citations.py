@@ -2,7 +2,7 @@
 
 The comment behind a number names the file, below ``docs/``, and the figure in it:
 
-    <!-- FILE: key.of.the.object -->                                      as adaptation_gap
+    <!-- FILE: key.of.the.object -->                                      as adaptation_gap; ``key %`` in hundredths
     <!-- FILE: environment / length / metric / target / probe -->          the mean of a row; the probe's first words do
     <!-- FILE: environment / length / metric / target / probe / std -->    its standard deviation
     <!-- FILE: environment / length / metric / target / probe / % -->      the mean in hundredths, ``/ std %`` likewise
@@ -74,9 +74,10 @@ def resolve(values: Any, figure: str) -> float:
     for key in path.split(".") if path else []:
         values = values[int(key)] if isinstance(values, list) else values[key]
     if " / " not in asked:
-        for key in asked.split("."):
+        path, percent, _ = asked.partition(" %")
+        for key in path.split("."):
             values = values[int(key)] if isinstance(values, list) else values[key]
-        return float(values)
+        return float(values) * (100 if percent else 1)
     environment, length, metric, target, probe, *rest = asked.split(" / ")
     found = [
         row

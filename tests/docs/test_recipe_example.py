@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contextssl_cli.experiments.experiment import plan_experiment
-from contextssl_cli.experiments.outlook import outlook
+from contextssl_cli.experiments.recipe_plan import outlook, plan_experiment
 from contextssl_cli.plugin.registry import registry
 from tests.docs.conftest import DOCS, blocks
 from tests.places import built_in
@@ -20,5 +19,11 @@ def test_the_recipe_of_the_page_can_be_planned(tmp_path: Path, monkeypatch: pyte
     path.write_text(text, encoding="utf-8")
     monkeypatch.setattr(registry(), "recipes", {"angles": path})
     rows = outlook(plan_experiment("angles", "demo", tmp_path / "out"))["runs"]
-    assert [row["run"] for row in rows[::2]] == ["narrow", "wide", "simclr", "sie, told rotation", "sie, told color"]
+    assert [row["point"] for row in rows[::2]] == [
+        "narrow",
+        "wide",
+        "simclr",
+        "sie, given rotation",
+        "sie, given color",
+    ]
     assert {row["seed"] for row in rows} == {0, 1}

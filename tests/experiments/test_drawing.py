@@ -1,4 +1,4 @@
-"""Which figures an experiment draws, and what they are called."""
+"""Which figures an experiment draws, and their names."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from contextssl_cli.experiments.drawing import draw_part
 from contextssl_cli.experiments.execute import Probed
-from contextssl_cli.experiments.experiment import Part
+from contextssl_cli.experiments.page import draw_study
 from contextssl_cli.experiments.recipe import Study
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
@@ -17,9 +16,8 @@ RESULTS = Path(__file__).parents[2] / "docs" / "results"
 
 def drawn(name: str, tmp_path: Path) -> list[str]:
     part = json.loads((RESULTS / name).read_text(encoding="utf-8"))["parts"][0]
-    study = Study.model_validate(part["study"])
     points = [Probed.from_dict(point) for point in part["points"]]
-    paths = draw_part(Part(study, tmp_path, [], tmp_path / "store.h5", None), None, points, [], tmp_path)
+    paths = draw_study(Study.model_validate(part["study"]), points, [], tmp_path)
     assert all(path.stat().st_size > 1000 for path in paths)
     return [path.name for path in paths if path.suffix == ".png"]
 

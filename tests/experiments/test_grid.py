@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextssl_cli.errors import UsageError
-from contextssl_cli.experiments.grid import expand, folder_name, parse_vary, twice
-from contextssl_cli.report.settings import describe, show
+from contextssl_cli.experiments.plan import combinations, folder_name
+from contextssl_cli.experiments.sweep import parse_vary
+from contextssl_cli.text import settings_text, value_text
 
 KEYS = st.from_regex(r"[a-z]{1,6}(_[a-z]{1,4})?", fullmatch=True).filter(lambda key: key not in ("seed", "none"))
 NUMBERS = st.one_of(st.integers(-99, 99), st.floats(-9, 9, allow_nan=False).map(lambda x: round(x, 3)))
@@ -24,7 +25,7 @@ GRIDS = st.dictionaries(KEYS, VALUES, max_size=3)
 
 @given(GRIDS)
 def test_a_grid_has_every_combination_once(grid: dict[str, list[Any]]) -> None:
-    points = expand(grid)
+    points = combinations(grid)
     assert len(points) == math.prod(len(values) for values in grid.values())
     for place, point in enumerate(points):
         assert list(point) == list(grid)
@@ -36,7 +37,7 @@ def test_a_grid_has_every_combination_once(grid: dict[str, list[Any]]) -> None:
 
 @given(GRIDS)
 def test_what_is_written_as_flags_is_read_back(grid: dict[str, list[Any]]) -> None:
-    flags = [f"{key.replace('_', '-')}={','.join(map(show, values))}" for key, values in grid.items()]
+    flags = [f"{key.replace('_', '-')}={','.join(map(value_text, values))}" for key, values in grid.items()]
     assert parse_vary(flags) == grid
 
 
@@ -49,11 +50,11 @@ def test_no_two_labels_share_a_folder_and_every_folder_is_a_plain_name(labels: l
 
 @given(GRIDS)
 def test_points_with_different_values_are_described_differently(grid: dict[str, list[Any]]) -> None:
-    points = [point for point in expand(grid) if point]
+    points = [point for point in combinations(grid) if point]
     described = {}
     for point in points:
-        described.setdefault(describe(point), []).append(point)
-    assert [same for same in described.values() if any(show(v) != show(w) for p in same
+        described.setdefault(settings_text(point), []).append(point)
+    assert [same for same in described.values() if any(value_text(v) != value_text(w) for p in same
             for v, w in zip(p.values(), same[0].values(), strict=True))] == []  # fmt: skip
 
 
@@ -82,8 +83,3 @@ def test_what_names_no_values_is_refused(text: str) -> None:
 def test_a_key_is_named_once_however_it_is_spelt() -> None:
     with pytest.raises(UsageError, match="context_mask twice"):
         parse_vary(["context-mask=0,1", "context_mask=0.5"])
-
-
-def test_twice_finds_repeated_values() -> None:
-    assert twice([1, 2, 1, 3, 2, 1]) == [1, 2, 1]
-    assert twice([[1], [2]]) == []

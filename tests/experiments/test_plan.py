@@ -14,10 +14,9 @@ from contextssl_cli.config.resolve import settle
 from contextssl_cli.errors import UsageError
 from contextssl_cli.experiments import demo
 from contextssl_cli.experiments.execute import train_missing
-from contextssl_cli.experiments.plan import PlannedRun, Point, check_folder, check_same
-from contextssl_cli.experiments.sweep import grid_points, plan_sweep
+from contextssl_cli.experiments.plan import PlannedRun, check_folder, check_same, grid_points
+from contextssl_cli.experiments.sweep import plan_sweep
 from contextssl_cli.plugin.task import Task
-from contextssl_cli.report.terminal import terminal
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.progress import Progress
 from contextssl_cli.training.run import Run
@@ -54,7 +53,7 @@ def test_a_run_is_missing_then_half_done_then_done(digits_task: Task, digits_sto
     assert (run.state(), run.step(), run.steps(None)) == ("missing", 0, 6)
     half_train(run, digits_store, after=1)  # no checkpoint yet
     assert (run.state(), run.step()) == ("half done", 0)
-    train_missing([Point("point", (run,))], digits_store, "cpu")
+    train_missing([run], digits_store, "cpu")
     assert (run.state(), run.step()) == ("done", 6)
 
 
@@ -67,7 +66,7 @@ def test_a_run_that_was_killed_in_its_first_moment_is_missing_and_is_trained(
     for name in left:
         (run.folder / name).touch()
     assert run.state() == "missing"
-    train_missing([Point("point", (run,))], digits_store, "cpu")
+    train_missing([run], digits_store, "cpu")
     assert (run.state(), run.step()) == ("done", 2)
 
 
@@ -82,22 +81,19 @@ def test_an_experiment_that_was_killed_in_its_first_moment_goes_on(tmp_path: Pat
 
 
 def test_a_half_trained_run_ends_as_one_that_was_never_stopped(
-    digits_task: Task,
-    digits_store: Store,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    digits_task: Task, digits_store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(terminal, "verbosity", 0)  # whatever a command before said
+    caplog.set_level("INFO", "contextssl_cli")
     whole, stopped = planned(tmp_path / "a" / "seed-0"), planned(tmp_path / "b" / "seed-0")
     half_train(stopped, digits_store, after=5)
     assert (stopped.state(), stopped.step()) == ("half done", 4)
-    train_missing([Point("a", (whole,)), Point("b", (stopped,))], digits_store, "cpu")
-    assert "run 2/2" in capsys.readouterr().err
+    train_missing([whole, stopped], digits_store, "cpu")
+    assert "run 2/2" in caplog.text
+    caplog.clear()
     assert Run(whole.folder).fingerprint() == Run(stopped.folder).fingerprint()
     before = (stopped.folder / "metrics.jsonl").stat().st_mtime_ns
-    train_missing([Point("a", (whole,)), Point("b", (stopped,))], digits_store, "cpu")
-    assert capsys.readouterr().err.count("done before") == 2
+    train_missing([whole, stopped], digits_store, "cpu")
+    assert caplog.text.count("done before") == 2
     assert (stopped.folder / "metrics.jsonl").stat().st_mtime_ns == before
 
 
@@ -107,7 +103,7 @@ def test_the_seconds_of_a_resumed_run_count_both_parts(digits_task: Task, digits
     first = Run(run.folder).training_time()
     assert first.seconds is not None
     assert first.processor_seconds is not None
-    train_missing([Point("a", (run,))], digits_store, "cpu")
+    train_missing([run], digits_store, "cpu")
     both = Run(run.folder).training_time()
     assert both.seconds is not None
     assert both.processor_seconds is not None

@@ -1,18 +1,18 @@
-"""Tables over points: which figure stands where, beside which published one."""
+"""Tables over points: which figure is in which row and column, and which published figure is next to it."""
 
 from __future__ import annotations
 
+import json
 import statistics
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from contextssl_cli.evaluation.results import ProbeReport, Row
 from contextssl_cli.experiments.execute import Probed
 from contextssl_cli.experiments.tables import fairness_tables, lengths_table, methods_table, sweep_table
-from contextssl_cli.report.result_table import Cell, ResultTable
+from contextssl_cli.report.tables import MEASURES, Cell, Column, Line, ResultTable, heads
 
 PAPER, OTHER, STRONG = "mlp (Adam)", "ridge (closed form)", "logistic regression (strong)"
 
@@ -52,57 +52,71 @@ ROWS = [
 ]
 
 
-def test_a_model_with_a_context_has_a_row_for_each_context_and_its_gap_beside_them() -> None:
-    table = methods_table([probed(ROWS, gaps=[0.8, 0.6], paper_gaps=[0.7, 0.6])])
-    assert list(table.rows) == ["ours, encoder", "ours, no context", "ours, turn context", "ours, empty context"]
-    turn = table.rows["ours, turn context"]
-    assert turn["turn R2"] == Cell(0.9, 0.01, 2)  # the paper's probe, not the other one
-    assert turn["top-1 %"] == Cell(pytest.approx(70), pytest.approx(1), 2)
-    assert turn["top-1 % (logistic regression)"].mean == pytest.approx(75)
-    assert turn["gap"] == Cell(statistics.fmean([0.8, 0.6]), statistics.stdev([0.8, 0.6]), 2)
-    assert table.rows["ours, empty context"]["turn R2"].mean == 0.1
-    assert "gap" not in table.rows["ours, encoder"]
-    assert "gap" not in table.rows["ours, no context"]
+R2, TOP1, GAP = Column("r2", "turn"), Column("top1", "class"), Column("adaptation_gap")
+LOGISTIC = Column("top1", "class", probe="logistic regression")
+
+
+def rows_of(table: ResultTable) -> dict[str, Line]:
+    """The rows of a table with one column of labels."""
+    return {label: line for (label,), line in table.rows.items()}
+
+
+def test_a_model_with_a_context_has_a_row_for_each_context_and_its_gap_next_to_them() -> None:
+    rows = rows_of(methods_table([probed(ROWS, gaps=[0.8, 0.6], paper_gaps=[0.7, 0.6])]))
+    assert list(rows) == ["ours, encoder", "ours, no context", "ours, turn context", "ours, empty context"]
+    turn = rows["ours, turn context"]
+    assert turn[R2] == Cell(0.9, 0.01, 2, PAPER)  # the paper's probe, not the other one
+    assert turn[TOP1] == Cell(0.7, 0.01, 2, PAPER)
+    assert turn[LOGISTIC].mean == 0.75
+    assert turn[GAP] == Cell(statistics.fmean([0.8, 0.6]), statistics.stdev([0.8, 0.6]), 2)
+    assert rows["ours, empty context"][R2].mean == 0.1
+    assert GAP not in rows["ours, encoder"]
+    assert GAP not in rows["ours, no context"]
 
 
 def test_where_tokens_carry_no_action_all_contexts_are_one() -> None:
     table = methods_table([probed(ROWS, "simclr+")])
-    assert list(table.rows) == ["ours, encoder", "ours, no context", "ours, with context"]
+    assert list(rows_of(table)) == ["ours, encoder", "ours, no context", "ours, with context"]
 
 
 def test_a_model_without_a_context_is_read_from_its_encoder() -> None:
-    table = methods_table([probed(ROWS[:2], "simclr")])
-    assert {label: {name: cell.mean for name, cell in line.items()} for label, line in table.rows.items()} == {
-        "ours": {"turn R2": 0.5, "top-1 %": pytest.approx(80)}
+    rows = rows_of(methods_table([probed(ROWS[:2], "simclr")]))
+    assert {label: {column: cell.mean for column, cell in line.items()} for label, line in rows.items()} == {
+        "ours": {R2: 0.5, TOP1: 0.8}
     }
 
 
-def test_lengths_have_a_row_each_and_models_are_told_apart_where_there_are_several() -> None:
-    one = lengths_table([probed(ROWS), probed(ROWS[:2], "simclr", "plain"), probed(ROWS, "simclr+", "plus")])
-    assert one.rows["turn context, 4 tokens"]["MRR"].mean == 0.3
-    assert len(one.rows) == 4
-    two = lengths_table([probed(ROWS), probed(ROWS, label="other")])
-    assert "other, empty context, 0 tokens" in two.rows
-    assert len(two.rows) == 8
+def test_lengths_have_a_row_each_and_labels_name_the_model_if_there_are_several() -> None:
+    points = [probed(ROWS), probed(ROWS[:2], "simclr", "plain"), probed(ROWS, "simclr+", "plus")]
+    one = rows_of(lengths_table(points))
+    assert one["turn context, 4 tokens"][Column("mrr")].mean == 0.3
+    assert len(one) == 4
+    two = rows_of(lengths_table([probed(ROWS), probed(ROWS, label="other")]))
+    assert "other, empty context, 0 tokens" in two
+    assert len(two) == 8
 
 
-def test_below_the_lengths_stand_the_ranks_of_methods_that_predict_without_a_context() -> None:
+def test_the_ranks_of_methods_without_a_context_come_after_the_lengths() -> None:
     theirs = [*ROWS[:2], row("encoder", 0, "mrr", "view", 0.2, OTHER), row("encoder", 0, "h@5", "view", 0.25, OTHER)]
-    points = [probed(theirs, "sen", "sen, told turn"), probed(ROWS), probed(ROWS[:2], "simclr", "plain")]
+    points = [probed(theirs, "sen", "sen, given turn"), probed(ROWS), probed(ROWS[:2], "simclr", "plain")]
     table = lengths_table(points)
-    assert list(table.rows)[-1] == "sen, told turn"
-    assert len(table.rows) == 5
-    assert table.rows["sen, told turn"] == {"MRR": Cell(0.2, 0.01, 2), "H@5": Cell(0.25, 0.01, 2)}
-    assert {f"MRR: {PAPER}", f"MRR: {OTHER}", f"H@5: {OTHER}"} <= set(table.probes)
+    rows = rows_of(table)
+    assert list(rows)[-1] == "sen, given turn"
+    assert len(rows) == 5
+    assert rows["sen, given turn"] == {
+        Column("mrr"): Cell(0.2, 0.01, 2, OTHER),
+        Column("h@5"): Cell(0.25, 0.01, 2, OTHER),
+    }
+    assert f"MRR, H@5: {OTHER}" in table.by()
 
 
 def test_a_sweep_names_the_context_of_every_figure() -> None:
-    line = sweep_table([probed(ROWS, gaps=[0.8], paper_gaps=[0.8])]).rows["ours"]
-    assert line["turn R2, turn context"].mean == 0.9
-    assert line["turn R2, empty context"].mean == 0.1
-    assert line["top-1 %, encoder"].mean == pytest.approx(80)
-    assert "turn R2, encoder" not in line
-    assert sweep_table([probed(ROWS[:2], "simclr")]).rows["ours"]["turn R2, encoder"].mean == 0.5
+    line = rows_of(sweep_table([probed(ROWS, gaps=[0.8], paper_gaps=[0.8])]))["ours"]
+    assert line[Column("r2", "turn", "turn context")].mean == 0.9
+    assert line[Column("r2", "turn", "empty context")].mean == 0.1
+    assert line[Column("top1", "class", "encoder")].mean == 0.8
+    assert Column("r2", "turn", "encoder") not in line
+    assert rows_of(sweep_table([probed(ROWS[:2], "simclr")]))["ours"][Column("r2", "turn", "encoder")].mean == 0.5
 
 
 def test_fairness_has_a_table_for_each_probe_with_the_raw_columns_first() -> None:
@@ -115,19 +129,19 @@ def test_fairness_has_a_table_for_each_probe_with_the_raw_columns_first() -> Non
         row("raw columns without sex", 0, "accuracy", "income", 0.84, STRONG),
         row("turn", 4, "knn", "income", 0.5, "kNN"),
     ]
-    first, second = fairness_tables([probed(rows)])
-    assert {label: sorted(line) for label, line in first.rows.items()} == {"ours, turn context": ["accuracy, income"]}
-    assert first.rows["ours, turn context"]["accuracy, income"].mean == 0.8
-    assert list(second.rows) == ["raw columns without sex", "ours, turn context"]
-    assert second.rows["ours, turn context"]["equalized odds difference, income by sex"].mean == 0.2
-    plain = methods_table([probed(rows)])
-    assert list(plain.rows["ours, turn context"]) == ["turn R2"]
+    income = Column("accuracy", "income")
+    first, second = map(rows_of, fairness_tables([probed(rows)]))
+    assert {label: list(line) for label, line in first.items()} == {"ours, turn context": [income]}
+    assert first["ours, turn context"][income].mean == 0.8
+    assert list(second) == ["raw columns without sex", "ours, turn context"]
+    assert second["ours, turn context"][Column("equalized_odds_difference", "income by sex")].mean == 0.2
+    assert list(rows_of(methods_table([probed(rows)]))["ours, turn context"]) == [R2]
 
 
-def test_published_figures_stand_behind_ours_and_none_is_lost() -> None:
+def test_published_figures_come_after_ours_and_none_is_lost() -> None:
     table = ResultTable(
-        "methods", "t", [], {"ours": {"turn R2": Cell(0.5, 0.1, 3), "gap": Cell(1.25)}},
-        {"ours": {"turn R2": 0.744}, "theirs": {"turn R2": 0.6, "top-1 %": 80.44}}, ["there"],
+        "t", ("model",), {("ours",): {R2: Cell(0.5, 0.1, 3), GAP: Cell(1.25)}}, "methods",
+        {("ours",): {R2: 0.744}, ("theirs",): {R2: 0.6, TOP1: 0.8044}}, ["there"],
     )  # fmt: skip
     text = table.text()
     assert text.header == ["model", "turn R2", "turn R2, published", "gap", "top-1 %", "top-1 %, published"]
@@ -137,17 +151,34 @@ def test_published_figures_stand_behind_ours_and_none_is_lost() -> None:
     ]
 
 
+def test_heads_differ_where_columns_do() -> None:
+    columns = [
+        Column(metric, target, environment, probe)
+        for metric in MEASURES
+        if not metric.startswith("r2_") and metric != "context_label_top1"
+        for target in ("a", "b")
+        for environment in ("", "turn context")
+        for probe in ("", "ridge")
+    ]
+    assert len(set(heads(columns))) == len(columns)
+
+
+def test_a_metric_without_a_measure_is_still_shown() -> None:
+    line = {Column("novel", "x"): Cell(0.25)}
+    assert ResultTable("t", ("model",), {("ours",): line}).text().rows == [["ours", "0.250"]]
+
+
+COLUMNS = st.builds(Column, st.sampled_from([*MEASURES, "other"]), st.text(max_size=4), st.text(max_size=4))
+LABELS = st.tuples(st.text(max_size=5))
+CELLS = st.builds(Cell, st.floats(-2, 2), st.floats(0, 1), st.integers(1, 5), st.text(max_size=4))
+
+
 @given(
-    st.dictionaries(
-        st.text(min_size=1, max_size=5),
-        st.dictionaries(
-            st.text(min_size=1, max_size=5),
-            st.builds(Cell, st.floats(-2, 2), st.floats(0, 1), st.integers(1, 5)),
-            max_size=3,
-        ),
-        max_size=3,
-    )
+    st.dictionaries(LABELS, st.dictionaries(COLUMNS, CELLS, max_size=3), max_size=3),
+    st.dictionaries(LABELS, st.dictionaries(COLUMNS, st.floats(-2, 2), max_size=2), max_size=2),
 )
-def test_a_table_of_a_result_file_is_the_one_that_was_written(rows: dict[str, dict[str, Cell]]) -> None:
-    table = ResultTable("methods", "title", ["a probe"], rows, {"x": {"y": 0.5}}, ["a source"])
-    assert ResultTable.from_dict(table.as_dict()) == table
+def test_a_table_of_a_result_file_is_the_one_that_was_written(
+    rows: dict[tuple[str, ...], Line], published: dict[tuple[str, ...], dict[Column, float]]
+) -> None:
+    table = ResultTable("title", ("model",), rows, "methods", published, ["a source"])
+    assert ResultTable.from_dict(json.loads(json.dumps(table.as_dict()))) == table

@@ -126,7 +126,7 @@ def test_what_a_plugins_code_raises_anywhere_is_the_plugins(code: str, home: Pat
 
 def test_a_mistake_of_ours_below_a_plugin_is_ours(home: Path) -> None:
     with pytest.raises(TypeError) as caught:
-        from_plugin("from contextssl_cli import files; files.parse_json(5)")()
+        from_plugin("from contextssl_cli.parsing import parse_json; parse_json(5)")()
     assert in_words(caught.value, []).code == "E101"
 
 

@@ -12,7 +12,7 @@ import matplotlib as mpl
 import pytest
 
 from contextssl_cli.report.canvas import Figure, rendered
-from contextssl_cli.report.inline_svg import inline_svg
+from contextssl_cli.report.html.inline_svg import inline_svg
 
 PROGRAM = """
 import hashlib

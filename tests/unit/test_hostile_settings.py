@@ -16,8 +16,9 @@ from contextssl_cli.config.resolve import ask, parse_setting, resolve_config
 from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.evaluation.cache import read_tensors, read_values
 from contextssl_cli.experiments.recipe import read_recipe
+from contextssl_cli.parsing import parse_json
 from contextssl_cli.plugin.registry import registry
-from contextssl_cli.report.training_curve import draw_training, read_losses
+from contextssl_cli.report.figures import draw_training, read_losses
 from contextssl_cli.training.log import MetricsLog
 
 DIGITS = "9" * 5000
@@ -80,7 +81,7 @@ NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
     )
 )
 def test_json_that_is_written_is_read_back(value: object) -> None:
-    assert files.parse_json(json.dumps(value, allow_nan=False)) == value
+    assert parse_json(json.dumps(value, allow_nan=False)) == value
 
 
 def digits() -> object:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from contextssl_cli.evaluation.inspection import Inspection, LeftOut, Reading, _leave_one_out, _lengths, _suffices
-from contextssl_cli.report.inspection import print_inspection
+from contextssl_cli.report.summary import print_inspection
 from contextssl_cli.store.context import Context
 
 STRONG = {"turn": 0.9}
@@ -53,7 +53,7 @@ def test_what_a_context_brings_is_said_in_words(capsys: pytest.CaptureFixture[st
     print_inspection(found, as_json=False)
     told = capsys.readouterr().out
     for words in (
-        "the context brings 0.800: score 0.100 without a pair, 0.900 with 4",
+        "the context raises the score by 0.800: score 0.100 without a pair, 0.900 with 4",
         "pairs that suffice: 2 of 4",
         "pair 0 hurts: without it the score changes by +0.030 (standard error 0.002)",
         "the pair that helps most is 1: without it the score changes by -0.200",
@@ -63,14 +63,16 @@ def test_what_a_context_brings_is_said_in_words(capsys: pytest.CaptureFixture[st
     assert "pair 2 hurts" not in told
 
 
-def test_a_context_that_harms_and_one_that_changes_nothing_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_context_may_lower_the_score_or_change_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     hurting = [LeftOut(pair, 0.01 * (pair + 1), 0.001) for pair in range(7)]
     harmful = Inspection(
         "turn", 7, 7, [reading(0, 0.9), reading(7, 0.1)], 7, hurting, "ridge", STRONG, "strong", 100, 50
     )
     print_inspection(harmful, as_json=False)
     told = capsys.readouterr().out
-    assert "the context harms, by 0.800" in told
+    assert "the context lowers the score by 0.800" in told
     assert "pair 6 hurts" in told
     assert "2 more hurt, by less: 1, 0" in told
     idle = [LeftOut(0, 0.0, 0.0), LeftOut(1, 0.001, 0.0)]

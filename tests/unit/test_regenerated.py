@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from contextssl_cli.report.result_table import Cell
+from contextssl_cli.report.tables import Cell
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = runpy.run_path(str(ROOT / "benchmarks" / "regenerated.py"))
@@ -18,6 +18,13 @@ SCRIPT = runpy.run_path(str(ROOT / "benchmarks" / "regenerated.py"))
 
 def page(name: str) -> Any:
     return json.loads((ROOT / "docs" / "results" / f"{name}.json").read_text(encoding="utf-8"))["parts"][0]
+
+
+def cell(part: Any, label: str, metric: str) -> Any:
+    """A cell of the first table."""
+    table = part["tables"][0]
+    (row,) = [row for row in table["rows"] if row["labels"] == [label]]
+    return row["cells"][[column["metric"] for column in table["columns"]].index(metric)]
 
 
 @pytest.mark.parametrize(
@@ -47,8 +54,8 @@ def test_a_difference_without_a_spread_is_named() -> None:
     part = page("figure3")
     other = copy.deepcopy(part)
     for each in (part, other):
-        each["tables"][0]["rows"]["sen, told rotation"]["gap"]["std"] = 0.0
-    other["tables"][0]["rows"]["sen, told rotation"]["gap"]["mean"] += 1
+        cell(each, "sen, given rotation", "adaptation_gap")["std"] = 0.0
+    cell(other, "sen, given rotation", "adaptation_gap")["mean"] += 1
     (one,) = SCRIPT["compared"](other, part)["beyond_two"]
     assert one["units"] is None
 
@@ -56,29 +63,27 @@ def test_a_difference_without_a_spread_is_named() -> None:
 def test_figures_of_single_runs_have_the_largest_difference_of_their_column() -> None:
     part = page("figure3")
     part["tables"] = part["tables"][:1]
-    for line in part["tables"][0]["rows"].values():
-        for cell in line.values():
-            cell |= {"runs": 1, "std": 0.0}
+    for line in part["tables"][0]["rows"]:
+        for one in filter(None, line["cells"]):
+            one |= {"runs": 1, "std": 0.0}
     other = copy.deepcopy(part)
-    rows = other["tables"][0]["rows"]
-    rows["simclr"]["top-1 %"]["mean"] -= 0.5
-    rows["vicreg"]["top-1 %"]["mean"] += 0.25
+    cell(other, "simclr", "top1")["mean"] -= 0.005
+    cell(other, "vicreg", "top1")["mean"] += 0.0025
     found = SCRIPT["compared"](other, part)
     assert found["figures"] == 0
-    assert {name: size for name, size in found["largest_of_single_runs"].items() if size} == {
-        "top-1 %": pytest.approx(0.5)
-    }
+    (largest,) = [one for one in found["largest_of_single_runs"] if one["difference"]]
+    assert (largest["column"]["metric"], largest["difference"]) == ("top1", pytest.approx(0.005))
 
 
 def test_a_figure_beyond_its_spread_is_named() -> None:
     part = page("figure3")
     other = copy.deepcopy(part)
-    cell = other["tables"][0]["rows"]["sen, told rotation"]["gap"]
-    cell["mean"] += 5 * cell["std"]
+    one = cell(other, "sen, given rotation", "adaptation_gap")
+    one["mean"] += 5 * one["std"]
     other["points"] = other["points"][:1]
     found = SCRIPT["compared"](other, part)
     assert found["within_two"] == found["figures"] - 1
     (one,) = found["beyond_two"]
-    assert one["figure"][1:] == ["sen, told rotation", "gap"]
+    assert (one["labels"], one["column"]["metric"]) == (["sen, given rotation"], "adaptation_gap")
     assert one["units"] == pytest.approx(5 / 2**0.5)
     assert found["same_weights"] == found["runs"] == 3

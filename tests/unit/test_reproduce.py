@@ -11,9 +11,10 @@ import pytest
 
 from contextssl_cli.cli.app import run
 from contextssl_cli.config.resolve import Settled, settle
+from contextssl_cli.evaluation.protocol import probe_config
 from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.plugin.task import resolve_task
-from contextssl_cli.report.reproduce import commands
+from contextssl_cli.report.html.commands import reproducing_commands
 from tests.places import built_in
 
 TASK = "digits-rotation-color"
@@ -24,7 +25,8 @@ def report(settled: Settled, **probes: Any) -> ProbeReport:
         "folder": "/gone/my run", "fingerprint": "0", "config": settled.config.model_dump(mode="json"),
         "asked": settled.asked.model_dump(mode="json"), "versions": {},
     }  # fmt: skip
-    protocol = {"probes": probes, "runs": [about], "store_hash": "0", "versions": {}}
+    probing = probe_config(settled.task.dataset).model_dump(mode="json") | probes
+    protocol = {"probes": probing, "runs": [about], "store_hash": "0", "versions": {}}
     return ProbeReport(settled.task.name, [], [], [], [], [], [], protocol)
 
 
@@ -48,7 +50,7 @@ def test_the_command_gives_back_the_configuration(
 ) -> None:
     built_in("digits", "rotation", "color")
     settled = settle(TASK, preset=preset, flags=flags, environ={})
-    line = commands(report(settled), resolve_task(TASK), ["my run"])[1]
+    line = reproducing_commands(report(settled), resolve_task(TASK), ["my run"])[1]
     words = shlex.split(line)
     assert words[-2:] == ["--out", "my run"]
     assert len(words) <= length
@@ -59,7 +61,7 @@ def test_the_command_gives_back_the_configuration(
 def test_options_of_action_types_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     built_in("adult", "gender")
     settled = settle("adult-gender", flags={"actions.gender.pairing": "matched"}, environ={})
-    words = shlex.split(commands(report(settled), resolve_task("adult-gender"), ["run"])[1])
+    words = shlex.split(reproducing_commands(report(settled), resolve_task("adult-gender"), ["run"])[1])
     assert words[4:6] == ["--set", "actions.gender.pairing=matched"]
     assert run([*words[1:], "--dry-run"]) == 0
     assert json.loads(capsys.readouterr().out)["config"] == settled.config.model_dump(mode="json")
@@ -68,7 +70,7 @@ def test_options_of_action_types_are_named(capsys: pytest.CaptureFixture[str]) -
 def test_the_probe_names_what_is_not_the_default() -> None:
     built_in("digits", "rotation", "color")
     asked = report(settle(TASK, environ={}), metrics=["r2"], action_probes=[], seed=4)
-    line = commands(asked, resolve_task(TASK), ["a"])[-1]
+    line = reproducing_commands(asked, resolve_task(TASK), ["a"])[-1]
     assert line == "contextssl probe --run a --metrics r2 --probes none --seed 4 --out results"
 
 
@@ -76,19 +78,19 @@ def test_a_file_and_variables_are_named_too(tmp_path: Path, capsys: pytest.Captu
     built_in("digits", "rotation", "color")
     (tmp_path / "settings.toml").write_text("lr = 0.5\n[model]\nwidth = 32\n")
     settled = settle(TASK, file=tmp_path / "settings.toml", environ={"CONTEXTSSL_WARMUP": "0.2"})
-    words = shlex.split(commands(report(settled), resolve_task(TASK), ["run"])[1])
+    words = shlex.split(reproducing_commands(report(settled), resolve_task(TASK), ["run"])[1])
     assert run([*words[1:], "--dry-run"]) == 0
     assert json.loads(capsys.readouterr().out)["config"] == settled.config.model_dump(mode="json")
 
 
 @pytest.mark.parametrize("asked", [None, {"preset": 3}, {"newer": 1}])
-def test_without_what_was_asked_for_there_are_no_commands(asked: object) -> None:
+def test_without_what_was_asked_for_there_are_no_reproducing_commands(asked: object) -> None:
     built_in("digits", "rotation", "color")
     found = report(settle(TASK, environ={}))
     found.protocol["runs"][0]["asked"] = asked
-    assert commands(found, resolve_task(TASK), ["a"]) == []
+    assert reproducing_commands(found, resolve_task(TASK), ["a"]) == []
     del found.protocol["runs"][0]["asked"]
-    assert commands(found, resolve_task(TASK), ["a"]) == []
+    assert reproducing_commands(found, resolve_task(TASK), ["a"]) == []
 
 
 def test_a_store_that_stands_tells_its_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,9 +106,10 @@ def test_a_store_that_stands_tells_its_source(tmp_path: Path, capsys: pytest.Cap
 
     made = Run(tmp_path / "run")
     about = {"folder": out, "fingerprint": made.fingerprint(), "asked": made.record.asked.model_dump(mode="json")}
-    protocol = {"probes": {}, "runs": [about], "store_hash": made.record.store_hash}
+    probing = probe_config(resolve_task(made.record.task).dataset).model_dump(mode="json")
+    protocol = {"probes": probing, "runs": [about], "store_hash": made.record.store_hash}
     found = ProbeReport(made.record.task, [], [], [], [], [], [], protocol)
-    words, trained, _ = map(shlex.split, commands(found, resolve_task(made.record.task), ["run"]))
+    words, trained, _ = map(shlex.split, reproducing_commands(found, resolve_task(made.record.task), ["run"]))
     assert words[:5] == ["contextssl", "prepare", "table", "--source", str((tmp_path / "people.csv").resolve())]
     assert words[-2:] == ["--out", "people.h5"]
     assert trained[trained.index("--store") + 1] == "people.h5"

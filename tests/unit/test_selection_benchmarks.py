@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contextssl_cli.report.selection_counts import adult_tables, digits_tables
 from contextssl_cli.selection.select import Selection
 
+GENERATE = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "generate.py"))
 SCRIPTS = Path(__file__).parents[2] / "benchmarks"
 DIGITS = runpy.run_path(str(SCRIPTS / "selection.py"))
 ADULT = runpy.run_path(str(SCRIPTS / "selection_fairness.py"))
@@ -58,12 +58,12 @@ def test_a_choice_is_judged_by_the_test_split(objective: dict[str, Any], meeting
 
 def test_the_tables_add_up_over_runs() -> None:
     stored = json.loads((SCRIPTS.parent / "docs" / "results" / "selection.json").read_text(encoding="utf-8"))
-    two, every = digits_tables(stored["digits"])
+    two, every = (GENERATE["_digits_table"](stored["digits"], name) for name in ("two", "all"))
     assert len(two.rows) == len(every.rows) == 3 * len(stored["digits"]["runs"])
     for row in two.rows:
         assert sum(map(int, row[-3:])) == sum(map(int, row[2:4])) == stored["digits"]["draws"]
 
-    test, *objectives = adult_tables(stored["adult"])
+    test, *objectives = GENERATE["_adult_tables"](stored["adult"])
     assert len(test.rows) == 3 * len({run["pairing"] for run in stored["adult"]["runs"]})
     for table, name in zip(objectives, stored["adult"]["objectives"], strict=True):
         assert table.title.endswith(name)

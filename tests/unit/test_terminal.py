@@ -16,7 +16,6 @@ import pytest
 from contextssl_cli.errors import ContextSSLError
 from contextssl_cli.report.plugins import print_findings
 from contextssl_cli.report.progress import training_progress
-from contextssl_cli.report.summary import print_facts
 from contextssl_cli.report.terminal import Terminal, terminal
 from contextssl_cli.training.progress import Progress
 
@@ -57,8 +56,8 @@ PRINTERS: dict[str, Callable[[str], object]] = {
     "error": lambda text: terminal.error("E200", text),
     "table": lambda text: terminal.table(text, [text, "b"], [[text, text]]),
     "written": lambda text: terminal.written(Path(text)),
-    "facts": lambda text: print_facts({text: {text: text}}, as_json=False),
-    "facts as JSON": lambda text: print_facts({text: {text: text}}, as_json=True),
+    "facts": lambda text: terminal.facts({text: {text: text}}, as_json=False),
+    "facts as JSON": lambda text: terminal.facts({text: {text: text}}, as_json=True),
     "findings": lambda text: print_findings(
         [dict.fromkeys(("result", "subject", "rule", "text"), text)], as_json=False
     ),

@@ -14,7 +14,7 @@ from contextssl_cli.data.augment import scarf_corruption
 from contextssl_cli.data.pairs import PairSource, seeded
 from contextssl_cli.errors import UsageError
 from contextssl_cli.plugin import Dataset, Options, Prepared, Schema
-from contextssl_cli.plugin.matching import nearest
+from contextssl_cli.plugin.attribute import nearest
 from contextssl_cli.plugin.task import Task
 
 MATCHED = ChosenAttribute().configured({"pairing": "matched"})

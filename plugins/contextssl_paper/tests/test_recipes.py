@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 import contextssl_paper
 from contextssl_cli.config.methods import CONTEXTUAL, EQUIVARIANT
-from contextssl_cli.experiments.experiment import Experiment, plan_experiment
-from contextssl_cli.experiments.outlook import outlook
 from contextssl_cli.experiments.plan import runs_of
 from contextssl_cli.experiments.recipe import Scale, read_recipe
+from contextssl_cli.experiments.recipe_plan import Experiment, outlook, plan_experiment
 from contextssl_cli.plugin.registry import registry
 from tests.places import built_in
 
@@ -49,7 +48,7 @@ def test_the_plan_can_be_read_without_data(
     assert plan["runs"]
     assert [row for row in plan["runs"] if row["state"] != "missing" or not row["steps"]] == []
     assert {row["state"] for row in plan["data"]} == {"missing"}
-    assert plan["hours left"] == pytest.approx(sum(estimate["hours"] for estimate in plan["estimates"]), rel=1e-3)
+    assert plan["hours_left"] == pytest.approx(sum(estimate["hours"] for estimate in plan["estimates"]), rel=1e-3)
     assert not (tmp_path / "out").exists()
 
 
@@ -57,7 +56,7 @@ def test_the_plan_can_be_read_without_data(
 def test_published_rows_and_columns_are_those_of_our_tables(name: str, scale: Scale, tmp_path: Path) -> None:
     """A row that is misspelt would stand below ours instead of beside it."""
     experiment = planned(name, scale, tmp_path)
-    for part in experiment.parts:
+    for part in experiment.studies:
         own = set()
         actions = [action.name for action in part.points[0].runs[0].task.actions]
         for point in part.points:
@@ -71,18 +70,20 @@ def test_published_rows_and_columns_are_those_of_our_tables(name: str, scale: Sc
         ranks = "mrr" in (part.study.probe.metrics or ())
         ranked = {point.label for point in part.points if ranks and point.config.method in EQUIVARIANT}
         rows = {"methods": own, "lengths": lengths | ranked}
-        columns = {*(f"{action} R2" for action in actions), "top-1 %", "gap", "MRR", "H@1", "H@5"}
+        columns = {("r2", action) for action in actions}
+        columns |= {(metric, "") for metric in ("top1", "adaptation_gap", "mrr", "h@1", "h@5")}
         for published in experiment.recipe.published:
             if part.study.name in (published.studies or (part.study.name,)):
                 assert published.table in part.study.tables
                 assert published.table != "lengths" or [p.config.method for p in part.points].count("contextssl") == 1
                 assert set(published.figures) <= rows[published.table]
-                assert {column for line in published.figures.values() for column in line} <= columns
+                lines = [published.line(label) for label in published.figures]
+                assert {(column.metric, column.target) for line in lines for column in line} <= columns
 
 
 @pytest.mark.parametrize(("name", "scale"), SCALES)
 def test_every_told_model_has_another_to_be_compared_with(name: str, scale: Scale, tmp_path: Path) -> None:
-    for part in planned(name, scale, tmp_path).parts:
+    for part in planned(name, scale, tmp_path).studies:
         if "r2" not in (part.study.probe.metrics or ("r2",)):  # no gap is asked for
             continue
         told: dict[str, set[tuple[str, ...]]] = {}
@@ -96,13 +97,13 @@ def test_every_told_model_has_another_to_be_compared_with(name: str, scale: Scal
 def test_the_published_gaps_are_computed_from_the_published_r2() -> None:
     (figures,) = [p.figures for p in RECIPES["figure3"].published if p.table == "methods"]
     for method in ("equimod", "sie", "sen"):
-        _same_gap(figures[f"{method}, told rotation"], figures[f"{method}, told color"])
+        _same_gap(figures[f"{method}, given rotation"], figures[f"{method}, given color"])
     _same_gap(figures["contextssl, rotation context"], figures["contextssl, color context"])
 
 
-def _same_gap(rotation: dict[str, float], color: dict[str, float]) -> None:
-    gap = rotation["rotation R2"] - color["rotation R2"] + color["color R2"] - rotation["color R2"]
-    assert rotation["gap"] == color["gap"] == pytest.approx(gap)
+def _same_gap(rotation: dict[str, Any], color: dict[str, Any]) -> None:
+    gap = rotation["r2"]["rotation"] - color["r2"]["rotation"] + color["r2"]["color"] - rotation["r2"]["color"]
+    assert rotation["adaptation_gap"] == color["adaptation_gap"] == pytest.approx(gap)
 
 
 def test_experiments_may_share_runs(tmp_path: Path) -> None:
@@ -110,10 +111,10 @@ def test_experiments_may_share_runs(tmp_path: Path) -> None:
     shared = {"table1-mrr": ["shapes3d"], "figure1": ["digits", "shapes3d"], "cifar10": ["cifar10-crop-color"]}
     need("figure3", *shared)
     figure3 = planned("figure3", "demo", tmp_path)
-    main = {run.folder: run.config for part in figure3.parts for run in runs_of(part.points)}
-    probes = {part.study.name: part.study.probe for part in figure3.parts}
+    main = {run.folder: run.config for part in figure3.studies for run in runs_of(part.points)}
+    probes = {part.study.name: part.study.probe for part in figure3.studies}
     for name, studies in shared.items():
-        for part in planned(name, "demo", tmp_path).parts:
+        for part in planned(name, "demo", tmp_path).studies:
             if part.study.name in studies:
                 for run in runs_of(part.points):
                     assert main[run.folder] == run.config, (name, run.folder)

@@ -1,4 +1,4 @@
-"""What a page shows of ``contextssl sweep`` and ``reproduce`` beside their points' reports: the tables over them."""
+"""The parts of a page about ``contextssl sweep`` and ``reproduce``: the tables over the points of a study."""
 
 from __future__ import annotations
 
@@ -16,28 +16,32 @@ from contextssl_cli.errors import CorruptFileError, invalid_value
 from contextssl_cli.evaluation.results import FairnessRow
 from contextssl_cli.evaluation.stored import Checked, checked_report
 from contextssl_cli.plugin.registry import registry
-from contextssl_cli.report.fairness import FAIRNESS_NOTE, fairness_tables
-from contextssl_cli.report.inline_svg import Picture, inline_svg
-from contextssl_cli.report.reproduce import sweep_command
-from contextssl_cli.report.result_table import ResultTable
-from contextssl_cli.report.sweep import Settings, draw_sweep, is_drawn
-from contextssl_cli.report.tables import TextTable
+from contextssl_cli.report.figures import SweptValues, draw_sweep, has_panels
+from contextssl_cli.report.html.commands import sweep_command
+from contextssl_cli.report.html.inline_svg import Picture, inline_svg
+from contextssl_cli.report.probe_tables import FAIRNESS_NOTE, study_fairness_tables
+from contextssl_cli.report.tables import Cell, Column, ResultTable, TextTable
 
-_SWEPT = "Figures against what is varied: the mean over the runs, with one sample standard deviation of several."
+_SWEPT = "Figures against the varied setting: the mean over the runs, and one sample standard deviation."
 
 
-class _Cell(Checked):
-    mean: float
-    std: float = Field(ge=0)
-    runs: int = Field(ge=1)
+class _Row(Checked):
+    labels: list[str] = Field(min_length=1, max_length=1)
+    cells: list[Cell | None]
+
+
+class _Published(Checked):
+    labels: list[str] = Field(min_length=1, max_length=1)
+    cells: list[float | None]
 
 
 class _Table(Checked):
     name: str
     title: str
-    probes: list[str]
-    rows: dict[str, dict[str, _Cell]]
-    published: dict[str, dict[str, float]]
+    stub: list[str] = Field(min_length=1, max_length=1)
+    columns: list[Column]
+    rows: list[_Row]
+    published: list[_Published]
     sources: list[str]
 
 
@@ -63,9 +67,9 @@ class StudyView:
 
     Attributes:
         title: its name.
-        command: that makes it; empty where a plugin of a sweep is not installed.
-        tables: over its points, with the published figures beside them.
-        notes: what is said below the tables.
+        command: that reproduces it; empty if a plugin of a sweep is not installed.
+        tables: over its points, with the published figures next to them.
+        notes: the paragraphs below the tables.
         pictures: of a sweep.
     """
 
@@ -77,10 +81,10 @@ class StudyView:
 
 
 def studies_of(results: Sequence[Path]) -> list[StudyView]:
-    """The studies in files of ``contextssl reproduce`` and the sweeps in those of ``sweep``; other results have none.
+    """The studies in result files of ``contextssl reproduce`` and the sweeps in those of ``sweep``.
 
     Raises:
-        DataMissingError: if there is no such file.
+        DataMissingError: if a file does not exist.
         CorruptFileError: if it is not JSON, or a table is damaged.
     """
     views: list[StudyView] = []
@@ -92,8 +96,8 @@ def studies_of(results: Sequence[Path]) -> list[StudyView]:
             if "vary" in values:
                 views.append(_sweep(path, values, f"s{len(views) + 1}-"))
         except ValidationError as error:
-            raise CorruptFileError(f"{path} is damaged: {invalid_value(error)}; make it again") from error
-        except (LookupError, TypeError, AttributeError) as error:
+            raise CorruptFileError(f"{path} is damaged: {invalid_value(error)}; run the command again") from error
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
             raise CorruptFileError(f"{path} is not a result of sweep or reproduce, or is damaged") from error
     titles = [view.title for view in views]
     return [
@@ -109,46 +113,43 @@ def _study(values: Mapping[str, Any], part: Mapping[str, Any], prefix: str) -> S
     words = ["contextssl", "reproduce", values["name"], "--scale", values["scale"], "--only", name]
     words += _source(part["study"]["plugin"])
     tables = [_table(table) for table in part["tables"]]
-    fair = fairness_tables(_Fairness.model_validate(part["fairness"]).model_dump()) if "fairness" in part else []
-    settings = {point["label"]: point["values"] for point in part["points"]}
+    fair = study_fairness_tables(_Fairness.model_validate(part["fairness"]).model_dump()) if "fairness" in part else []
+    varied = {point["label"]: point["values"] for point in part["points"]}
     return StudyView(
         title=f"{values['name']} --scale {values['scale']}: {name}",
         command=shlex.join(words),
         tables=[*(table.text() for table in tables), *fair],
         notes=[*_notes(tables), *_state(values, part), *([FAIRNESS_NOTE] if fair else [])],
-        pictures=[picture for table in tables for picture in _pictures(table, settings, prefix)],
+        pictures=[picture for table in tables for picture in _pictures(table, varied, prefix)],
     )
 
 
 def _source(plugin: str) -> list[str]:
-    """The flag for data that a user has to bring."""
+    """The flag for data that a user has to provide."""
     name = plugin.partition("-")[0]
     known = registry().datasets.get(name)
     return ["--source", f"{name}=DIR"] if known and known.needs_source else []
 
 
 def _state(values: Mapping[str, Any], part: Mapping[str, Any]) -> list[str]:
-    """What of the study is not there or left out, and how it differs from what was published."""
-    lists = {
-        "Not trained yet": part["not_trained"],
-        "Left out by --limit-seeds": part.get("left_out", []),  # nor is it in files of earlier versions
-    }
-    told = [f"{words}: {', '.join(names)}." for words, names in lists.items() if names]
+    """Which runs are missing or left out, and how the study differs from the paper."""
+    lists = {"Not trained yet": part["not_trained"], "Left out by --limit-seeds": part["left_out"]}
+    missing = [f"{words}: {', '.join(names)}." for words, names in lists.items() if names]
     differs = f"What differs from the paper: {part['study']['differs']}"
-    return [*told, differs, *([values["published_note"]] if values["published_note"] else [])]
+    return [*missing, differs, *([values["published_note"]] if values["published_note"] else [])]
 
 
 def _sweep(path: Path, written: Mapping[str, Any], prefix: str) -> StudyView:
     values = _Sweep.model_validate(written).model_dump()
     table = _table(values["table"])
     report = checked_report(path, values["points"][0]["report"])
-    settings = {point["label"]: point["values"] for point in values["points"]}
+    varied = {point["label"]: point["values"] for point in values["points"]}
     return StudyView(
         title=f"{values['task']}: sweep of {', '.join(values['vary'])}",
         command=sweep_command(report, values["vary"], values["seeds"], values["store"]),
         tables=[table.text()],
         notes=_notes([table]),
-        pictures=_pictures(table, settings, prefix),
+        pictures=_pictures(table, varied, prefix),
     )
 
 
@@ -157,14 +158,14 @@ def _table(values: Mapping[str, Any]) -> ResultTable:
 
 
 def _notes(tables: Sequence[ResultTable]) -> list[str]:
-    """By which probes the figures are, and where published ones are from."""
-    told = dict.fromkeys(table.by() for table in tables)
+    """The probes of the figures, and the sources of published ones."""
+    probes = dict.fromkeys(table.by() for table in tables)
     sources = dict.fromkeys(source for table in tables for source in table.sources)
-    return [f"By {'; '.join(told)}."] + [f"Published: {source}" for source in sources]
+    return [f"By {'; '.join(probes)}."] + [f"Published: {source}" for source in sources]
 
 
-def _pictures(table: ResultTable, settings: Settings, prefix: str) -> list[Picture]:
-    if table.name != "sweep" or not is_drawn(table):
+def _pictures(table: ResultTable, varied: SweptValues, prefix: str) -> list[Picture]:
+    if table.name != "sweep" or not has_panels(table):
         return []
-    varied = ", ".join(dict.fromkeys(key for values in settings.values() for key in values))
-    return [Picture(inline_svg(partial(draw_sweep, table, settings), prefix, f"Figures by {varied}"), _SWEPT)]
+    keys = ", ".join(dict.fromkeys(key for values in varied.values() for key in values))
+    return [Picture(inline_svg(partial(draw_sweep, table, varied), prefix, f"Figures by {keys}"), _SWEPT)]

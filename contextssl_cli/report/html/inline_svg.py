@@ -1,4 +1,4 @@
-"""Figures as SVG that stands inside a page: ids of their own, a title for screen readers, the page's own ink."""
+"""Figures as inline SVG: unique ids, a title for screen readers, and the text colour of the page."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from contextssl_cli.report.canvas import Figure, rendered
 from contextssl_cli.text import printable_lines
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-_INK = "#010203"  # stands for the page's text colour until the figure is written, so that it follows a dark page
+_INK = "#010203"  # replaced by the page's text colour, so that the figure follows a dark page
 _STYLE = {
-    "svg.fonttype": "none",  # text stays text, for readers and for search
+    "svg.fonttype": "none",  # text stays text, for screen readers and for search
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK),
     **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none"),
 }
@@ -23,7 +23,7 @@ _STYLE = {
 
 @dataclass(frozen=True)
 class Picture:
-    """An ``svg`` element and what is said below it."""
+    """An ``svg`` element and the caption below it."""
 
     svg: Markup
     caption: str
@@ -35,8 +35,8 @@ def inline_svg(draw: Callable[[], Figure], prefix: str, title: str) -> Markup:
     Args:
         draw: makes the figure.
         prefix: goes before every id and every reference to one. matplotlib numbers its ids from 1 in every figure, so
-            two figures in a page would borrow each other's clip paths.
-        title: what a screen reader says.
+            two figures in a page would share clip paths.
+        title: the text that a screen reader reads.
     """
     picture = rendered(draw, "svg", dict.fromkeys(("Date", "Creator", "Format", "Type")), _STYLE)
     root = ET.fromstring(picture)  # noqa: S314 - matplotlib wrote it, just now
@@ -44,7 +44,7 @@ def inline_svg(draw: Callable[[], Figure], prefix: str, title: str) -> Markup:
         for name, value in element.attrib.items():
             element.set(name, _renamed(name, value, prefix))
     for definitions in root.findall(f"{{{_SVG}}}defs"):
-        for rules in definitions.findall(f"{{{_SVG}}}style"):  # would hold for the whole page, which has its own
+        for rules in definitions.findall(f"{{{_SVG}}}style"):  # they would apply to the whole page
             definitions.remove(rules)
     root.attrib |= {"role": "img", "aria-labelledby": f"{prefix}title"}
     label = ET.Element(f"{{{_SVG}}}title", {"id": f"{prefix}title"})

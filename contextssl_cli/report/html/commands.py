@@ -40,35 +40,8 @@ def stored_asked(about: Mapping[str, Any]) -> Asked | None:
         return None
 
 
-def commands(report: ProbeReport, task: Task, folders: Sequence[str], out: str = "results") -> list[str]:
-    """Prepare, pretrain each run, and probe them; none if the result does not keep what was asked for.
-
-    Args:
-        report: whose runs they are.
-        task: its own.
-        folders: names for the runs, which are made where the commands are typed.
-        out: a name for the folder of the results.
-    """
-    asked = [stored_asked(run) for run in report.protocol["runs"]]
-    runs = [run for run in map(run_of, report.protocol["runs"]) if run]
-    store = _store_name(Path(runs[0].record.store), task) if runs else ""
-    trained = [_pretrain(task, one, store, folder) for one, folder in zip(asked, folders, strict=True) if one]
-    if len(trained) < len(asked):
-        return []
-    return [_prepare(task, _provenance(report, runs), store), *trained, probe_command(report, folders, out)]
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by dotted key; an empty table is a value."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        nested = isinstance(value, Mapping) and value
-        found |= flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
-    return found
-
-
-def run_of(about: Mapping[str, Any]) -> Run | None:
-    """The run that a result was measured on, if it still stands where it was."""
+def stored_run(about: Mapping[str, Any]) -> Run | None:
+    """The run that a result was measured on; None if it was removed, or trained since."""
     try:
         run = Run(Path(about["folder"]))
         return run if run.fingerprint() == about["fingerprint"] else None
@@ -76,10 +49,28 @@ def run_of(about: Mapping[str, Any]) -> Run | None:
         return None
 
 
+def reproducing_commands(report: ProbeReport, task: Task, folders: Sequence[str], out: str = "results") -> list[str]:
+    """Prepare, pretrain each run, and probe them; none if the result does not keep what was asked for.
+
+    Args:
+        report: of the runs.
+        task: its own.
+        folders: names for the runs, relative to the working folder.
+        out: a name for the folder of the results.
+    """
+    asked = [stored_asked(run) for run in report.protocol["runs"]]
+    runs = [run for run in map(stored_run, report.protocol["runs"]) if run]
+    store = _store_name(Path(runs[0].record.store), task) if runs else ""
+    trained = [_pretrain(task, one, store, folder) for one, folder in zip(asked, folders, strict=True) if one]
+    if len(trained) < len(asked):
+        return []
+    return [_prepare(task, _provenance(report, runs), store), *trained, probe_command(report, folders, out)]
+
+
 def _store_name(store: Path, task: Task) -> str:
-    """A name for a store, which is made where the commands are typed; none for the data set's own place."""
+    """A name for the store in the working folder; empty for the data set's default store."""
     own = paths.store_path(task.dataset.name)
-    return "" if store.parts[-2:] == own.parts[-2:] else store.name  # another home's own place is one too
+    return "" if store.parts[-2:] == own.parts[-2:] else store.name  # CONTEXTSSL_HOME may differ
 
 
 def _prepare(task: Task, provenance: Mapping[str, Any], store: str) -> str:
@@ -97,7 +88,7 @@ def _prepare(task: Task, provenance: Mapping[str, Any], store: str) -> str:
 
 
 def _provenance(report: ProbeReport, runs: Sequence[Run]) -> dict[str, Any]:
-    """How the store of the runs was made, if it still stands."""
+    """How the store of the runs was made, if the store still exists."""
     for run in runs:
         try:
             store = Store(Path(run.record.store))
@@ -125,7 +116,7 @@ def _preset(asked: Asked) -> list[str]:
 
 
 def probe_command(report: ProbeReport, folders: Sequence[str], out: str, *, compare: bool = False) -> str:
-    """The command that probes, or compares, runs as a report was made; empty if its plugins are not installed."""
+    """The command that probes or compares runs with the settings of a report; empty if plugins are missing."""
     task = stored_task(report)
     if task is None:
         return ""
@@ -159,32 +150,31 @@ def sweep_command(report: ProbeReport, vary: Mapping[str, Sequence[Any]], seeds:
     return shlex.join([*words, *_probe_flags(report, task)])
 
 
-def unsaid_probes(report: ProbeReport, task: Task) -> list[str]:
-    """Settings of the probes that differ from the task's and have no flag, as ``key = value``: recipes set them."""
+def settings_without_flags(report: ProbeReport, task: Task) -> list[str]:
+    """The probe settings that differ from the task's and have no flag, as ``key = value``; only recipes set them."""
     default = probe_config(task.dataset).model_dump(mode="json")
     used = report.protocol["probes"]
-    free = [key for key in default if key not in _PROBE_FLAGS and key in used]  # earlier versions knew fewer
-    return [f"{key} = {used[key]}" for key in free if used[key] != default[key]]
+    return [f"{key} = {used[key]}" for key in default if key not in _PROBE_FLAGS and used[key] != default[key]]
 
 
 def _probe_flags(report: ProbeReport, task: Task) -> list[str]:
     words: list[str] = []
     default = probe_config(task.dataset).model_dump(mode="json")
     for key, flag in _PROBE_FLAGS.items():
-        value = report.protocol["probes"].get(key, default[key])
+        value = report.protocol["probes"][key]
         if value != default[key]:
             words += [flag, (",".join(map(str, value)) or "none") if isinstance(value, list) else str(value)]
     return words
 
 
 def _listed(values: Sequence[Any]) -> str:
-    """As ``--vary`` reads them: bare words, but for text that would be taken apart."""
-    apart = any(isinstance(value, str) and ("," in value or not value.strip()) for value in values)
-    return ",".join(map(_literal if apart else _toml, values))
+    """Values as ``--vary`` reads them: bare words, unless one would be split."""
+    split = any(isinstance(value, str) and ("," in value or not value.strip()) for value in values)
+    return ",".join(map(_literal if split else _toml, values))
 
 
 def _toml(value: Any) -> str:
-    """As ``--set`` reads it; text goes without quotation marks where it is not taken for something else."""
+    """A value as ``--set`` reads it; text is quoted only where it would be read as something else."""
     if value is None:
         return "none"
     plain = isinstance(value, str) and parse_setting(f"key={value}")[1] == value
@@ -192,7 +182,7 @@ def _toml(value: Any) -> str:
 
 
 def _literal(value: Any) -> str:
-    """A value of TOML; a table stands in one line."""
+    """A TOML value in one line."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{json.dumps(key)} = {_literal(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list | tuple):

@@ -1,0 +1,288 @@
+"""The HTML page of ``contextssl report``: it fetches nothing and runs no script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from contextssl_cli import files
+from contextssl_cli.config.resolve import flat_settings
+from contextssl_cli.errors import UsageError
+from contextssl_cli.evaluation.comparison import Comparison
+from contextssl_cli.evaluation.results import ProbeReport
+from contextssl_cli.paths import make_folder
+from contextssl_cli.plugin.task import environment_name
+from contextssl_cli.report.figures import CURVES, draw_training, read_losses
+from contextssl_cli.report.html import commands
+from contextssl_cli.report.html.inline_svg import Picture, inline_svg
+from contextssl_cli.report.html.studies import StudyView
+from contextssl_cli.report.probe_tables import (
+    Found,
+    comparison_table,
+    distinguishing_settings,
+    probe_tables,
+    reports_of,
+    side_by_side,
+)
+from contextssl_cli.report.summary import comparison_sentence, gap_sentence
+from contextssl_cli.report.tables import MEASURES, TextTable
+from contextssl_cli.text import printable_lines, value_text
+
+GENERATOR = "contextssl"
+"""Named in the head of a page; a page without it is not overwritten."""
+_HEAD = 1000  # bytes
+_CAPTIONS = {
+    "r2": (
+        "R2 of each action type against context length",
+        "How well a probe predicts each action from the embeddings of two views, by context length. The line is the "
+        "mean over the runs, the band one sample standard deviation.",
+    ),
+    "mrr": (
+        "Mean reciprocal rank by context length",
+        "Mean reciprocal rank of the view after an action among the views of its object, by context length: mean and "
+        "one sample standard deviation.",
+    ),
+}
+"""Title and caption of a figure, by the metric that it shows."""
+_CURVE_CAPTION = "Training: the loss, and the adaptation gap on held-out training samples where it was measured."
+
+
+@dataclass(frozen=True)
+class RunView:
+    """The part of the page about one run.
+
+    Attributes:
+        name: of its folder, unique within the section; the commands use it.
+        settings: (key, value, whether the user asked for it).
+    """
+
+    name: str
+    folder: str
+    fingerprint: str
+    seed: str
+    created: str
+    settings: list[tuple[str, str, bool]]
+    versions: dict[str, str]
+    curve: Picture | None
+
+
+@dataclass(frozen=True)
+class Section:
+    """The part of the page about one report: runs of one task that differ in their seeds."""
+
+    anchor: str
+    title: str
+    measured: str
+    gap: str
+    pictures: list[Picture]
+    tables: list[TextTable]
+    runs: list[RunView]
+    commands: list[str]
+    without_flags: list[str]
+    in_part: list[str]
+    store_hash: str
+    probes: dict[str, str]
+    versions: dict[str, str]
+
+
+def check_page(path: Path) -> Path:
+    """Check, before minutes of work, that a page can be written to a path.
+
+    Raises:
+        UsageError: if it is not named as a page, or exists and is not a page of contextssl.
+        DataMissingError: if its folder cannot be written to.
+    """
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"--out {path}: expected the name of a page, such as report.html")
+    if path.is_dir():
+        raise UsageError(f"--out {path} is a folder; name a page in it, such as {path / 'report.html'}")
+    make_folder(path.parent)
+    files.check_output(path)
+    head = files.read_head(path, _HEAD) if path.exists() else b""
+    if head and f'<meta name="generator" content="{GENERATOR} '.encode() not in head:
+        raise UsageError(f"{path} is not a page of contextssl report and is not replaced; choose another --out")
+    return path
+
+
+def write_page(found: Sequence[Found], path: Path, studies: Sequence[StudyView]) -> Path:
+    """Write the page of results atomically, and return its path.
+
+    Args:
+        found: the results.
+        path: of the page.
+        studies: that the results are points of.
+    """
+    files.write_text(path, render(found, studies))
+    return path
+
+
+def render(found: Sequence[Found], studies: Sequence[StudyView] = ()) -> str:
+    """The page as text; arguments as for ``write_page``."""
+    reports = reports_of(found)
+    several = len(reports) > 1
+    settings = distinguishing_settings(reports)
+    sections = [
+        _section(report, own, f"r{n}", f"{n}-" if several else "")
+        for n, (report, own) in enumerate(zip(reports, settings, strict=True), 1)
+    ]
+    page = Environment(
+        loader=PackageLoader("contextssl_cli.report.html", "."), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    ).get_template("page.html")  # fmt: skip
+    text = page.render(
+        generator=f"{GENERATOR} {metadata.version('contextssl')}",
+        title=", ".join(dict.fromkeys(report.task for report in reports)),
+        overview=_overview(reports, settings) if several else None,
+        features=comparison_table(reports, settings) if several else None,
+        gaps=_gaps(found, sections),
+        studies=studies,
+        sections=sections,
+        is_number=_is_number,
+    )
+    return printable_lines(text)  # a name may reverse the text, or hold what HTML does not take
+
+
+def _gaps(found: Sequence[Found], sections: Sequence[Section]) -> list[tuple[str, str]]:
+    """The sentence of each comparison, and the command that compares its runs under their names in the sections."""
+    gaps, first = [], 0
+    for one in found:
+        last = first + len(reports_of([one]))
+        if isinstance(one, Comparison):
+            names = [run.name for section in sections[first:last] for run in section.runs]
+            out = f"{first + 1}-comparison"
+            gaps.append((comparison_sentence(one), commands.probe_command(one.reports[0], names, out, compare=True)))
+        first = last
+    return gaps
+
+
+def _overview(reports: Sequence[ProbeReport], settings: Sequence[str]) -> TextTable:
+    differ, gap, paper = any(settings), MEASURES["adaptation_gap"], MEASURES["adaptation_gap_paper"]
+    rows = [
+        [
+            report.task,
+            report.method,
+            environment_name(report.told) if report.told else "",
+            *([own] if differ else []),
+            _seeds(report),
+            *(
+                ["", ""]
+                if report.adaptation_gap is None or report.adaptation_gap_paper is None
+                else [
+                    gap.text(report.adaptation_gap, report.gap_std if len(report.gaps) > 1 else None),
+                    paper.text(report.adaptation_gap_paper),
+                ]
+            ),
+        ]
+        for report, own in zip(reports, settings, strict=True)
+    ]
+    header = ["task", "method", "conditioned on", *(["settings"] if differ else []), "seeds", gap.head, paper.head]
+    return TextTable("What is compared", header, rows)
+
+
+def _section(report: ProbeReport, settings: str, anchor: str, prefix: str) -> Section:
+    """A part of the page; the prefix distinguishes its runs in the commands from those of other parts."""
+    task = commands.stored_task(report)
+    names = _names(report, prefix)
+    runs = [
+        _run_view(about, name, f"{anchor}-{number}-")
+        for number, (about, name) in enumerate(zip(report.protocol["runs"], names, strict=True), 1)
+    ]
+    condition = f"conditioned on {environment_name(report.told)}" if report.told else ""
+    return Section(
+        anchor=anchor,
+        title=f"{report.task}: {', '.join(filter(None, [report.method, condition, settings, report.apart]))}",
+        measured=_measured(report),
+        gap=gap_sentence(report) if report.gaps or not report.lengths else "",
+        pictures=_pictures(report, anchor),
+        tables=[*probe_tables(report), *([side_by_side(report)] if report.lengths else [])],
+        runs=runs,
+        commands=commands.reproducing_commands(report, task, names, f"{prefix}results") if task else [],
+        without_flags=commands.settings_without_flags(report, task) if task else [],
+        in_part=_in_part(report, names),
+        store_hash=report.protocol["store_hash"],
+        probes={key: value_text(value) for key, value in report.protocol["probes"].items()},
+        versions=report.protocol["versions"],
+    )
+
+
+def _in_part(report: ProbeReport, names: Sequence[str]) -> list[str]:
+    """The runs that were measured before their training had ended."""
+    return [
+        f"{name} at step {run['step']} of {run['steps']}"
+        for name, run in zip(names, report.protocol["runs"], strict=True)
+        if run["steps"] and run["step"] < run["steps"]
+    ]
+
+
+def _measured(report: ProbeReport) -> str:
+    count = len(report.protocol["runs"])
+    runs = "one run" if count == 1 else f"{count} runs, as mean ± sample standard deviation"
+    contexts = (
+        f", and from its embedding under a context of {', '.join(report.environments)}, at "
+        f"{', '.join(map(str, report.lengths))} tokens"
+        if report.lengths
+        else ""
+    )
+    return (
+        f"What probes predict from the encoder's feature{contexts}: {runs} (seed{'' if count == 1 else 's'} "
+        f"{_seeds(report)}). {report.protocol['splits'].capitalize()}."
+    )
+
+
+def _pictures(report: ProbeReport, anchor: str) -> list[Picture]:
+    measured = {row.metric for row in report.rows if report.lengths}
+    return [
+        Picture(inline_svg(partial(CURVES[metric], report), f"{anchor}-{metric}-", title), caption)
+        for metric, (title, caption) in _CAPTIONS.items()
+        if metric in measured
+    ]
+
+
+def _run_view(about: Mapping[str, Any], name: str, prefix: str) -> RunView:
+    run = commands.stored_run(about)
+    lines = read_losses(run.metrics_log) if run else []
+    curve = None
+    if lines:
+        title = f"Training curve of {name}, to step {lines[-1]['step']}"
+        curve = Picture(inline_svg(partial(draw_training, lines), prefix, title), _CURVE_CAPTION)
+    return RunView(
+        name=name,
+        folder=about["folder"],
+        fingerprint=about["fingerprint"],
+        seed=str(about["config"]["seed"]),
+        created=run.record.created if run else "",
+        settings=_settings(about),
+        versions=about["versions"],
+        curve=curve,
+    )
+
+
+def _settings(about: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
+    """Every setting of a run, with its value and whether the user asked for it."""
+    asked = commands.stored_asked(about)
+    named = asked.named() if asked else {}
+    return [(key, value_text(value), key in named) for key, value in flat_settings(about["config"]).items()]
+
+
+def _names(report: ProbeReport, prefix: str) -> list[str]:
+    """The names of the runs' folders, numbered where two are the same; each with the prefix."""
+    names: list[str] = []
+    for run in report.protocol["runs"]:
+        stem = Path(run["folder"]).name or "run"
+        number = sum(name == stem or name.startswith(f"{stem}-again") for name in names)
+        names.append(f"{stem}-again{number}" if number else stem)
+    return [prefix + name for name in names]
+
+
+def _seeds(report: ProbeReport) -> str:
+    return ", ".join(map(str, report.seeds))
+
+
+def _is_number(text: str) -> bool:
+    return text[:1].isdigit() or (text[:1] in "+-−" and text[1:2].isdigit())
