@@ -86,7 +86,7 @@ def test_probe_of_several_runs_gives_mean_and_spread(cli: Command, made: Made, w
 def test_probe_prints_tables_and_the_gap(cli: Command, made: Made) -> None:
     outcome = cli("probe", "--run", made.run, "--out", "probe")
     assert "adaptation gap at 2 tokens:" in outcome.out
-    assert "r2 rotation (MLP" in outcome.out
+    assert "rotation R2 (MLP" in outcome.out
     assert f"wrote {Path('probe', 'results.json')}" in outcome.out
 
 

@@ -41,8 +41,8 @@ def test_runs_of_a_folder_are_picked_by_their_seeds(cli: Command, own_run: Path,
     found = cli("probe", "--run", folder, "--seeds", "2,0", *few)
     assert [run["config"]["seed"] for run in found.json["protocol"]["runs"]] == [2, 0]
     assert Path(found.json["paths"][0]) == folder / "seed-2" / "probe-2-runs" / "results.json"
-    assert "an earlier probe" not in found.err
-    assert "an earlier probe, which are replaced" in cli("probe", "--run", folder, "--seeds", "2,0", *few).err
+    assert "earlier results" not in found.err
+    assert "earlier results" in cli("probe", "--run", folder, "--seeds", "2,0", *few).err
     fails(2, ("one run of seed 7", "found none"), "probe", "--run", folder, "--seeds", "0,7")
     fails(2, ("--seeds", "seed-0"), "probe", "--run", folder / "seed-0", "--seeds", "0")
     fails(2, "expected different numbers", "probe", "--run", folder, "--seeds", "0,0")
@@ -74,7 +74,7 @@ def test_a_run_trained_in_part_is_told(cli: Command, own_run: Path) -> None:
     (run,) = json.loads((own_run / "probe" / "results.json").read_text())["protocol"]["runs"]
     assert (run["step"], run["steps"]) == (3, 9)
     assert cli("report", own_run).code == 0
-    assert "of run at step 3 of 9. The commands train to the end." in (own_run / "report.html").read_text()
+    assert "run at step 3 of 9" in (own_run / "report.html").read_text()
 
 
 def set_steps(run: Path, **steps: int) -> None:
@@ -131,7 +131,7 @@ def test_nothing_is_retrieved_without_a_context(cli: Command, fails: Command) ->
     flags = ["--plugin", "digits-rotation-color", "--method", "sen", "--out", "sen"]
     assert cli("pretrain", *flags, *TINY).code == 0
     fails(2, "has no world model to read a context", "probe", "--run", "sen", "--retrieval")
-    fails(2, "--retrieval needs a context", "probe", "--run", "sen", "--retrieval", "--compare")
+    fails(2, "--retrieval", "probe", "--run", "sen", "--retrieval", "--compare")
 
 
 def test_a_context_is_made_for_the_newest_run_that_reads_one(cli: Command, fails: Command) -> None:
@@ -172,7 +172,7 @@ def test_tables_of_all_metrics(cli: Command, made: Made) -> None:
     [
         (("'indvidual'", "did you mean 'individual'"), ["--metrics", "r2,indvidual"]),
         ("'forest'", ["--probes", "forest"]),
-        ("none stands alone", ["--probes", "none,ridge"]),
+        ("--probes none,ridge", ["--probes", "none,ridge"]),
         ("whole numbers", ["--lengths", "2,two"]),
         ("even numbers", ["--lengths", "3"]),
         (("--lengths 500", "6 tokens"), ["--lengths", "500"]),
@@ -210,8 +210,8 @@ def test_inspect_says_what_a_context_brings(cli: Command, made: Made, long: Path
     assert found["suffices"] in (0, 1, 2, 3)
     assert found["gain"] == pytest.approx(found["profile"][3]["score"] - found["profile"][0]["score"])
     gain = found["gain"]
-    verdict = f"brings {gain:.3f}" if gain > 0.02 else f"harms, by {-gain:.3f}" if gain < -0.02 else "changes nothing"
-    assert f"the context {verdict}: " in outcome.out
+    effect = f"raises the score by {gain:.3f}" if gain > 0.02 else f"lowers the score by {-gain:.3f}"
+    assert ("changes nothing" if abs(gain) <= 0.02 else effect) in outcome.out
     assert ("pairs that suffice:" in outcome.out) == (found["gain"] > 0.02)
     assert found["judged"] == 144  # a tenth of the training split, which no step saw
     for reading in found["profile"]:

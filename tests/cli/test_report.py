@@ -33,7 +33,7 @@ def test_a_run_is_probed_once(cli: Command, made: Made, own_run: Path) -> None:
     table = Page(page.read_text(encoding="utf-8")).table(CAPTION)
     for row in results["results"]:
         if row["metric"] == "r2" and not row["probe"].startswith("ridge"):
-            column = next(name for name in table.rows[0] if name.startswith(f"r2 {row['target']} "))
+            column = next(name for name in table.rows[0] if name.startswith(f"{row['target']} R2 "))
             assert table.cell(column, row["environment"], str(row["context_length"])) == f"{row['mean']:.3f}"
     assert results["protocol"]["store_hash"] in page.read_text(encoding="utf-8")
 

@@ -108,7 +108,7 @@ def test_a_recipe_puts_the_ranks_of_baselines_below_those_by_context_length(
         (point,) = [point for point in part["points"] if point["label"] == label]
         means = {row["metric"]: row["mean"] for row in point["report"]["results"]}
         assert {name.lower(): cell["mean"] for name, cell in rows[label].items()} == means
-        assert point["gaps"] == []
+        assert point["adaptation_gaps"] == []
     assert [rows[label]["MRR"]["runs"] for label in ("sen, told rotation", "equimod, told rotation")] == [1, 2]
     line = next(text for text in Path("out", "page.md").read_text().splitlines() if text.startswith("| sen, told"))
     assert f"| {rows['sen, told rotation']['MRR']['mean']:.3f} | 0.175 |" in line
