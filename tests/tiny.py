@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -94,6 +95,14 @@ def untrained(schema: Schema, out: Path, seed: int = 0, **given: Any) -> Run:
     run = Run.create(out, record)
     save_checkpoint(run.checkpoint_folder, made, torch.optim.AdamW(made.parameters()), 1, 1)
     return run
+
+
+def weights_hash(model: torch.nn.Module) -> str:
+    """SHA-256 over every tensor of a model in memory."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def logged(run: Run) -> list[dict[str, Any]]:

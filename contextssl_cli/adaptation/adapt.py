@@ -69,8 +69,8 @@ def adapt(
         CorruptFileError: if the context or an input does not fit the run, or an image cannot be read.
         DataMissingError: if the store of the run is gone and no input is given.
     """
-    own = inputs is None
     inputs = open_inputs(opened.run, None) if inputs is None else inputs
+    own = inputs.path is None  # the test split of the run
     check_replaceable(out, EMBEDDINGS_KIND, inputs.path)  # before minutes of work that could not be written
     paths.make_folder(out.parent)
     encoder = ContextEncoder.of(opened).with_context(context, guard)

@@ -16,14 +16,17 @@ from contextssl_cli.data.rows import ImageFiles, Rows, SampleRows, StoredSplit
 from contextssl_cli.data.tensors import check_samples
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UsageError
 from contextssl_cli.store import hdf5
-from contextssl_cli.store.arrays import ArrayFile
+from contextssl_cli.store.arrays import ARRAY_SUFFIXES, ArrayFile
 from contextssl_cli.store.dataset import STORE_KIND, Split, Store
 from contextssl_cli.store.folders import notes, walk
 from contextssl_cli.store.images import IMAGE_SUFFIXES
+from contextssl_cli.store.kinds import OWN_KINDS, wrong_kind
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.text import printable
-from contextssl_cli.training.run import Run
+from contextssl_cli.training.run import RUN_FILE, Run
 from contextssl_cli.training.start import run_store
+
+_EXPECTED = "a store, an array file or a folder of images"
 
 
 @dataclass(frozen=True)
@@ -88,15 +91,20 @@ def read_inputs(path: Path, schema: Schema, *, skip_corrupt: bool = False) -> In
     """
     if path.is_dir():
         return _open_folder(path, schema, skip_corrupt=skip_corrupt)
-    files.check_input(path, "a store, an array file or a folder of images")
+    files.check_input(path, _EXPECTED)
     if skip_corrupt:
         raise UsageError(f"{printable(path)} is a file; --skip-corrupt is for a folder of images")
-    if path.suffix.lower() in (".h5", ".hdf5") and hdf5.kind_of(path) == STORE_KIND:
+    kind = hdf5.kind_of(path) if path.suffix.lower() in (".h5", ".hdf5") else ""
+    if kind in OWN_KINDS and kind != STORE_KIND:
+        raise wrong_kind(path, _EXPECTED)
+    if kind == STORE_KIND:
         store = Store(path)
         store.check()
         if store.schema.columns != schema.columns:
             raise CorruptFileError(f"{path} has other columns than the data that this run was trained on")
         return _of_split(store.test, path)
+    if path.suffix.lower() not in ARRAY_SUFFIXES:
+        raise wrong_kind(path, f"{_EXPECTED}; an array file ends in {', '.join(ARRAY_SUFFIXES)}")
     array = ArrayFile(path)
     check_samples(np.empty((0, *array.shape[1:]) if array.shape else (), array.dtype), schema, printable(path))
     if not len(array):
@@ -121,6 +129,8 @@ def _open_folder(folder: Path, schema: Schema, *, skip_corrupt: bool) -> Inputs:
         raise CorruptFileError(
             f"{printable(folder)} is a folder, but this run takes {schema.modality} data: name an array file"
         )
+    if (folder / RUN_FILE).is_file():
+        raise wrong_kind(folder, _EXPECTED)
     tree = walk(folder)
     paths = sorted(tree.all_images(), key=lambda path: Path(path).parts)
     if not paths:

@@ -12,7 +12,7 @@ import typer
 
 from contextssl_cli.cli import adapt, context, demo, files, plugins, prepare, pretrain, probe, report, reproduce, sweep
 from contextssl_cli.cli.memory import keep_freed_memory
-from contextssl_cli.cli.options import with_verbosity
+from contextssl_cli.cli.options import check_values, with_verbosity
 from contextssl_cli.errors import DataMissingError, Interrupted, UsageError
 
 _HELP = """Contextual self-supervised learning.
@@ -104,6 +104,7 @@ def _run(arguments: list[str]) -> int:
 
     try:
         _check_working_folder()
+        check_values(arguments)
         code = app(arguments, standalone_mode=False, prog_name="contextssl")
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # the message is the help itself

@@ -86,6 +86,38 @@ _Verbose = Annotated[
 _Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print only results and errors.")]
 
 
+def check_values(arguments: Sequence[str]) -> None:
+    """Refuse empty values, which an unset variable of a shell leaves.
+
+    Raises:
+        UsageError: naming the option.
+    """
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        if argument.startswith("--") and argument.find("=") == len(argument) - 1:
+            raise UsageError(f"{argument[:-1]} has an empty value; give it one, or leave the option out")
+        if not argument:
+            raise UsageError(
+                f"{before} has an empty value; give it one, or leave the option out"
+                if before.startswith("-")
+                else "an argument is empty; give it a value, or leave it out"
+            )
+
+
+def _check_no_option_is_a_value(invocation: typer.Context) -> None:
+    """Refuse an option of the command as the value of another, as in ``--out --dry-run``: the value was forgotten.
+
+    Raises:
+        UsageError: naming both.
+    """
+    parameters = invocation.command.params
+    known = {name for parameter in parameters for name in (*parameter.opts, *parameter.secondary_opts)}
+    for parameter in parameters:
+        value = invocation.params.get(parameter.name or "")
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(one, str | Path) and str(one).startswith("-") and str(one) in known:
+                raise UsageError(f"{parameter.opts[0]} has the value {one}, which is an option; name a value before it")
+
+
 def words(option: str, text: str | None, known: Sequence[str]) -> list[str] | None:
     """Split a list of words at its commas; ``none`` alone is the empty list.
 
@@ -145,19 +177,23 @@ def measures(metrics: str | None, probes: str | None, lengths: str | None, judge
 
 def with_verbosity(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options ``-q`` and ``-v`` to a command."""
+    signature = inspect.signature(command, eval_str=True)
+    own = next((name for name, one in signature.parameters.items() if one.annotation is typer.Context), None)
 
     @functools.wraps(command)
     def wrapped(*args: Any, verbose: int = 0, quiet: bool = False, **kwargs: Any) -> None:
         from contextssl_cli.report.terminal import terminal
 
         terminal.verbosity = -1 if quiet else verbose
+        _check_no_option_is_a_value(kwargs[own] if own else kwargs.pop("invocation"))
         command(*args, **kwargs)
 
-    signature = inspect.signature(command, eval_str=True)
     added = [
         inspect.Parameter("verbose", inspect.Parameter.KEYWORD_ONLY, default=0, annotation=_Verbose),
         inspect.Parameter("quiet", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_Quiet),
     ]
+    if own is None:  # typer gives a command one context
+        added.append(inspect.Parameter("invocation", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
     parameters = [*signature.parameters.values(), *added]
     wrapped.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

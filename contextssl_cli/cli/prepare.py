@@ -73,7 +73,7 @@ def _prepare(
         terminal.note(f"{path} already exists; --force prepares it again")
     for note in _notes(store.provenance):
         terminal.note(note)
-    terminal.result(f"{store.path}: {len(store.train)} training samples, {len(store.test)} test samples")
+    terminal.result(f"{store.path}: {len(store.train)} training and {len(store.test)} test samples")
 
 
 def _notes(provenance: Mapping[str, Any]) -> list[str]:

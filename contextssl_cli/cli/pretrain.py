@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from json import dumps as to_json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
@@ -21,46 +22,81 @@ if TYPE_CHECKING:
 
 def pretrain_main(
     plugin: Annotated[
-        str | None, typer.Option("--plugin", help="<dataset>-<action>[-<action>], for example digits-rotation-color.")
+        str | None,
+        typer.Option(
+            "--plugin",
+            metavar="TASK",
+            help="Data set and actions, such as digits-rotation-color; contextssl plugins lists both.",
+        ),
     ] = None,
-    out: options.Out = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in --out.")] = False,
-    store: Annotated[
-        Path | None, typer.Option("--store", help="A prepared store; by default the data set's own.")
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="Folder of the run.  [default: a new folder in CONTEXTSSL_HOME]"),
     ] = None,
-    config: Annotated[Path | None, typer.Option("--config", help="A TOML file of settings.")] = None,
-    preset: Annotated[
-        str | None, typer.Option("--preset", help="default, or paper for the paper's own recipe.")
-    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Continue the run in --out, or the newest run, from its newest checkpoint."),
+    ] = False,
+    store: options.StoreFile = None,
+    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="TOML file of settings.")] = None,
+    preset: options.PresetName = None,
     method: Annotated[
         str | None,
-        typer.Option("--method", help="contextssl, simclr, vicreg, simclr+, vicreg+, equimod, sie or sen."),
+        typer.Option(
+            "--method",
+            metavar="NAME",
+            help="contextssl, simclr, vicreg, simclr+, vicreg+, equimod, sie or sen.  [default: contextssl]",
+        ),
     ] = None,
     equivariant: Annotated[
         list[str] | None,
         typer.Option(
-            "--equivariant", help="An action type that equimod, sie or sen is told, to be repeated; by default all."
+            "--equivariant",
+            metavar="ACTION",
+            help="Action type that equimod, sie or sen is conditioned on (repeatable).  [default: all]",
         ),
     ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Optimiser steps.")] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", min=2, help="Pairs a step.")] = None,
-    lr: Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of everything that is drawn.")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", metavar="N", min=1, help="Optimiser steps.  [default: decided by the data set]"),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option("--batch-size", metavar="N", min=2, help="Pairs per step.  [default: decided by the data set]"),
+    ] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option("--lr", metavar="X", help="Peak learning rate.  [default: decided by the data set]"),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of all random numbers.  [default: 0]")
+    ] = None,
     sensitive: Annotated[
-        str | None, typer.Option("--sensitive", help="The attribute that the action type of a table changes.")
+        str | None,
+        typer.Option("--sensitive", metavar="NAME", help="Attribute of a table that its action type changes."),
     ] = None,
     pairing: Annotated[
         str | None,
-        typer.Option("--pairing", help="How it pairs records: alone, counterfactual or matched."),
+        typer.Option(
+            "--pairing",
+            metavar="NAME",
+            help="How that action type pairs records: alone, counterfactual or matched.  [default: counterfactual]",
+        ),
     ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Any other setting as key=value; docs/configuration lists them.")
-    ] = None,
+    settings: options.AnySetting = None,
     device: options.Device = "auto",
     force: options.Force = False,
-    dry_run: options.DryRun = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print all settings with their values and origins, and stop.")
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="With --dry-run: print one JSON object instead of text.")
+    ] = False,
 ) -> None:
-    """Train an encoder and its world model, or the encoder of another method."""
+    """Train an encoder on a data set.
+
+    Settings come from flags, CONTEXTSSL_* variables, the file --config, --preset, and the data set, in this order.
+    """
     from contextssl_cli.config.resolve import parse_setting, settle
     from contextssl_cli.plugin.task import resolve_task
 
@@ -75,25 +111,28 @@ def pretrain_main(
 
     if resume:
         if store or force:
-            raise UsageError("--resume goes on with the run's own store and replaces nothing: drop --store and --force")
+            raise UsageError("--resume uses the store of the run and overwrites nothing; leave out --store and --force")
         _resume(out, plugin, request, device, dry_run=dry_run)
         return
     if plugin is None:
-        raise UsageError("name what to train on: --plugin <dataset>-<action>; contextssl plugins lists both")
+        raise UsageError(
+            "--plugin is missing: name a data set and its actions, such as digits-rotation-color; contextssl plugins "
+            "lists both"
+        )
     task = resolve_task(plugin)
-    _start(settle(task, **request(task)), store, out, device, force=force, dry_run=dry_run)
+    _start(settle(task, **request(task)), store, out, device, force=force, dry_run=dry_run, json=json)
 
 
 def _of_actions(task: Task, chosen: dict[str, str]) -> dict[str, Any]:
-    """Flags that are short for an option of an action type, as settings."""
+    """Turn flags that are short for options of action types into settings."""
     found: dict[str, Any] = {}
     for option, value in chosen.items():
         names = [action.name for action in task.actions if option in action.options.model_fields]
         if not names:
             known = ", ".join(action.name for action in task.actions)
             raise UsageError(
-                f"--{option}: no action type of {task.name} ({known}) has that option; contextssl plugins lists those "
-                "that work on tables, such as attribute"
+                f"--{option}: no action type of {task.name} ({known}) has this option; action types for tables, such "
+                "as attribute, have it"
             )
         found |= {f"actions.{name}.{option}": value for name in names}
     return found
@@ -107,7 +146,9 @@ class Named(TypedDict):
     flags: dict[str, Any]
 
 
-def _start(settled: Settled, store: Path | None, out: Path | None, device: str, *, force: bool, dry_run: bool) -> None:
+def _start(
+    settled: Settled, store: Path | None, out: Path | None, device: str, *, force: bool, dry_run: bool, json: bool
+) -> None:
     from contextssl_cli.data.prepare import prepared_store, store_if_made
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.run import Run
@@ -121,13 +162,29 @@ def _start(settled: Settled, store: Path | None, out: Path | None, device: str, 
     if out is not None:
         Run.check_free(out, force=force)  # before data are prepared
     if dry_run:
-        config = settled.config.model_dump(mode="json")
-        terminal.json({"task": task.name, "out": str(out) if out else None, "config": config})
+        _print_plan(settled, out, as_json=json)
         return
     data = prepared_store(task.dataset, store)
     terminal.note(f"data: {data.path} ({len(data.train)} training samples)")
     run = start_run(settled, data, out, force=force)
     _train(run, task, data, device)
+
+
+def _print_plan(settled: Settled, out: Path | None, *, as_json: bool) -> None:
+    """Print every setting with its value and where that comes from, in the form that ``--set`` takes."""
+    from contextssl_cli.config.resolve import flat_settings
+    from contextssl_cli.report.terminal import terminal
+
+    config, origins = settled.config.model_dump(mode="json"), settled.origins()
+    if as_json:
+        terminal.json(
+            {"task": settled.task.name, "out": str(out) if out else None, "config": config, "origins": origins}
+        )
+        return
+    terminal.result(f"would train {settled.task.name} into {out or 'a new folder'} with these settings:")
+    for key, value in flat_settings(config).items():
+        text = "none" if value is None else value if isinstance(value, str) else to_json(value)
+        terminal.result(f"{f'{key}={text}':<50}  {origins[key]}")
 
 
 def _resume(
@@ -142,7 +199,7 @@ def _resume(
     run, task, data = resume_run(folder, plugin)
     check_unchanged(run, task, ask(**named(task)))
     if dry_run:
-        terminal.result(f"would go on with {folder}")
+        terminal.result(f"would continue {folder}")
         return
     _train(run, task, data, device)
 

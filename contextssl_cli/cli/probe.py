@@ -106,6 +106,7 @@ def probe_main(
 
 
 def _named_runs(folders: Sequence[Path], seeds: Sequence[int]) -> list[Run]:
+    from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.run import Run
     from contextssl_cli.training.runs import latest_run, runs_of_seeds
 
@@ -113,4 +114,8 @@ def _named_runs(folders: Sequence[Path], seeds: Sequence[int]) -> list[Run]:
         raise UsageError("--seeds selects runs in a folder; name the folder with --run")
     if seeds:
         return [run for folder in folders for run in runs_of_seeds(folder, seeds)]
-    return [Run(folder) for folder in folders] or [latest_run().run]
+    if folders:
+        return [Run(folder) for folder in folders]
+    found = latest_run()
+    terminal.note(str(found))
+    return [found.run]

@@ -73,6 +73,25 @@ class Settled:
     config: TrainConfig
     asked: Asked
 
+    def origins(self) -> dict[str, str]:
+        """Where the value of each setting comes from, by key, such as ``flag`` or ``data set digits``."""
+        dataset = self.task.dataset
+        layers = [
+            dict.fromkeys(flat_settings(dataset.training), f"data set {dataset.name}"),
+            dict.fromkeys(_preset(self.asked.preset, dataset), f"--preset {self.asked.preset}"),
+            dict.fromkeys(self.asked.file, "--config"),
+            {key: _variable(key) for key in self.asked.environment},
+            dict.fromkeys(self.asked.flags, "flag"),
+            dict.fromkeys(unread_settings(self.config.method), f"not used by {self.config.method}"),
+        ]
+        found = dict.fromkeys(flat_settings(self.config.model_dump(mode="json")), "default")
+        for layer in layers:
+            for key, other in (("steps", "epochs"), ("epochs", "steps")):  # each of the two unsets the other
+                if key in layer:
+                    layer.setdefault(other, layer[key])
+            found |= {key: origin for key, origin in layer.items() if key in found}
+        return found
+
 
 def settle(
     plugin: str | Task,
@@ -128,8 +147,9 @@ def ask(
         environment=_from_environment(os.environ if environ is None else environ),
         flags=flat_settings(flags or {}),
     )
-    for layer in (asked.file, asked.environment, asked.flags):
-        _check_keys(layer)
+    _check_keys(asked.file)
+    _check_keys(asked.environment, variables=True)
+    _check_keys(asked.flags)
     return asked
 
 
@@ -144,7 +164,7 @@ def resolve_config(dataset: Dataset, asked: Asked) -> TrainConfig:
     defaults = flat_settings({key: value for key, value in dataset.training.items() if key != "actions"})
     _check_keys(defaults)
     named = asked.named()
-    config = _validated(_override(_override(defaults, _preset(asked.preset, dataset)), named))
+    config = _validated(_override(_override(defaults, _preset(asked.preset, dataset)), named), asked)
     for key in sorted(unread_settings(config.method).intersection(named)):
         own = ", ".join(f"method_options.{name}" for name in config.method_options)
         hint = f", whose own settings are {own}" if own else ""
@@ -206,13 +226,21 @@ def check_seeds(seeds: Sequence[int]) -> None:
         raise UsageError(f"--seeds {','.join(map(str, seeds)) or '(empty)'}: expected different numbers from 0 on")
 
 
-def _validated(settings: Mapping[str, Any]) -> TrainConfig:
+def _validated(settings: Mapping[str, Any], asked: Asked | None = None) -> TrainConfig:
     if settings.get("epochs") is not None and "steps" not in settings:
         settings = {**settings, "steps": None}
     try:
         return TrainConfig.model_validate(_nested(settings))
     except ValidationError as error:
-        raise UsageError(invalid_value(error, "configuration")) from error
+        key = ".".join(map(str, error.errors()[0]["loc"]))
+        from_variable = asked is not None and key in asked.environment and key not in asked.flags
+        raise UsageError(invalid_value(error, _variable(key) if from_variable else "configuration")) from error
+
+
+def _variable(key: str) -> str:
+    """The environment variable of a setting."""
+    group, _, name = key.partition(".")
+    return f"{_PREFIX}{f'model_{name}' if group == 'model' else group}".upper()
 
 
 def _preset(name: str, dataset: Dataset) -> dict[str, Any]:
@@ -268,11 +296,12 @@ def _override(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any
     return {key: value for key, value in base.items() if key not in dropped} | dict(over)
 
 
-def _check_keys(settings: Mapping[str, Any]) -> None:
+def _check_keys(settings: Mapping[str, Any], *, variables: bool = False) -> None:
     known = set(TrainConfig.model_fields) | {f"model.{name}" for name in ModelConfig.model_fields}
     for key in settings:
         if key not in known and not key.startswith(("actions.", "method_options.")):  # their owners check those
-            raise UsageError(f"configuration: there is no key {key!r}: {suggestion(key, known)}")
+            where = _variable(key) if variables else "configuration"
+            raise UsageError(f"{where}: there is no key {key!r}: {suggestion(key, known)}")
 
 
 def flat_settings(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from contextssl_cli.store.samples import Samples
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.text import printable
 
-Part = Callable[[], Samples]
+_Part = Callable[[], Samples]
 Report = Callable[[int, int], None]
 """Told how many parts are done, of how many."""
 _OWN = re.compile(r"\d{6}\.h5|\.\d{6}\.h5\..*\.partial")
@@ -41,7 +41,7 @@ def parts_folder(path: Path) -> Path:
 
 
 def make_parts(
-    path: Path, schema: Schema, parts: Sequence[Part], identity: Mapping[str, Any], report: Report
+    path: Path, schema: Schema, parts: Sequence[_Part], identity: Mapping[str, Any], report: Report
 ) -> Iterator[Samples]:
     """Make the parts that are not there yet, then yield all in order.
 
@@ -141,7 +141,7 @@ def _wait_for_end(sentinel: int) -> None:
     os._exit(1)
 
 
-def _make(part: Part, schema: Schema, path: Path, key: PartKey) -> None:
+def _make(part: _Part, schema: Schema, path: Path, key: PartKey) -> None:
     with blamed("a part of the data"):  # only what can be pickled comes back from another process
         samples = part()
     write_part(path, schema, samples, key)

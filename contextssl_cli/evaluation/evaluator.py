@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -91,7 +92,7 @@ class Evaluator:
         return self.opened.context_model
 
     @property
-    def predictor(self) -> tuple[Predicting, EncoderModel] | None:
+    def predictor(self) -> tuple[Predicting[Any], EncoderModel] | None:
         """The method and the model of a run without a context whose heads predict the view after an action."""
         method = method_of(self.run.record.config)
         if isinstance(method, Predicting):

@@ -6,12 +6,13 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol, Self, TypeVar
+from typing import ClassVar, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from contextssl_cli.config.methods import MethodOptions
 from contextssl_cli.config.model import ModelConfig
 from contextssl_cli.data.actions import ActionSpace
 from contextssl_cli.data.pairs import PairBatch
@@ -22,6 +23,7 @@ from contextssl_cli.plugin.task import EVERY_ENVIRONMENT
 from contextssl_cli.store.schema import Schema
 
 Model = TypeVar("Model", bound=EncoderModel)
+Options = TypeVar("Options", bound=MethodOptions)
 Terms = dict[str, dict[str, Tensor]]
 """Terms of a loss by name and environment, not weighted."""
 
@@ -78,14 +80,19 @@ class Method(Protocol[Model]):
         """The loss of a batch of pairs."""
 
 
-class Baseline:
+class Baseline(Generic[Options]):
     """A method without a context: heads on the encoder's features, and a weighted sum of terms.
 
     Args:
+        options: settings of the method.
         equivariant: the action types whose parameters condition the heads.
     """
 
-    def __init__(self, equivariant: tuple[str, ...] = ()) -> None:
+    weighted: ClassVar[tuple[str, ...]] = ()
+    """The terms whose weights are options; every other term has weight 1."""
+
+    def __init__(self, options: Options, equivariant: tuple[str, ...] = ()) -> None:
+        self.options = options
         self.equivariant = equivariant
 
     def build(self, config: ModelConfig, schema: Schema, space: ActionSpace) -> EncoderModel:
@@ -140,11 +147,11 @@ class Baseline:
         raise NotImplementedError
 
     def weights(self) -> dict[str, float]:
-        """The weight of each term."""
-        raise NotImplementedError
+        """The weights of the terms that have one."""
+        return {name: getattr(self.options, name) for name in self.weighted}
 
 
-class Predicting(Baseline):
+class Predicting(Baseline[Options]):
     """A baseline that is conditioned on actions and predicts where they move its representation of a view.
 
     A head computes the representation from the encoder's feature. The equivariance term of the loss compares

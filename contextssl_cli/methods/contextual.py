@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from contextssl_cli.config.model import ModelConfig
@@ -71,7 +73,7 @@ class Plus:
         mask: probability that a token drops a context pair.
     """
 
-    def __init__(self, baseline: Baseline, mask: float) -> None:
+    def __init__(self, baseline: Baseline[Any], mask: float) -> None:
         self.baseline = baseline
         self.mask = mask
 

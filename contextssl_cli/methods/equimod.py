@@ -13,21 +13,15 @@ from contextssl_cli.methods.losses import as_pairs
 from contextssl_cli.model.contextssl import nt_xent
 
 
-class EquiMod(Predicting):
+class EquiMod(Predicting[EquiModOptions]):
     """SimCLR's loss, and a module that predicts where an action moves an embedding (section 3).
 
     There is an equivariant projector in addition to SimCLR's. From the projection of x and the action, the module
     predicts the projection of y. The prediction and the projection of y are a positive pair of NT-Xent; every other
     prediction and projection is a negative. The features are the encoder's, before both projectors (section 4).
-
-    Args:
-        options: settings of the method.
-        equivariant: the action types whose parameters condition the module.
     """
 
-    def __init__(self, options: EquiModOptions, equivariant: tuple[str, ...]) -> None:
-        super().__init__(equivariant)
-        self.options = options
+    weighted = ("equivariance",)
 
     def heads(self, dim: int, actions: int) -> dict[str, nn.Module]:
         """Both projectors, the projection of the action, and the module: one linear layer, as in the authors' code."""
@@ -67,7 +61,3 @@ class EquiMod(Predicting):
             "invariance": nt_xent(views, self.options.temperature).mean(),
             "equivariance": nt_xent(predictions, self.options.equivariant_temperature).mean(),
         }
-
-    def weights(self) -> dict[str, float]:
-        """The weights of both terms; lambda weights the equivariance."""
-        return {"invariance": 1.0, "equivariance": self.options.equivariance}

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 
 def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
-    """The weighted sum of the terms of a loss."""
-    return torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+    """The weighted sum of the terms of a loss; a term without a weight has weight 1."""
+    return torch.stack([weights.get(name, 1.0) * term for name, term in terms.items()]).sum()
 
 
 def squared_distances(ones: Tensor, others: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from contextssl_cli.methods.base import Step, StepLoss, Terms
 from contextssl_cli.methods.losses import weighted_sum
 from contextssl_cli.methods.simclr import SimCLR
 from contextssl_cli.methods.vicreg import VICReg
-from contextssl_cli.model.contextssl import ContextSSL, Environment, Reading, nt_xent
+from contextssl_cli.model.contextssl import BatchReading, ContextSSL, Environment, nt_xent
 from contextssl_cli.plugin.task import EVERY_ENVIRONMENT, environment_name
 
 
@@ -58,7 +58,7 @@ class OptionalTerms:
         alone = self.simclr.loss(model, batch, step)
         return StepLoss(alone.total, {"features": alone.terms["contrast"]})
 
-    def read(self, model: ContextSSL, reading: Reading, step: Step) -> OptionalOutputs:
+    def read(self, model: ContextSSL, reading: BatchReading, step: Step) -> OptionalOutputs:
         """The outputs that the terms need, at the precision of the caller."""
         penalised = self._penalised(model, step)
         asked = step.environments if self.config.instance_weight else penalised
@@ -96,7 +96,7 @@ class OptionalTerms:
             return ()
         return tuple(environment for environment in step.environments if not model.space.active(environment).all())
 
-    def _project(self, model: ContextSSL, reading: Reading) -> dict[str, Tensor]:
+    def _project(self, model: ContextSSL, reading: BatchReading) -> dict[str, Tensor]:
         """SimCLR's projections of the features of both views."""
         if self.simclr is None:
             return {}
@@ -123,7 +123,7 @@ class OptionalTerms:
 
 
 def _query(
-    model: ContextSSL, reading: Reading, environments: Sequence[Environment], asked: Sequence[Environment]
+    model: ContextSSL, reading: BatchReading, environments: Sequence[Environment], asked: Sequence[Environment]
 ) -> dict[Environment, Tensor]:
     """Embeddings (S, P, 2, D) of both views, by environment.
 

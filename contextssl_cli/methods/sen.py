@@ -13,7 +13,7 @@ from contextssl_cli.methods.base import Predicting, mlp, multiple
 from contextssl_cli.methods.losses import squared_distances
 
 
-class SEN(Predicting):
+class SEN(Predicting[SENOptions]):
     """Latents that a transition model moves as the action moves the input (section 4, the contrastive loss).
 
     The energy of two latents is their squared distance, divided by twice sigma squared. The energy of the moved latent
@@ -21,17 +21,9 @@ class SEN(Predicting):
     pushed above the hinge (after Kipf et al. 2020, Contrastive Learning of Structured World Models). With ``softmax``,
     the energies of the moved latent and all latents of y in the batch enter one softmax. The features are the
     encoder's, before the head.
-
-    Args:
-        options: settings of the method.
-        equivariant: the action types whose parameters condition the transition model.
     """
 
     similarity_name = "distance"
-
-    def __init__(self, options: SENOptions, equivariant: tuple[str, ...]) -> None:
-        super().__init__(equivariant)
-        self.options = options
 
     def heads(self, dim: int, actions: int) -> dict[str, nn.Module]:
         """The head for the latents, and the transition model of the authors' Reacher experiments."""
@@ -84,7 +76,3 @@ class SEN(Predicting):
     def _units(self) -> float:
         """The unit of squared distances: twice sigma squared."""
         return 2 * self.options.sigma**2
-
-    def weights(self) -> dict[str, float]:
-        """All terms have the same weight."""
-        return {"contrast": 1.0, "positive": 1.0, "negative": 1.0}

@@ -36,21 +36,15 @@ class HyperNetwork(nn.Module):
         return predicted
 
 
-class SIE(Predicting):
+class SIE(Predicting[SIEOptions]):
     """VICReg with an invariant and an equivariant part of the feature (section 4, the final loss).
 
     The invariant parts of both views are made equal. The hypernetwork predicts the equivariant part of y from that of
     x. Variance and covariance are computed over both parts together, so that neither repeats the other, and the
     variance also over the prediction. The features are both parts of the encoder's, before the projectors (section 5).
-
-    Args:
-        options: settings of the method.
-        equivariant: the action types whose parameters condition the hypernetwork.
     """
 
-    def __init__(self, options: SIEOptions, equivariant: tuple[str, ...]) -> None:
-        super().__init__(equivariant)
-        self.options = options
+    weighted = ("invariance", "equivariance", "variance", "covariance")
 
     def heads(self, dim: int, actions: int) -> dict[str, nn.Module]:
         """A projector for each part, as wide as its share, and the hypernetwork."""
@@ -99,7 +93,3 @@ class SIE(Predicting):
             "variance": (variance(views[0]) + variance(views[1]) + variance(predicted)) / 2,
             "covariance": covariance(views[0]) + covariance(views[1]),
         }
-
-    def weights(self) -> dict[str, float]:
-        """The weights of the four terms."""
-        return {name: getattr(self.options, name) for name in ("invariance", "equivariance", "variance", "covariance")}

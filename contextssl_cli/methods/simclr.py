@@ -12,18 +12,11 @@ from contextssl_cli.methods.losses import as_pairs
 from contextssl_cli.model.contextssl import nt_xent
 
 
-class SimCLR(Baseline):
+class SimCLR(Baseline[SimCLROptions]):
     """SimCLR: NT-Xent of the projections of two views (equation 1).
 
     The features are the encoder's, before the projector (section 4.2).
-
-    Args:
-        options: settings of the method.
     """
-
-    def __init__(self, options: SimCLROptions) -> None:
-        super().__init__()
-        self.options = options
 
     def heads(self, dim: int, actions: int) -> dict[str, nn.Module]:
         """The projector, with one hidden layer (section 2.1)."""
@@ -38,7 +31,3 @@ class SimCLR(Baseline):
         """NT-Xent over the 2 N projections."""
         pairs = as_pairs(outputs["first"], outputs["second"])
         return {"contrast": nt_xent(pairs, self.options.temperature).mean()}
-
-    def weights(self) -> dict[str, float]:
-        """The weight of the only term."""
-        return {"contrast": 1.0}

@@ -12,18 +12,13 @@ from contextssl_cli.methods.base import Baseline, mlp, multiple
 from contextssl_cli.methods.losses import covariance, variance
 
 
-class VICReg(Baseline):
+class VICReg(Baseline[VICRegOptions]):
     """VICReg: invariance, variance and covariance of the expanded views (equation 6).
 
     The features are the encoder's, before the expander (section 4.1).
-
-    Args:
-        options: settings of the method.
     """
 
-    def __init__(self, options: VICRegOptions) -> None:
-        super().__init__()
-        self.options = options
+    weighted = ("invariance", "variance", "covariance")
 
     def heads(self, dim: int, actions: int) -> dict[str, nn.Module]:
         """The expander, with three layers of one width (section 4.2)."""
@@ -47,7 +42,3 @@ class VICReg(Baseline):
             "variance": (variance(first) + variance(second)) / 2,
             "covariance": covariance(first) + covariance(second),
         }
-
-    def weights(self) -> dict[str, float]:
-        """Lambda, mu and nu of equation 6."""
-        return {name: getattr(self.options, name) for name in ("invariance", "variance", "covariance")}

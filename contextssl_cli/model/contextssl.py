@@ -317,7 +317,7 @@ def _interleave(first: Tensor, second: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Reading:
+class BatchReading:
     """A batch of N pairs, read in E environments as S sequences of P pairs."""
 
     z_x: Tensor  # (S, P, D)
@@ -328,7 +328,7 @@ class Reading:
 
 def read_batch(
     model: ContextSSL, batch: PairBatch, environments: Sequence[Environment], mask_rate: float, generator: Generator
-) -> Reading:
+) -> BatchReading:
     """Encode a batch once, and read the same features in each of the environments; N is a multiple of P."""
     sequences = len(batch) // (model.config.block_size // 2)
     z_x, z_y = model.encode(torch.cat([batch.x, batch.y])).view(2, sequences, -1, model.config.feature_dim)
@@ -337,11 +337,11 @@ def read_batch(
         for env in environments
     }
     masks = model.masks(model.config.block_size, mask_rate, generator)
-    return Reading(z_x, z_y, *model.sequences(z_x, z_y, actions, masks))
+    return BatchReading(z_x, z_y, *model.sequences(z_x, z_y, actions, masks))
 
 
 def objective(
-    model: ContextSSL, batch: PairBatch, reading: Reading, environments: Sequence[Environment], config: TrainConfig
+    model: ContextSSL, batch: PairBatch, reading: BatchReading, environments: Sequence[Environment], config: TrainConfig
 ) -> tuple[Tensor, Tensor]:
     """NT-Xent (equation 2) and the auxiliary loss of each environment, (E,) and (E,), in float32.
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from contextssl_cli.adaptation.inputs import Inputs
 from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.plugin.cells import csv_rows, is_missing
+from contextssl_cli.store.kinds import kind_in_words, wrong_kind
 from contextssl_cli.text import printable
 
 
@@ -43,6 +44,8 @@ def read_labels(path: Path, inputs: Inputs) -> FewLabels:
             labels.
     """
     shown = printable(path)
+    if kind_in_words(path) not in ("a text file", "an empty file", "a file of an unknown kind"):
+        raise wrong_kind(path, "a CSV file of labels")
     places = {name: number for number, name in enumerate(inputs.names)}
     found: dict[int, tuple[str, str]] = {}
     (_, header), *rows = list(csv_rows(path)) or [(0, [])]

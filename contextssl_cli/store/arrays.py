@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from contextssl_cli import files
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, UnsafeFileError
 from contextssl_cli.store import hdf5
+from contextssl_cli.store.kinds import OWN_KINDS, wrong_kind
 from contextssl_cli.store.npy import fill_array, read_npy, read_npy_header
 from contextssl_cli.store.untrusted import check_plain
 from contextssl_cli.text import printable
@@ -90,7 +91,7 @@ class ArrayFile:
 
     def _open_hdf5(self) -> None:
         path = self.path  # the function that reads holds no reference to the object, whose end closes the file
-        file = hdf5.open_plain(path)
+        file = _open_plain(path)
         name = "x" if "x" in file else self._only(hdf5.datasets(self.path, file))
         data = hdf5.dataset(file, name, self.path)
         check_plain(self.path, data, 1)
@@ -151,10 +152,23 @@ def read_runs(rows: NDArray[np.int64], read: Callable[[int, int], NDArray[Any]])
 def _check_suffix(path: Path) -> Path:
     path = files.check_input(Path(path), "an array file")
     if path.suffix.lower() not in ARRAY_SUFFIXES:
-        raise CorruptFileError(
-            f"{printable(path)} does not end in {', '.join(ARRAY_SUFFIXES[:-1])} or {ARRAY_SUFFIXES[-1]}"
+        raise wrong_kind(
+            path, f"arrays in a file that ends in {', '.join(ARRAY_SUFFIXES[:-1])} or {ARRAY_SUFFIXES[-1]}"
         )
     return path
+
+
+def _open_plain(path: Path, *allowed: str) -> hdf5.File:
+    """Open a user's HDF5 file; one of ours holds no arrays to be taken as inputs or pairs, unless it is ``allowed``."""
+    file = hdf5.open_plain(path)
+    try:
+        kind = hdf5.text(path, file, "format", "")
+        if kind in OWN_KINDS and kind not in allowed:
+            raise wrong_kind(path, "an HDF5 file of plain arrays")
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def _is_hdf5(path: Path) -> bool:
@@ -202,7 +216,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[A
 
 def _read_hdf5(path: Path) -> dict[str, NDArray[Any]]:
     found: dict[str, NDArray[Any]] = {}
-    with hdf5.open_plain(path) as file, hdf5.reading(path):
+    with _open_plain(path, "contextssl-context") as file, hdf5.reading(path):  # which holds pairs
         for name, item in file.items():
             if isinstance(item, hdf5.Group):
                 found |= {f"{name}/{key}": array for key, array in hdf5.read_group(file, name, path).items()}

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from contextssl_cli import files
 from contextssl_cli.errors import CorruptFileError, FileInUseError, UnsafeFileError
+from contextssl_cli.store.kinds import OWN_KINDS, kind_in_words
 from contextssl_cli.store.names import escaped, unescaped
 from contextssl_cli.store.untrusted import check_contents, check_heaps, check_plain
 from contextssl_cli.text import printable
@@ -150,7 +151,9 @@ def open_plain(path: Path) -> h5py.File:
     except OSError as error:
         _check_lock(path, error)
         _check_system(path, error)
-        reason = "it is cut off" if "truncated" in str(error) else "it is damaged or another kind of file"
+        reason = f"it is damaged or another kind of file ({kind_in_words(path)})"
+        if "truncated" in str(error):
+            reason = "it is cut off"
         raise CorruptFileError(f"{printable(path)} cannot be opened as HDF5: {reason}; write it again") from error
     try:
         with reading(path):
@@ -211,6 +214,8 @@ def reading(path: Path) -> Iterator[None]:
 
 def _check_header(path: Path, file: h5py.File, kind: str, version: int) -> None:
     found = text(path, file, "format", "unknown")
+    if found != kind and found in OWN_KINDS:
+        raise CorruptFileError(f"{printable(path)} is {OWN_KINDS[found]}, expected {OWN_KINDS[kind]}")
     if found != kind:
         raise CorruptFileError(
             f"{printable(path)} has the format {printable(found)!r}, expected {kind!r}; see docs/formats.md"

@@ -7,10 +7,8 @@ from pathlib import Path
 from contextssl_cli import files
 from contextssl_cli.errors import CorruptFileError, UnsafeFileError, UsageError
 from contextssl_cli.store import hdf5
+from contextssl_cli.store.kinds import HDF5_SIGNATURE, HEAD
 from contextssl_cli.text import printable
-
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_HEAD = 4096  # bytes; the attribute ``format`` is written first, and is among them
 
 
 def check_replaceable(path: Path, kind: str, *inputs: Path | None) -> None:
@@ -41,8 +39,8 @@ def is_replaceable(path: Path, kind: str) -> bool:
 
 def is_kind(path: Path, kind: str) -> bool:
     """Whether a regular file is of ``kind``; one that is damaged, as far as its first bytes tell."""
-    head = files.read_head(path, _HEAD)
-    if not head.startswith(_SIGNATURE):
+    head = files.read_head(path, HEAD)
+    if not head.startswith(HDF5_SIGNATURE):
         return False
     try:
         return hdf5.kind_of(path) == kind

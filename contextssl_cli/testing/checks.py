@@ -1,7 +1,8 @@
-"""Running the rules of the contract: stopping at the first that is broken, or going on and keeping each."""
+"""Runs the rules of the contract: it stops at the first broken rule, or collects the result of each."""
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +21,13 @@ Result = Literal["ok", "failed", "skipped"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of one rule.
+    """The result of one rule.
 
     Attributes:
-        subject: what was checked, such as ``action type mirror``.
+        subject: the object of the check, such as ``action type mirror``.
         rule: the rule's name.
         result: ``ok``, ``failed`` or ``skipped``.
-        text: one line: what was found and what to do; empty where there is nothing to say.
+        text: one line with the fault and its remedy; empty for ``ok``.
     """
 
     subject: str
@@ -36,10 +37,10 @@ class Finding:
 
 
 class Checks:
-    """The rules that were run.
+    """The rules of a run and their results.
 
     Args:
-        keep_going: keep a broken rule as a finding and go on; otherwise its error is raised.
+        keep_going: collect broken rules as findings; otherwise the first error is raised.
     """
 
     def __init__(self, *, keep_going: bool = False) -> None:
@@ -47,11 +48,11 @@ class Checks:
         self.findings: list[Finding] = []
 
     def rule(self, subject: str, name: str) -> Rule:
-        """The context in which a rule is checked; what is raised inside breaks it."""
+        """The context in which a rule is checked; an exception inside breaks the rule."""
         return Rule(self, subject, name)
 
     def skip(self, subject: str, name: str, why: str) -> None:
-        """Note a rule that cannot be checked here."""
+        """Record a rule that cannot be checked."""
         self.findings.append(Finding(subject, name, "skipped", why))
 
     @property
@@ -60,16 +61,11 @@ class Checks:
         return [finding for finding in self.findings if finding.result == "failed"]
 
 
-class Rule:
-    """A rule while it is checked; see `Checks.rule`."""
+class Rule(contextlib.AbstractContextManager[None, bool]):
+    """A rule while it is checked; see ``Checks.rule``."""
 
     def __init__(self, checks: Checks, subject: str, name: str) -> None:
-        self._checks = checks
-        self._subject = subject
-        self._name = name
-
-    def __enter__(self) -> None:
-        pass
+        self._checks, self._subject, self._name = checks, subject, name
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
         if error is not None and not (self._checks.keep_going and isinstance(error, Exception)):
@@ -80,16 +76,16 @@ class Rule:
 
 
 def _explained(error: BaseException) -> str:
-    """One line for an error; an author's own mistake is named with its place."""
+    """One line for an error; an error in the author's code is named with its place."""
     if isinstance(error, PluginCodeError) and error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, ContextSSLError):
         return " ".join(str(error).split())
-    return f"it raises {reason(error)}; mend {_place(error)}"
+    return f"it raises {reason(error)}; fix {_place(error)}"
 
 
 def _place(error: BaseException) -> str:
-    """Where the author's code raised, or called what raised: the last line in the folder that we called into."""
+    """The last line of the author's folder in the traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [frame for frame in frames if not Path(frame.filename).is_relative_to(_CORE)] or frames
     folder = Path(theirs[0].filename).parent

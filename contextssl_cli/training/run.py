@@ -35,6 +35,7 @@ from contextssl_cli.errors import (
     invalid_value,
 )
 from contextssl_cli.locks import locked
+from contextssl_cli.store.kinds import kind_in_words
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.text import printable
 from contextssl_cli.training import checkpoint as checkpoints
@@ -107,8 +108,8 @@ class Run:
         self._loaded: checkpoints.CheckpointState | None = None
         if self.folder.is_file():
             raise CorruptFileError(
-                f"{printable(folder)} is a file, expected the folder of a run; authors' checkpoints go through "
-                "contextssl import-official"
+                f"{printable(folder)} is {kind_in_words(self.folder)}, expected the folder of a run; contextssl "
+                "import-official converts checkpoints of the authors"
             )
         if not replacing:
             _finish_replacing(self.folder)

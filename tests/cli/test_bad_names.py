@@ -18,7 +18,7 @@ from tests.cli.conftest import TINY, Command, Made
         (("'digits' names no action type", "digits-"), ["pretrain", "--plugin", "digits"]),
         (("names an action type twice",), ["pretrain", "--plugin", "digits-color-color"]),
         (("'gender' works on table data", "digits is image data", "color"), ["pretrain", "--plugin", "digits-gender"]),
-        (("--plugin <dataset>-<action>",), ["pretrain"]),
+        (("--plugin",), ["pretrain"]),
         (("ships inside scikit-learn",), ["prepare", "digits", "--source", ".", "--out", "d.h5"]),
         (("no key 'stpes'", "did you mean 'steps'?"), ["pretrain", "--plugin", "digits-color", "--set", "stpes=3"]),
         (("model.widht", "model.width"), ["pretrain", "--plugin", "digits-color", "--set", "model.widht=3"]),

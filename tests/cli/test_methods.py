@@ -143,7 +143,7 @@ def test_plus_has_contexts_like_contextssl(cli: Command, made: Made) -> None:
 def test_what_a_baseline_was_told_is_kept_and_all_is_the_default(cli: Command, made: Made) -> None:
     base = ["pretrain", *DIGITS, "--method", "sie"]
     for flags, told in (([], ["rotation", "color"]), (["--equivariant", "color"], ["color"])):
-        assert cli(*base, *flags, "--dry-run").json["config"]["equivariant"] == told
+        assert cli(*base, *flags, "--dry-run", "--json").json["config"]["equivariant"] == told
         assert cli(*base, *flags, "--out", "run", "--force").code == 0
         assert json.loads(Path("run", "run.json").read_text())["config"]["equivariant"] == told
     assert cli("info", "run", "--json").json["equivariant to"] == "color"

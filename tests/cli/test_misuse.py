@@ -139,7 +139,7 @@ def test_an_import_that_is_stopped_leaves_the_run_that_it_was_to_replace(
 @pytest.mark.parametrize("flag", ["--force", "--store"])
 def test_resume_refuses_what_it_would_ignore(fails: Command, own_run: Path, made: Made, flag: str) -> None:
     extra = [flag] if flag == "--force" else [flag, made.store]
-    fails(2, "drop --store and --force", "pretrain", "--resume", "--out", own_run, *extra)
+    fails(2, "--store and --force", "pretrain", "--resume", "--out", own_run, *extra)
 
 
 def test_a_run_named_twice_is_no_spread(fails: Command, made: Made) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from contextssl_cli.config.resolve import flat_settings
 from contextssl_cli.report import progress
 from tests.cli.conftest import TINY, Command, Made, listing
 
@@ -50,8 +51,8 @@ def test_quick_commands_import_nothing_heavy(arguments: list[str], heavy: list[s
     ("command", "result"),
     [
         (["prepare", "digits", "--out", "new.h5"], "would prepare digits"),
-        ([*PRETRAIN, "--out", "new"], '"task": "digits-rotation-color"'),
-        (["pretrain", "--resume", "--out", "RUN"], "would go on with"),
+        ([*PRETRAIN, "--out", "new"], "would train digits-rotation-color"),
+        (["pretrain", "--resume", "--out", "RUN"], "would continue"),
         (["probe", "--run", "RUN"], "would probe"),
         (["context", "create", "--run", "RUN", "--action", "color"], "would write ctx.h5: 3 pairs"),
         (["adapt", "--context", "CONTEXT"], "would embed the test split"),
@@ -145,7 +146,7 @@ def test_variables_stand_over_the_file_and_under_the_flags(cli: Command, monkeyp
     monkeypatch.setenv("CONTEXTSSL_SEED", "7")
     monkeypatch.setenv("CONTEXTSSL_STEPS", "4")
     monkeypatch.setenv("CONTEXTSSL_MODEL_LAYERS", "2")
-    outcome = cli("pretrain", "--plugin", "digits-color", "--config", "run.toml", "--steps", "2", "--dry-run")
+    outcome = cli("pretrain", "--plugin", "digits-color", "--config", "run.toml", "--steps", "2", "--dry-run", "--json")
     config = outcome.json["config"]
     assert [config[key] for key in ("steps", "seed", "lr")] == [2, 7, 0.5]
     assert [config["model"][key] for key in ("width", "layers", "encoder")] == [8, 2, "convnet"]
@@ -162,7 +163,9 @@ def test_a_seed_and_steps_from_variables_reach_the_run(cli: Command, monkeypatch
 
 
 def test_the_paper_preset_is_the_papers(cli: Command) -> None:
-    config = cli("pretrain", "--plugin", "digits-rotation-color", "--preset", "paper", "--dry-run").json["config"]
+    config = cli("pretrain", "--plugin", "digits-rotation-color", "--preset", "paper", "--dry-run", "--json").json[
+        "config"
+    ]
     found = [config[key] for key in ("temperature", "aux_weight", "epochs", "batch_size", "environments_per_step")]
     assert found == [0.1, 5.0, 1000, 512, "one"]
     assert [config["model"][key] for key in ("encoder", "width")] == ["resnet18", 2048]
@@ -192,6 +195,37 @@ def test_no_command_shows_the_help(cli: Command, group: list[str], command: str)
     assert f"\n  {command} " in outcome.out
 
 
+def test_a_dry_run_of_pretrain_lists_every_setting_with_its_origin(
+    cli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTEXTSSL_LR", "0.5")
+    monkeypatch.setenv("CONTEXTSSL_MODEL_HEADS", "8")
+    Path("settings.toml").write_text("warmup = 0.25\nlr = 0.1\n[model]\nlayers = 1")
+    asked = ["pretrain", "--plugin", "adult-gender", "--config", "settings.toml", "--steps", "9", "--dry-run"]
+    plan = cli(*asked, "--json").json
+    expected = {
+        "steps": "flag", "epochs": "flag", "lr": "CONTEXTSSL_LR", "warmup": "--config",
+        "model.heads": "CONTEXTSSL_MODEL_HEADS",
+        "model.layers": "--config", "model.encoder": "data set adult", "actions.gender.pairing": "data set adult",
+        "beta2": "default", "equivariant": "not used by contextssl",
+    }  # fmt: skip
+    assert {key: plan["origins"][key] for key in expected} == expected
+    assert set(plan["origins"]) == set(flat_settings(plan["config"]))
+    lines = cli(*asked).out.splitlines()[1:]
+    assert max(map(len, lines)) <= 80
+    shown = {line.partition("=")[0]: line.split("  ")[-1].strip() for line in lines}
+    assert shown == plan["origins"]
+
+
+def test_what_a_dry_run_lists_can_be_set(cli: Command) -> None:
+    task = ["pretrain", "--plugin", "adult-gender", "--dry-run"]
+    lines = [line for line in cli(*task).out.splitlines()[1:] if "not used" not in line and "epochs=" not in line]
+    flags = [part for line in lines for part in ("--set", line.split("  ")[0])]
+    plain, again = (cli(*task, *more, "--json").json for more in ([], flags))
+    assert again["config"] == plain["config"]
+    assert again["origins"]["beta2"] == "flag"
+
+
 def test_the_list_of_plugins_fits_80_columns(cli: Command) -> None:
     lines = cli("plugins").out.splitlines()
     assert max(map(len, lines)) <= 80
@@ -216,7 +250,7 @@ def test_the_script_for_completion_is_printed() -> None:
     assert "complete_bash" in done.stdout
 
 
-@pytest.mark.parametrize("command", [["demo", "--dry-run"], ["probe"]])
+@pytest.mark.parametrize("command", [["demo", "--dry-run"], ["probe"], [*PRETRAIN, "--dry-run"]])
 @pytest.mark.parametrize("value", ["x", "-1", "1.5"])
 def test_an_error_names_the_variable(
     cli: Command, command: list[str], value: str, monkeypatch: pytest.MonkeyPatch

@@ -47,7 +47,7 @@ def test_a_run_is_probed_once(cli: Command, made: Made, own_run: Path) -> None:
 def test_its_commands_make_the_same_configuration(cli: Command, own_run: Path) -> None:
     assert cli("report", own_run, "--out", "report.html").code == 0
     (words,) = commands(Path("report.html"), "pretrain")
-    planned = cli(*words[1:], "--dry-run").json
+    planned = cli(*words[1:], "--dry-run", "--json").json
     assert planned["config"] == json.loads((own_run / "run.json").read_text())["config"]
     assert planned["task"] == "digits-rotation-color"
     (prepare,) = commands(Path("report.html"), "prepare")
@@ -87,7 +87,7 @@ def test_runs_told_different_types_are_compared(cli: Command) -> None:
     assert len({words[words.index("--out") + 1] for words in (*single, compare)}) == 3
     assert [word for word in compare if word in trained] == trained
     for words, name in zip(commands(Path("both.html"), "pretrain"), told, strict=True):
-        planned = cli(*words[1:], "--dry-run").json["config"]
+        planned = cli(*words[1:], "--dry-run", "--json").json["config"]
         assert planned == json.loads(Path(name, "run.json").read_text())["config"]
 
 

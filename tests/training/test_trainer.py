@@ -24,7 +24,6 @@ from contextssl_cli.training import trainer as trainer_module
 from contextssl_cli.training.run import Run
 from contextssl_cli.training.start import start_run
 from contextssl_cli.training.trainer import Trainer
-from contextssl_cli.training.weights import weights_hash
 from tests import tiny
 
 CPU = torch.device("cpu")
@@ -73,10 +72,13 @@ def test_every_variant_trains_with_two_action_types_and_with_one(
     seen = {environment for line in lines for environment in line["terms"].get("contrast", ())}
     assert seen <= named if "environments_per_step" in flags or "preset" in flags else seen == named
     assert all(math.isfinite(value) for line in lines for term in line["terms"].values() for value in term.values())
-    trainer, trained = Trainer(run, resolve_task(name), digits_store, CPU), weights_hash(OpenRun(run).context_model)
-    assert weights_hash(trainer.model) != trained
+    trainer, trained = (
+        Trainer(run, resolve_task(name), digits_store, CPU),
+        tiny.weights_hash(OpenRun(run).context_model),
+    )
+    assert tiny.weights_hash(trainer.model) != trained
     trainer.resume()
-    assert (trainer.step, weights_hash(trainer.model)) == (3, trained)
+    assert (trainer.step, tiny.weights_hash(trainer.model)) == (3, trained)
 
 
 def test_metrics_are_json_lines_of_increasing_steps_that_name_losses_and_gap(digits_run: Run) -> None:

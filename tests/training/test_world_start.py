@@ -17,7 +17,6 @@ from contextssl_cli.training.progress import Progress
 from contextssl_cli.training.run import Run
 from contextssl_cli.training.start import start_run
 from contextssl_cli.training.trainer import Trainer
-from contextssl_cli.training.weights import weights_hash
 from tests import tiny
 
 STEPS, STOP, START = 20, 10, 15
@@ -78,7 +77,7 @@ def test_a_run_that_died_goes_on_as_if_nothing_had_happened(
     again.resume()
     assert again.step == STOP
     again.fit(lambda progress: None)
-    assert weights_hash(again.model) == weights_hash(OpenRun(whole).context_model)
+    assert tiny.weights_hash(again.model) == tiny.weights_hash(OpenRun(whole).context_model)
 
 
 @pytest.mark.parametrize(("start", "lost"), [(5, "world"), (15, "encoder")])

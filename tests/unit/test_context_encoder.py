@@ -21,7 +21,7 @@ from contextssl_cli.evaluation.open_run import ContextTooLongWarning, OpenRun
 from contextssl_cli.selection.select import select_context
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.run import Run
-from contextssl_cli.training.weights import weights_hash
+from tests import tiny
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +40,11 @@ def images(digits_store: Store) -> np.ndarray:
 
 
 def test_adapting_changes_no_parameter(encoder: ContextEncoder, rotation: Context, images: np.ndarray) -> None:
-    before = weights_hash(encoder.opened_.model)
+    before = tiny.weights_hash(encoder.opened_.model)
     adapted = encoder.with_context(rotation)
     adapted.transform(images)
     encoder.transform(images)
-    assert weights_hash(adapted.opened_.model) == weights_hash(encoder.opened_.model) == before
+    assert tiny.weights_hash(adapted.opened_.model) == tiny.weights_hash(encoder.opened_.model) == before
 
 
 def test_a_run_is_needed() -> None:
@@ -77,9 +77,9 @@ def test_equal_candidates_are_refused(
 
 def test_the_hash_of_the_weights_sees_a_single_change(digits_run: Run) -> None:
     model = OpenRun(digits_run).context_model
-    before = weights_hash(model)
+    before = tiny.weights_hash(model)
     next(iter(model.buffers())).view(-1)[0] += 1
-    assert weights_hash(model) != before
+    assert tiny.weights_hash(model) != before
 
 
 def test_a_context_gives_another_encoder_and_leaves_this_one(

@@ -54,7 +54,7 @@ def test_the_command_gives_back_the_configuration(
     words = shlex.split(line)
     assert words[-2:] == ["--out", "my run"]
     assert len(words) <= length
-    assert run([*words[1:], "--dry-run"]) == 0
+    assert run([*words[1:], "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["config"] == settled.config.model_dump(mode="json")
 
 
@@ -63,7 +63,7 @@ def test_options_of_action_types_are_named(capsys: pytest.CaptureFixture[str]) -
     settled = settle("adult-gender", flags={"actions.gender.pairing": "matched"}, environ={})
     words = shlex.split(reproducing_commands(report(settled), resolve_task("adult-gender"), ["run"])[1])
     assert words[4:6] == ["--set", "actions.gender.pairing=matched"]
-    assert run([*words[1:], "--dry-run"]) == 0
+    assert run([*words[1:], "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["config"] == settled.config.model_dump(mode="json")
 
 
@@ -79,7 +79,7 @@ def test_a_file_and_variables_are_named_too(tmp_path: Path, capsys: pytest.Captu
     (tmp_path / "settings.toml").write_text("lr = 0.5\n[model]\nwidth = 32\n")
     settled = settle(TASK, file=tmp_path / "settings.toml", environ={"CONTEXTSSL_WARMUP": "0.2"})
     words = shlex.split(reproducing_commands(report(settled), resolve_task(TASK), ["run"])[1])
-    assert run([*words[1:], "--dry-run"]) == 0
+    assert run([*words[1:], "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["config"] == settled.config.model_dump(mode="json")
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from contextssl_cli.config.methods import EQUIVARIANT, MethodName
+from contextssl_cli.config.methods import EQUIVARIANT, MethodName, MethodOptions
 from contextssl_cli.config.model import ModelConfig
 from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.data.pairs import seeded
@@ -31,11 +31,11 @@ ONTO = {"equimod": ("predicted", "after"), "sie": ("predicted", "equivariant y")
 """What the loss of each method compares."""
 
 
-class Moves(Predicting):
+class Moves(Predicting[MethodOptions]):
     """Representations are the first two numbers of a feature, and a turn moves them; the prediction times ``share``."""
 
     def __init__(self, share: float) -> None:
-        super().__init__(("turn",))
+        super().__init__(MethodOptions(), ("turn",))
         self.share = share
 
     def represent(self, heads: nn.ModuleDict, features: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ def split() -> EncodedSplit:
     )  # fmt: skip
 
 
-def built(name: MethodName = "sie") -> tuple[Predicting, EncoderModel]:
+def built(name: MethodName = "sie") -> tuple[Predicting[Any], EncoderModel]:
     """A method told of turns, and a model in evaluation mode whose batch norm has seen some batches."""
     sizes: Any = {"encoder": "mlp", **tiny.MODEL}
     config = TrainConfig(method=name, equivariant=("turn",), model=ModelConfig(**sizes))
@@ -78,7 +78,7 @@ def built(name: MethodName = "sie") -> tuple[Predicting, EncoderModel]:
     return method, model.eval()
 
 
-def measured(predictor: tuple[Predicting, EncoderModel] | None, test: EncodedSplit) -> list[MeasuredValues]:
+def measured(predictor: tuple[Predicting[Any], EncoderModel] | None, test: EncodedSplit) -> list[MeasuredValues]:
     evaluator = cast(Evaluator, SimpleNamespace(test=test, device=torch.device("cpu"), predictor=predictor))
     return view_ranks(evaluator, [Condition(ENCODER, 0)])
 

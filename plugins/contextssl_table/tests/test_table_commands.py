@@ -167,7 +167,7 @@ def test_a_table_that_was_edited_since_is_not_passed_over(tmp_path: Path, capsys
     source = written(tmp_path, people())
     ask = ("prepare", "table", "--source", source, "--label", "income", "--out", tmp_path / "t.h5")
     assert "labels: income (high " in command(capsys, *ask).err
-    assert "was prepared before" in command(capsys, *ask).err
+    assert "--force" in command(capsys, *ask).err
     source.write_bytes(source.read_bytes().replace(b"wife", b"aunt"))
     assert f"from {source} before that changed" in refusal(capsys, 2, *ask)
     assert command(capsys, *ask, "--force").code == 0
