@@ -146,7 +146,7 @@ def test_what_a_baseline_was_told_is_kept_and_all_is_the_default(cli: Command, m
         assert cli(*base, *flags, "--dry-run").json["config"]["equivariant"] == told
         assert cli(*base, *flags, "--out", "run", "--force").code == 0
         assert json.loads(Path("run", "run.json").read_text())["config"]["equivariant"] == told
-    assert cli("info", "run", "--json").json["told to be equivariant to"] == "color"
+    assert cli("info", "run", "--json").json["equivariant to"] == "color"
     options = json.loads(Path("run", "run.json").read_text())["config"]["method_options"]
     assert options == OPTIONS["sie"]().model_dump()
 
