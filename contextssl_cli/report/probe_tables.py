@@ -111,7 +111,7 @@ def comparison_table(reports: Sequence[ProbeReport], settings: Sequence[str] = (
     body = [
         [
             report.method,
-            environment_name(report.told),
+            environment_name(report.conditioned_on),
             *([settings[number]] if differ else []),
             *(line[column].text(column.measure) if column in line else "" for column in columns),
         ]
@@ -137,11 +137,11 @@ def distinguishing_settings(reports: Sequence[ProbeReport]) -> list[str]:
         flat_settings(report.protocol["runs"][0]["config"]) | {"judged on": report.judged_on} for report in reports
     ]
     for report, own in zip(reports, settings, strict=True):
-        alike.setdefault((report.task, report.method, report.told), []).append(own)
+        alike.setdefault((report.task, report.method, report.conditioned_on), []).append(own)
     return [
         settings_text({key: value for key, value in own.items() if _differs(key, others)})
         for report, own in zip(reports, settings, strict=True)
-        for others in [alike[report.task, report.method, report.told]]
+        for others in [alike[report.task, report.method, report.conditioned_on]]
     ]
 
 
