@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from contextssl_cli.config.resolve import Settled, settle
 from contextssl_cli.config.train import TrainConfig
@@ -99,3 +101,11 @@ def untrained(schema: Schema, out: Path, seed: int = 0, **given: Any) -> Run:
 def logged(run: Run) -> list[dict[str, Any]]:
     """What a run logged, every line of it: ``MetricsLog`` skips damaged ones."""
     return [json.loads(line) for line in run.metrics_log.path.read_text().splitlines()]
+
+
+def weights_hash(model: nn.Module) -> str:
+    """SHA-256 over every tensor of a model in memory; unchanged by adapting."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

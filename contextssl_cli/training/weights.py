@@ -134,14 +134,6 @@ def load_optimizer(checkpoint: Path, optimizer: torch.optim.Optimizer, untouched
     optimizer.load_state_dict({"state": kept, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def weights_hash(model: nn.Module) -> str:
-    """SHA-256 over every tensor of a model in memory; unchanged by adapting."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
 def check_tensors(path: Path, found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
     """Compare names and shapes.
 

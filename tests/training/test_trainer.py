@@ -24,8 +24,8 @@ from contextssl_cli.training import trainer as trainer_module
 from contextssl_cli.training.run import Run
 from contextssl_cli.training.start import start_run
 from contextssl_cli.training.trainer import Trainer
-from contextssl_cli.training.weights import weights_hash
 from tests import tiny
+from tests.tiny import weights_hash
 
 CPU = torch.device("cpu")
 

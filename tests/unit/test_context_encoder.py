@@ -21,7 +21,7 @@ from contextssl_cli.evaluation.open_run import ContextTooLongWarning, OpenRun
 from contextssl_cli.selection.select import select_context
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.run import Run
-from contextssl_cli.training.weights import weights_hash
+from tests.tiny import weights_hash
 
 
 @pytest.fixture(scope="module")
