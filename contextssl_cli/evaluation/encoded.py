@@ -131,7 +131,7 @@ def encode(model: EncoderModel, inputs: Rows) -> Tensor:
 def _draws(
     source: PairSource, draws: int, generator: torch.Generator, read: Callable[[Tensor], Tensor]
 ) -> dict[str, Tensor]:
-    """What ``read`` makes of both views, and the parameters, of ``draws`` pairs for every sample."""
+    """The results of ``read`` on both views, and the parameters, of ``draws`` pairs for every sample."""
     parts: dict[str, list[Tensor]] = {}
     for _ in range(draws):
         for indices in torch.arange(len(source)).split(_BATCH):
@@ -152,7 +152,7 @@ def _part(pairs: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _cached(path: Path, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The tensors of a cache file; a file that is not there, or damaged, is made again."""
+    """The tensors of a cache file; a missing or damaged file is computed anew."""
     tensors = read_tensors(path)
     if tensors is None:
         _log.info("encoding %s", path.stem.partition("-")[0])
