@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from contextssl_cli.config.probe import ProbeConfig
-from contextssl_cli.data.pairs import PairBatch, PairSource, seeded
+from contextssl_cli.data.pairs import PairBatch, PairSource
+from contextssl_cli.data.random import Purpose, seeded
 from contextssl_cli.data.rows import Rows
 from contextssl_cli.evaluation.cache import cache_key, keep_tensors, read_tensors
 from contextssl_cli.evaluation.samples import ProbeSamples
 from contextssl_cli.model.encoders import EncoderModel
 
 _log = logging.getLogger(__name__)
-_PURPOSE = 31
 _BATCH = 1024
 
 
@@ -83,7 +83,7 @@ def encode_split(
         fingerprint: of the weights, the store and the task.
     """
     source = samples.source
-    generator = seeded(config.seed, _PURPOSE, int(samples.name in ("test", "held-out")))
+    generator = seeded(config.seed, Purpose.PAIRS, int(samples.name in ("test", "held-out")))
     recorded = None
     if source.recorded:
         z = encode_samples(model, samples, cache, fingerprint)

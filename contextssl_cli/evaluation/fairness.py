@@ -25,6 +25,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from contextssl_cli.data.random import Purpose, integer_seed
 from contextssl_cli.data.rows import whole
 from contextssl_cli.evaluation.probes import can_be_read
 from contextssl_cli.evaluation.results import RAW, FairnessRow, Key, sample_std
@@ -167,7 +168,7 @@ class FairnessTable:
         fit, judge = embed(self.store.train.inputs()), embed(self.store.test.inputs())
         values: _Figures = {}
         known, asked = self._groups(self.store.train), self._groups(self.store.test)
-        mlp = mlp_classifier().set_params(mlpclassifier__random_state=seed)
+        mlp = mlp_classifier().set_params(mlpclassifier__random_state=integer_seed(seed, Purpose.STRONG_PROBE))
         for name, probe in ((LOGISTIC, strong_classifier()), (MLP, mlp)):
             values["accuracy", self.attribute, name] = float(fit_quietly(probe, fit, known).score(judge, asked))
         for task in self.tasks:
@@ -294,7 +295,9 @@ class Reduction:
 
     def predict(self, columns: NDArray[Any], seed: int) -> NDArray[np.int64]:
         """Classes (M,) of ``columns`` (M, F)."""
-        predicted = self.predictor.predict(self.scaler.transform(columns), random_state=seed)
+        predicted = self.predictor.predict(
+            self.scaler.transform(columns), random_state=integer_seed(seed, Purpose.REDUCTION)
+        )
         return np.asarray(predicted, dtype=np.int64)
 
     def about(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from contextssl_cli.data.holdout import hold_out
-from contextssl_cli.data.pairs import seeded
+from contextssl_cli.data.random import Purpose, seeded
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.evaluator import Evaluator
 from contextssl_cli.evaluation.probes import action_probe_name, ridge
@@ -33,7 +33,6 @@ SCORE_TOLERANCE = 0.02
 HURTS = 0.005
 HURTS_ERRORS = 3
 """A pair hurts if the score rises by at least ``HURTS``, and by at least this many standard errors, without it."""
-_PURPOSE = 51
 
 _Probe = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -164,7 +163,7 @@ class _Judge:
         split, source = evaluator.train, evaluator.train_source
         _, held_out = hold_out(source, evaluator.run.record.config)
         apart = torch.isin(source.objects, held_out.objects)
-        generator = seeded(evaluator.config.seed, _PURPOSE)
+        generator = seeded(evaluator.config.seed, Purpose.INSPECTION)
         self.fit = _some(~apart, MAX_FIT, generator)
         self.held_out = _some(apart.repeat(evaluator.config.views), MAX_JUDGED, generator)
         self._views = {part: (split.z_x[rows], split.z_y[rows]) for part, rows in self._parts().items()}
@@ -230,7 +229,7 @@ def _subset(context: Context, pairs: int, draw: int) -> Context | None:
     """Pairs drawn from the context; all of them in their order, none for 0."""
     if pairs in (0, len(context)):
         return context if pairs else None
-    return _rows(context, torch.randperm(len(context), generator=seeded(draw, pairs, _PURPOSE))[:pairs])
+    return _rows(context, torch.randperm(len(context), generator=seeded(draw, Purpose.SUBSETS, pairs))[:pairs])
 
 
 def _rows(context: Context, rows: Tensor) -> Context:

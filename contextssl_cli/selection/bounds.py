@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
+from contextssl_cli.data.random import Purpose, integer_seed
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.fairness import DIFFERENCE_CLASSES, group_differences
 from contextssl_cli.evaluation.strong_probes import strong_classifier
@@ -150,7 +151,8 @@ def measured(
 
 def _cross_predicted(embeddings: NDArray[np.float32], codes: ClassCodes, seed: int) -> ClassCodes:
     """Classes (N,) as the strong probe predicts them, fitted to the other folds."""
-    folds = StratifiedKFold(min(_FOLDS, int(np.bincount(codes).min())), shuffle=True, random_state=seed)
+    count = min(_FOLDS, int(np.bincount(codes).min()))
+    folds = StratifiedKFold(count, shuffle=True, random_state=integer_seed(seed, Purpose.FOLDS))
     predicted: ClassCodes = cross_val_predict(strong_classifier(), embeddings, codes, cv=folds)
     return predicted
 

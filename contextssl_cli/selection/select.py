@@ -17,6 +17,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
+from contextssl_cli.data.random import Purpose, seeded_numpy
 from contextssl_cli.data.rows import Rows
 from contextssl_cli.errors import UsageError
 from contextssl_cli.selection.bounds import ClassCodes, Estimate, check_bounds, measured, share
@@ -300,7 +301,7 @@ def _listed(found: Mapping[str, Estimate]) -> str:
 
 def _p_value(probes: list[LeaveOneOut], targets: Numbers, error: float, seed: int) -> float:
     """How often permuted labels are read as well by the candidate that reads them best."""
-    draw = np.random.default_rng(seed)
+    draw = seeded_numpy(seed, Purpose.PERMUTATIONS)
     reached = 0
     for _ in range(_PERMUTATIONS):
         permuted = targets[draw.permutation(len(targets))]
