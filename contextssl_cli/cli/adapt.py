@@ -80,11 +80,13 @@ def adapt_main(
     The command also measures which actions the embeddings are now equivariant or invariant to.
     """
     from contextssl_cli.adaptation.adapt import adapt as embed
+    from contextssl_cli.adaptation.context_encoder import ContextEncoder
     from contextssl_cli.adaptation.inputs import open_inputs
     from contextssl_cli.evaluation.open_run import OpenRun
     from contextssl_cli.report.summary import print_adaptation, print_selection
     from contextssl_cli.report.terminal import terminal
-    from contextssl_cli.selection.candidates import choose, read_candidates, read_choice
+    from contextssl_cli.selection.candidates import read_candidates, read_choice
+    from contextssl_cli.selection.select import select_rows
     from contextssl_cli.store.embeddings import EMBEDDINGS_KIND
     from contextssl_cli.store.replace import check_replaceable
 
@@ -114,7 +116,7 @@ def adapt_main(
     chosen = next(iter(contexts))
     about: dict[str, Any] = {"chosen": found.reason}
     if choice is not None:
-        selection = choose(opened, contexts, choice, guard=guard, seed=seed)
+        selection = select_rows(ContextEncoder.of(opened), contexts, choice, guard=guard, seed=seed)
         if not json:
             print_selection(selection)
         chosen, about["selection"] = selection.chosen, selection.as_dict()

@@ -220,4 +220,4 @@ def _train(run: Run, task: Task, data: Store, device: str) -> None:
 
 
 def _gap_sentence(gap: float, ceiling: int) -> str:
-    return f"adaptation gap on held-out training samples {gap:.2f} (ridge probe, ceiling {ceiling})"
+    return f"adaptation gap on held-out training samples {gap:z.2f} (ridge probe, ceiling {ceiling})"

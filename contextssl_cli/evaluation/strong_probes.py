@@ -1,4 +1,4 @@
-"""Strong probes (scikit-learn): what a reader who tries can still read from an embedding.
+"""Strong probes (scikit-learn): how much can still be read from an embedding with effort.
 
 The paper's probes are trained by gradient for a fixed number of epochs. They miss information that a context made
 small but did not remove. Strong probes standardise or whiten the numbers first, so the size of a direction does not
@@ -22,6 +22,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from contextssl_cli.data.random import Purpose, integer_seed
+
 LOGISTIC = "logistic regression (scikit-learn, standardised)"
 RIDGE_CV = "ridge (scikit-learn, standardised, penalty cross-validated)"
 MLP = "MLP 64 (scikit-learn, whitened)"
@@ -33,7 +35,7 @@ The smallest one is well above the share of the variance (about 1e-14) that floa
 _VARIANCE = 1 - 1e-9  # a direction below this share holds rounding errors only, which whitening would amplify
 _HIDDEN: dict[str, Any] = {
     "hidden_layer_sizes": (64,), "early_stopping": True, "max_iter": 60, "batch_size": 256,
-    "learning_rate_init": 3e-3, "random_state": 0,
+    "learning_rate_init": 3e-3, "random_state": integer_seed(0, Purpose.STRONG_PROBE),
 }  # fmt: skip
 
 

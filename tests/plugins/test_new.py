@@ -100,7 +100,6 @@ def test_what_the_readme_of_a_new_plugin_says(
     ("words", "name"),
     [
         ("write my_flowers", "My-Flowers"),
-        ("a-z, 0-9 and _", ""),
         ("a-z, 0-9 and _", "_x"),
         ("a-z, 0-9 and _", "../x"),
         ("a-z, 0-9 and _", "ä"),

@@ -65,7 +65,7 @@ def test_a_strangers_recipe_is_listed_and_planned(
     assert [(row["kind"], row["name"]) for row in rows if row["owner"] == "foo"] == [("recipe", "our-own")]
     assert run(["reproduce", "our-own", "--dry-run", "--json", "--out", str(tmp_path / "out")]) == 0
     (planned,) = json.loads(capsys.readouterr().out)["runs"]
-    assert (planned["steps"], planned["seed"], planned["minutes left"]) == (70, 3, 12)
+    assert (planned["steps"], planned["seed"], planned["minutes_left"]) == (70, 3, 12)
     assert run(["plugins", "check", "foo"]) == 0
     assert "recipe our-own: valid" in capsys.readouterr().out
 

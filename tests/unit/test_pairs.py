@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from contextssl_cli.data.pairs import PairBatch, PairSource, seeded
+from contextssl_cli.data.pairs import PairBatch, PairSource
 from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.plugin import ActionType, Dataset, Options, Prepared, Schema
 from contextssl_cli.plugin.task import Task
 from tests import tiny
+from tests.draws import seeded
 
 few = settings(max_examples=30)
 SCHEMA = tiny.table_schema((1, 1))
