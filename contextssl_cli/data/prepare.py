@@ -157,7 +157,8 @@ def _existing(dataset: Dataset, path: Path, source: Path | None, asked: Options 
         store = Store(path)
     except (CorruptFileError, DataMissingError) as error:
         force = "prepare it again with --force, or " if is_replaceable(path, STORE_KIND) else ""
-        raise type(error)(f"{error}; {force}name another file") from error
+        reason = str(error).removesuffix("; create it again")
+        raise type(error)(f"{reason}; {force}name another file") from error
     if store.schema.dataset != dataset.name:
         raise UsageError(f"{path} is the store of {store.schema.dataset}, not of {dataset.name}; name another file")
     before = store.provenance.get("options", {})

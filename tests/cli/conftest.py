@@ -94,6 +94,7 @@ def fails(cli: Command, cli_home: Path, workplace: Path) -> Command:
         outcome = cli(*arguments)
         assert outcome.code == code, outcome.err
         assert outcome.out == ""
+        assert outcome.error_code.startswith(f"E{code}")
         assert len(outcome.message.splitlines()) <= 2
         assert "Traceback" not in outcome.err
         for word in (words,) if isinstance(words, str) else words:

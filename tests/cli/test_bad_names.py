@@ -15,9 +15,9 @@ from tests.cli.conftest import TINY, Command, Made
         (("no data set 'digts'", "did you mean 'digits'?"), ["prepare", "digts"]),
         (("no data set 'digts'", "did you mean 'digits'?"), ["pretrain", "--plugin", "digts-rotation"]),
         (("no action type 'rotatoin'", "did you mean 'rotation'?"), ["pretrain", "--plugin", "digits-rotatoin"]),
-        (("'digits' names no action type", "digits-"), ["pretrain", "--plugin", "digits"]),
-        (("names an action type twice",), ["pretrain", "--plugin", "digits-color-color"]),
-        (("'gender' works on table data", "digits is image data", "color"), ["pretrain", "--plugin", "digits-gender"]),
+        (("'digits'", "digits-"), ["pretrain", "--plugin", "digits"]),
+        (("twice",), ["pretrain", "--plugin", "digits-color-color"]),
+        (("'gender'", "table", "digits", "image", "color"), ["pretrain", "--plugin", "digits-gender"]),
         (("--plugin",), ["pretrain"]),
         (("ships inside scikit-learn",), ["prepare", "digits", "--source", ".", "--out", "d.h5"]),
         (("no key 'stpes'", "did you mean 'steps'?"), ["pretrain", "--plugin", "digits-color", "--set", "stpes=3"]),
@@ -38,7 +38,7 @@ def test_unknown_names_and_values(fails: Command, words: tuple[str, ...], argume
 
 
 def test_modality_is_checked_before_the_data(fails: Command) -> None:
-    fails(2, ("'rotation' works on image data", "adult is table data"), "pretrain", "--plugin", "adult-rotation")
+    fails(2, ("'rotation'", "image", "adult", "table"), "pretrain", "--plugin", "adult-rotation")
 
 
 @pytest.mark.parametrize("setting", ["model.encoder=mlp", "model.width=15", "model.block_size=4096"])
@@ -66,7 +66,7 @@ def test_a_device_that_is_not_there(fails: Command, made: Made, command: str) ->
         "adapt": ["--context", made.context],
     }[command]
     fails(2, ("--device cuda", "--device auto"), command, *arguments, "--device", "cuda")
-    fails(2, ("--device tpu", "auto, cpu, cuda or mps"), command, *arguments, "--device", "tpu")
+    fails(2, "--device tpu", command, *arguments, "--device", "tpu")
 
 
 def test_a_missing_device_keeps_the_old_run(fails: Command, own_run: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_missing_device_keeps_the_old_run(fails: Command, own_run: Path) -> No
         (2, ("no key 'learning_rate'",), "learning_rate = 1"),
         (2, ("no key 'model.depth'",), "[model]\ndepth = 1"),
         (2, ("steps",), "steps = 'many'"),
-        (4, ("bad.toml is not valid TOML", "line 1"), "steps = = 3"),
+        (4, ("bad.toml", "line 1"), "steps = = 3"),
     ],
 )
 def test_a_bad_toml_file(fails: Command, code: int, words: tuple[str, ...], text: str) -> None:
@@ -111,7 +111,7 @@ def test_a_variable_with_a_bad_value(fails: Command, made: Made, monkeypatch: py
 @pytest.mark.parametrize(
     ("words", "flags"),
     [
-        (("name the active action types", "--action none"), []),
+        (("--action none",), []),
         (("no action type 'colour'", "did you mean 'color'?"), ["--action", "colour"]),
         (("--action none",), ["--action", "none", "--action", "color"]),
         (("--pairs 0", "1 to 1437"), ["--action", "color", "--pairs", "0"]),

