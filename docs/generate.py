@@ -689,6 +689,26 @@ def _faults_table(kind: str, found: dict[str, dict[str, int]]) -> str:
     return f"### {kind}: {total:,} cases\n\n{_table(['', *outcomes], rows)}"
 
 
+def first_table() -> str:
+    """The README's first table: what a probe predicts of each action under each context, on digits."""
+    from contextssl_cli.evaluation.results import ProbeReport
+
+    report = ProbeReport.from_dict(json.loads((DOCS / "results" / "digits.json").read_text(encoding="utf-8")))
+    found = {
+        (row.environment, row.target): max(0.0, row.mean)
+        for row in report.rows
+        if row.metric == "r2" and row.context_length == report.lengths[-1] and not row.probe.startswith("ridge")
+    }
+    rows = [
+        [
+            f"a {context} context",
+            *(f"{found[context.replace('colour', 'color'), action]:.2f}" for action in ("rotation", "color")),
+        ]
+        for context in ("rotation", "colour")
+    ]
+    return _table(["embeddings under", "R² of the rotation", "R² of the colour"], rows)
+
+
 def headline() -> str:
     """The README's table of results, from the same files."""
     from contextssl_cli.evaluation.results import ProbeReport
@@ -728,17 +748,22 @@ def headline() -> str:
         )
 
     longest = adult.lengths[-1]
+    predicts = "accuracy of predicting sex"
     rows = [
-        ["digits, rotation and colour: adaptation gap (at most 2)", gap(digits)],
-        ["shapes3d, rotation and colour, on unseen objects: the same, with figure 3's settings", gap(shapes)],
-        ["CIFAR-10, crop and colour: the same with the defaults, one seed", gap(photographs)],
-        ["Adult: sex read under the gender context", sex("gender", strong=False, length=longest)],
-        ["Adult: sex read under the empty context", sex("none", strong=False, length=longest)],
-        ["the same, by a strong probe", sex("none", strong=True, length=longest)],
-        ["the raw columns without sex, by that probe", sex("raw columns without gender", strong=True, length=0)],
-        ["Adult: sex read under the empty context, by an MLP", mlp("contextssl, alone, empty context")],
+        ["digits", "adaptation gap, rotation and colour", gap(digits)],
+        ["shapes3d, unseen objects, settings of figure 3", "adaptation gap, rotation and colour", gap(shapes)],
+        ["CIFAR-10, one seed", "adaptation gap, crop and colour", gap(photographs)],
+        ["Adult, gender context", f"{predicts}, linear probe", sex("gender", strong=False, length=longest)],
+        ["Adult, empty context", f"{predicts}, linear probe", sex("none", strong=False, length=longest)],
+        ["Adult, empty context", f"{predicts}, logistic regression", sex("none", strong=True, length=longest)],
+        ["Adult, empty context", f"{predicts}, MLP", mlp("contextssl, alone, empty context")],
+        [
+            "Adult, raw columns without sex",
+            f"{predicts}, logistic regression",
+            sex("raw columns without gender", strong=True, length=0),
+        ],
     ]
-    return _table(["mean ± standard deviation over seeds 0, 1, 2", "accuracy or gap"], rows)
+    return _table(["data", "measure", "mean ± std over three seeds"], rows)
 
 
 def pages() -> dict[Path, str]:

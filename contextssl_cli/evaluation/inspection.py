@@ -26,28 +26,28 @@ from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.store.context import Context
 
 DRAWS = 5
-"""Subsets of pairs that are read at each length."""
+"""Number of random subsets of pairs at each length."""
 MAX_FIT, MAX_JUDGED = 4096, 2048
 SCORE_TOLERANCE = 0.02
-"""A shorter context suffices if its score is at most this far below."""
+"""A shorter context suffices if its score is lower by at most this much."""
 HURTS = 0.005
 HURTS_ERRORS = 3
-"""A pair hurts if the score rises without it by at least ``HURTS``, and by so many standard errors."""
+"""A pair hurts if the score rises by at least ``HURTS``, and by at least this many standard errors, without it."""
 
 _Probe = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What is read under contexts of one length; means and sample standard deviations over ``draws`` subsets of pairs.
+    """R2 and score under contexts of one length: means and standard deviations over ``draws`` subsets of pairs.
 
     Attributes:
         pairs: in the contexts.
-        beyond: whether that is more than the model was trained to read.
-        draws: how many subsets.
+        beyond: whether there are more of them than the model was trained to read.
+        draws: number of subsets.
         r2: mean by action type.
         score: mean R2 of the active types minus that of the others, negative R2 counted as 0.
-        score_std: of the score.
+        score_std: sample standard deviation of the score.
     """
 
     pairs: int
@@ -109,7 +109,7 @@ class Inspection:
 
     @property
     def gain(self) -> float:
-        """What the context brings: its score at the longest used length over that of no pair."""
+        """The score at the longest used length minus the score without a pair."""
         return self.used[-1].score - self.used[0].score
 
     @property
@@ -123,7 +123,7 @@ class Inspection:
 
 
 def inspect_context(evaluator: Evaluator, context: Context) -> Inspection:
-    """Read parts of a context, and say what each length and each pair brings.
+    """Measure the effect of a context's length and of each of its pairs.
 
     Args:
         evaluator: of the run.
@@ -156,7 +156,7 @@ def inspect_context(evaluator: Evaluator, context: Context) -> Inspection:
 
 
 class _Judge:
-    """Reads the action types from embeddings under contexts, fitted to trained objects and judged on held-out ones."""
+    """Probes of the action types under a context, fitted to trained objects and judged on held-out ones."""
 
     def __init__(self, evaluator: Evaluator, environment: tuple[str, ...]) -> None:
         self._evaluator = evaluator
@@ -192,7 +192,7 @@ class _Judge:
         return found
 
     def score(self, r2: Mapping[str, float]) -> float:
-        """What the context asks for: R2 of the active types minus R2 of the others."""
+        """Mean R2 of the active types minus that of the others; a negative R2 counts as 0."""
         return math.fsum(self.signs[name] * max(0.0, value) for name, value in r2.items())
 
 

@@ -1,4 +1,4 @@
-"""Strong probes (scikit-learn): what a reader who tries can still read from an embedding.
+"""Strong probes (scikit-learn): how much can still be read from an embedding with effort.
 
 The paper's probes are trained by gradient for a fixed number of epochs. They miss information that a context made
 small but did not remove. Strong probes standardise or whiten the numbers first, so the size of a direction does not

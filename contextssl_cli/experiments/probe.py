@@ -162,7 +162,7 @@ def gather(results: Sequence[Path], runs: Sequence[Run], device: torch.device) -
     """
     found = [one for path in results for one in read_results(path)]
     if comparable(runs):
-        return [*found, _comparison(runs, device)]
+        return [*found, _measured(runs, device, compare=True)]
     methods: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs:
         methods.setdefault((run.record.task, run.record.store_hash, run.record.config.method), []).append(run)
@@ -172,35 +172,30 @@ def gather(results: Sequence[Path], runs: Sequence[Run], device: torch.device) -
 def _of_method(runs: Sequence[Run], device: torch.device) -> list[Found]:
     """The comparison of one method's runs, or a probe for each configuration and step reached."""
     if comparable(runs):
-        return [_comparison(runs, device)]
+        return [_measured(runs, device, compare=True)]
     configs: dict[str, list[Run]] = {}
     for run in runs:
         config = run.record.config.model_dump(mode="json", exclude=set(OF_NO_MATTER))
         trained = json.dumps([config, run.reached()[0]], sort_keys=True)
         configs.setdefault(trained, []).append(run)
-    return [_probe(group, device) for group in configs.values()]
+    return [_measured(group, device, compare=False) for group in configs.values()]
 
 
-def _probe(runs: Sequence[Run], device: torch.device) -> Found:
-    if kept := _kept(runs, RESULTS, compare=False):
+def _measured(runs: Sequence[Run], device: torch.device, *, compare: bool) -> Found:
+    """The probe or the comparison of runs: the existing one of their weights, or a new one, written to its folder."""
+    if kept := _kept(runs, COMPARISON if compare else RESULTS, compare=compare):
         return kept
-    folder = make_folder(result_folder(runs, compare=False))  # before minutes of work that could not be written
+    folder = make_folder(result_folder(runs, compare=compare))  # before minutes of work that could not be written
+    _log.info("%s %s", "comparing" if compare else "probing", ", ".join(str(run.folder) for run in runs))
+    if compare:
+        check_comparison(folder)
+        comparison = compare_runs(runs, device)
+        write_comparison(comparison, folder)
+        return comparison
     check_probe(folder)
-    _log.info("probing %s", ", ".join(str(run.folder) for run in runs))
     report = probe_runs(runs, device)
     write_probe(report, folder)
     return report
-
-
-def _comparison(runs: Sequence[Run], device: torch.device) -> Found:
-    if kept := _kept(runs, COMPARISON, compare=True):
-        return kept
-    folder = make_folder(result_folder(runs, compare=True))
-    check_comparison(folder)
-    _log.info("comparing %s", ", ".join(str(run.folder) for run in runs))
-    comparison = compare_runs(runs, device)
-    write_comparison(comparison, folder)
-    return comparison
 
 
 def _kept(runs: Sequence[Run], name: str, *, compare: bool) -> Found | None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from contextssl_cli.evaluation.fairness import FAIRNESS_METRICS
-from contextssl_cli.evaluation.results import ENCODER, RAW, ProbeReport, Row, sample_std
+from contextssl_cli.evaluation.results import ENCODER, RAW, ProbeReport, Row
 from contextssl_cli.experiments.execute import Probed
 from contextssl_cli.plugin.task import environment_name
-from contextssl_cli.report.tables import RANKS, Cell, Column, Labels, Line, ResultTable, row_line
+from contextssl_cli.report.tables import RANKS, Cell, Column, Labels, Line, ResultTable, gap_line, row_line
 
 _ORDER = ("r2", "top1", "accuracy", "knn", *RANKS)
 """The metrics of the tables by method, length and setting, in the order of their columns."""
@@ -23,7 +22,7 @@ def methods_table(points: Sequence[Probed]) -> ResultTable:
     """
     rows: dict[Labels, Line] = {}
     for point in points:
-        report, gaps = point.report, _gaps(point)
+        report, gaps = point.report, gap_line(point.gaps, point.paper_gaps)
         lengths = report.lengths
         if not lengths:
             rows[point.label,] = {**_line(report, ENCODER, 0, accuracy=False), **gaps}
@@ -91,7 +90,7 @@ def sweep_table(points: Sequence[Probed]) -> ResultTable:
     """One row per point: gap, R2 and top-1 under each context at its longest, and top-1 of the encoder."""
     rows: dict[Labels, Line] = {}
     for point in points:
-        report, line = point.report, _gaps(point)
+        report, line = point.report, gap_line(point.gaps, point.paper_gaps)
         for environment in report.environments if report.lengths else ():
             line |= _under(_line(report, environment, report.lengths[-1]), context_name(environment))
         encoder = _under(_line(report, ENCODER, 0), ENCODER)
@@ -113,15 +112,6 @@ TABLES: Mapping[str, Callable[[Sequence[Probed]], list[ResultTable]]] = {
 def context_name(environment: str) -> str:
     """The name of a context in the tables: ``rotation context``, or ``empty context``."""
     return f"{'empty' if environment == environment_name(()) else environment} context"
-
-
-def _gaps(point: Probed) -> Line:
-    gaps = {"adaptation_gap": point.gaps, "adaptation_gap_paper": point.paper_gaps}
-    return {
-        Column(metric): Cell(statistics.fmean(values), sample_std(values), len(values))
-        for metric, values in gaps.items()
-        if values
-    }
 
 
 def _line(report: ProbeReport, environment: str, length: int, *, accuracy: bool = True) -> Line:

@@ -21,6 +21,7 @@ from contextssl_cli.report.tables import (
     Line,
     ResultTable,
     TextTable,
+    gap_line,
     heads,
     short_probe,
 )
@@ -96,29 +97,32 @@ def side_by_side(report: ProbeReport) -> TextTable:
 
 
 def comparison_table(reports: Sequence[ProbeReport], settings: Sequence[str] = ()) -> TextTable:
-    """What each model's features encode: a line per model, a column per R2, label and probe.
+    """A line per model: its adaptation gap, and the R2, labels and ranks that probes predict from its features.
 
     Args:
         reports: one per model.
         settings: of each, those that ``distinguishing_settings`` gives.
     """
-    differ = any(settings)
     lines = [
-        {Column(row.metric, row.target, probe=short_probe(row.probe)): Cell.of(row)
-         for row in report.rows if row.environment == ENCODER} for report in reports
+        gap_line(report.gaps, report.paper_gaps)
+        | {Column(row.metric, row.target, probe=short_probe(row.probe)): Cell.of(row)
+           for row in report.rows if row.environment == ENCODER} for report in reports
     ]  # fmt: skip
     columns = list(dict.fromkeys(column for line in lines for column in line))
+    differ, several = any(settings), len({report.task for report in reports}) > 1
     body = [
         [
+            *([report.task] if several else []),
             report.method,
-            environment_name(report.told),
+            environment_name(report.conditioned_on) if report.conditioned_on else "",
             *([settings[number]] if differ else []),
+            ", ".join(map(str, report.seeds)),
             *(line[column].text(column.measure) if column in line else "" for column in columns),
         ]
         for number, (report, line) in enumerate(zip(reports, lines, strict=True))
     ]
-    header = ["method", "conditioned on", *(["settings"] if differ else []), *heads(columns)]
-    return TextTable("What the features of each model encode", header, body)
+    stub = [*(["task"] if several else []), "method", "conditioned on", *(["settings"] if differ else []), "seeds"]
+    return TextTable("Gap and features of each model", [*stub, *heads(columns)], body, len(stub))
 
 
 def reports_of(found: Sequence[Found]) -> list[ProbeReport]:
@@ -137,11 +141,11 @@ def distinguishing_settings(reports: Sequence[ProbeReport]) -> list[str]:
         flat_settings(report.protocol["runs"][0]["config"]) | {"judged on": report.judged_on} for report in reports
     ]
     for report, own in zip(reports, settings, strict=True):
-        alike.setdefault((report.task, report.method, report.told), []).append(own)
+        alike.setdefault((report.task, report.method, report.conditioned_on), []).append(own)
     return [
         settings_text({key: value for key, value in own.items() if _differs(key, others)})
         for report, own in zip(reports, settings, strict=True)
-        for others in [alike[report.task, report.method, report.told]]
+        for others in [alike[report.task, report.method, report.conditioned_on]]
     ]
 
 
@@ -164,8 +168,8 @@ def _representations(values: Mapping[str, Any], task: str) -> TextTable:
     for row in values["rows"]:
         if row["target"] in (attribute, task):
             probe = row["probe"] if row["target"] == attribute else ""
-            mean = math.nan if row["mean"] is None else row["mean"]
-            cell = Cell(mean, row["std"], len(row["values"]))
+            known = row["mean"] is not None
+            cell = Cell(row["mean"], row["std"], len(row["values"])) if known else Cell(math.nan)
             found.setdefault((row["representation"],), {})[Column(row["metric"], row["target"], probe=probe)] = cell
     order = ["accuracy", *FAIRNESS_METRICS, PARITY]
     rows = {

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any
 
 from pydantic import Field
+from pydantic.dataclasses import dataclass as checked
 
-from contextssl_cli.evaluation.results import Row
+from contextssl_cli.evaluation.results import Row, sample_std
 from contextssl_cli.text import printable
 
 _MARKUP = re.compile(r"[\\`|<>\[\]]")
@@ -89,7 +91,7 @@ MEASURES = {
 """How every metric of the results is shown, by its name in ``results.json``."""
 
 
-@dataclass(frozen=True)
+@checked(frozen=True)
 class Column:
     """The key of a column.
 
@@ -111,7 +113,7 @@ class Column:
         return MEASURES.get(self.metric, Measure(f"{self.metric} {{target}}"))
 
 
-@dataclass(frozen=True)
+@checked(frozen=True)
 class Cell:
     """A figure: the mean and sample standard deviation over a number of runs, and the probe that it is by.
 
@@ -220,46 +222,34 @@ class ResultTable:
     def as_dict(self) -> dict[str, Any]:
         """One JSON object: columns as objects, and the cells of a row in their order, null where there is none."""
         columns = self.columns()
-
-        def listed(found: Mapping[Labels, Mapping[Column, Any]]) -> list[dict[str, Any]]:
-            return [
-                {"labels": list(labels), "cells": [_plain(line.get(column)) for column in columns]}
-                for labels, line in found.items()
-            ]
-
-        return {
-            "name": self.name,
-            "title": self.title,
-            "stub": list(self.stub),
-            "columns": [asdict(column) for column in columns],
-            "rows": listed(self.rows),
-            "published": listed(self.published),
-            "sources": self.sources,
-        }
+        rows = [
+            {"labels": list(labels), "cells": [asdict(line[one]) if one in line else None for one in columns]}
+            for labels, line in self.rows.items()
+        ]
+        published = [
+            {"labels": list(labels), "cells": [line.get(one) for one in columns]}
+            for labels, line in self.published.items()
+        ]
+        about = {"name": self.name, "title": self.title, "stub": list(self.stub), "sources": self.sources}
+        return {**about, "columns": [asdict(one) for one in columns], "rows": rows, "published": published}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ResultTable:
-        """A table of a result file."""
-        columns = [Column(**column) for column in values["columns"]]
+        """A table of a result file.
 
-        def cells(row: Mapping[str, Any]) -> dict[Column, Any]:
-            return {column: cell for column, cell in zip(columns, row["cells"], strict=True) if cell is not None}
-
-        return cls(
-            title=values["title"],
-            stub=tuple(values["stub"]),
-            rows={
-                tuple(row["labels"]): {column: Cell(**cell) for column, cell in cells(row).items()}
-                for row in values["rows"]
-            },
-            name=values["name"],
-            published={tuple(row["labels"]): cells(row) for row in values["published"]},
-            sources=values["sources"],
-        )
-
-
-def _plain(cell: Cell | float | None) -> Any:
-    return asdict(cell) if isinstance(cell, Cell) else cell
+        Raises:
+            LookupError, TypeError, ValueError: if it is damaged.
+        """
+        columns = [Column(**one) for one in values["columns"]]
+        rows: dict[Labels, Line] = {}
+        published: dict[Labels, dict[Column, float]] = {}
+        for row in values["rows"]:
+            cells = zip(columns, row["cells"], strict=True)
+            rows[tuple(row["labels"])] = {one: Cell(**cell) for one, cell in cells if cell is not None}
+        for row in values["published"]:
+            figures = zip(columns, row["cells"], strict=True)
+            published[tuple(row["labels"])] = {one: float(figure) for one, figure in figures if figure is not None}
+        return cls(values["title"], tuple(values["stub"]), rows, values["name"], published, values["sources"])
 
 
 def row_line(rows: Iterable[Row]) -> Line:
@@ -271,6 +261,15 @@ def row_line(rows: Iterable[Row]) -> Line:
             column = replace(column, probe=short_probe(row.probe))
         line[column] = Cell.of(row)
     return line
+
+
+def gap_line(gaps: Sequence[float], paper_gaps: Sequence[float]) -> Line:
+    """The adaptation gap of several runs, and by the paper's definition; empty without any."""
+    return {
+        Column(metric): Cell(statistics.fmean(values), sample_std(values), len(values))
+        for metric, values in (("adaptation_gap", gaps), ("adaptation_gap_paper", paper_gaps))
+        if values
+    }
 
 
 def short_probe(probe: str) -> str:

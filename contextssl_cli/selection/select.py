@@ -41,6 +41,23 @@ _MOST = 5000
 
 
 @dataclass(frozen=True)
+class Choice:
+    """What a context is chosen by.
+
+    Attributes:
+        rows: the N labelled inputs.
+        codes: (N,) their classes as 0, 1, ...
+        bounds: that the choice must meet, by what they are on.
+        groups: (N,) categories by sensitive attribute.
+    """
+
+    rows: Rows
+    codes: ClassCodes
+    bounds: dict[str, float]
+    groups: dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One context's figures, each with the labelled input left out that is predicted.
 
@@ -138,22 +155,23 @@ def select_context(
     known = {name: column(values, f"{name} of input") for name, values in (groups or {}).items()}
     codes = check_choice(len(contexts), len(X), column(y, "label"), bounds, known)
     read = {n: c if c is None or isinstance(c, Context) else Context.load(Path(c)) for n, c in contexts.items()}
-    return select_rows(encoder, read, encoder.rows(X), codes, bounds, known, guard=guard, seed=seed)
+    choice = Choice(encoder.rows(X), codes, bounds, known)
+    return select_rows(encoder, read, choice, guard=guard, seed=seed)
 
 
 def select_rows(
-    encoder: ContextEncoder, contexts: Mapping[str, Context | None], rows: Rows, codes: ClassCodes,
-    bounds: Mapping[str, float], groups: Mapping[str, NDArray[Any]], *, guard: str | None, seed: int,
-) -> Selection:  # fmt: skip
-    """As ``select_context``, of what it has checked; every input is encoded once for all contexts."""
+    encoder: ContextEncoder, contexts: Mapping[str, Context | None], choice: Choice, *, guard: str | None, seed: int
+) -> Selection:
+    """As ``select_context``, by what was checked; every input is encoded once for all contexts."""
     check_distinct(contexts)
     for name, context in contexts.items():
         if context is not None and context.fingerprint:
             check_context(encoder.opened_.run, context, name, foreign="refuse")
     encoders = {name: encoder.with_context(context, guard) for name, context in contexts.items()}
-    features = torch.cat(list(encoder.features(rows)))
+    features = torch.cat(list(encoder.features(choice.rows)))
     embeddings = {name: under.embed_features(features) for name, under in encoders.items()}
-    within = {name: measured(values, codes, bounds, groups, seed) for name, values in embeddings.items()}
+    codes, bounds = choice.codes, choice.bounds
+    within = {name: measured(values, codes, bounds, choice.groups, seed) for name, values in embeddings.items()}
     probes = {name: LeaveOneOut(values) for name, values in embeddings.items()}
     return _selection(probes, codes, bounds, within, seed)
 

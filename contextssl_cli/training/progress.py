@@ -11,13 +11,14 @@ class Progress:
     """What a progress display needs after a step.
 
     Attributes:
-        step: steps done.
-        steps: steps in all.
+        step: the number of steps done.
+        steps: the number of all steps.
         loss: of this step, by environment or by term; empty between the steps that are logged.
         pairs_per_second: in this process, so far.
         remaining: seconds.
-        gap: the last measured adaptation gap on held-out training samples, None before the first.
-        watched: whether the method has a context, and so a gap.
+        gap: the last adaptation gap measured on held-out training samples; None before the first.
+        first_gap: the step after which the gap is first measured; None for a method without a context.
+        ceiling: the largest possible gap, the number of action types.
     """
 
     step: int
@@ -26,7 +27,8 @@ class Progress:
     pairs_per_second: float = 0.0
     remaining: float = 0.0
     gap: float | None = None
-    watched: bool = True
+    first_gap: int | None = None
+    ceiling: int = 0
 
 
 @dataclass(frozen=True)

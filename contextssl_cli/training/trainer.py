@@ -194,7 +194,16 @@ class Trainer:
         if saving:
             self._save()
         report(Progress(self.step, self.steps, main_losses(terms), rate * self.config.batch_size,
-                        (self.steps - self.step) / rate, self.gap, watched=self.monitor is not None))  # fmt: skip
+                        (self.steps - self.step) / rate, self.gap, self._first_gap,
+                        len(self.task.actions)))  # fmt: skip
+
+    @property
+    def _first_gap(self) -> int | None:
+        """The step after which the adaptation gap is first measured; None for a method without a context."""
+        if self.monitor is None:
+            return None
+        every, begin = self.config.monitor_every, math.ceil(self.config.world_start * self.steps) + 1
+        return min(self.steps, -(-begin // every) * every)
 
     def _measures_gap(self, last: bool) -> bool:
         return last or (self._world_begun and self.step % self.config.monitor_every == 0)

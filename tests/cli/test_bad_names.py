@@ -113,7 +113,7 @@ def test_a_variable_with_a_bad_value(fails: Command, made: Made, monkeypatch: py
     [
         (("name the active action types", "--action none"), []),
         (("no action type 'colour'", "did you mean 'color'?"), ["--action", "colour"]),
-        (("--action none stands alone",), ["--action", "none", "--action", "color"]),
+        (("--action none",), ["--action", "none", "--action", "color"]),
         (("--pairs 0", "1 to 1437"), ["--action", "color", "--pairs", "0"]),
         (("--pairs 9999", "1 to 1437"), ["--action", "color", "--pairs", "9999"]),
         (("--from-pairs",), ["--from-pairs", "pairs.npz", "--pairs", "2"]),

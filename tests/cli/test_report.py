@@ -79,7 +79,8 @@ def test_runs_told_different_types_are_compared(cli: Command) -> None:
     gap = json.loads(Path("rotation", "comparison", "comparison.json").read_text())["adaptation_gap"]
     page = Page(Path("both.html").read_text(encoding="utf-8"))
     assert f"adaptation gap between the models: {gap:.3f}" in " ".join(page.text)
-    assert [line[2] for line in page.table("What is compared").rows[1:]] == told
+    head, *lines = page.table("Gap and features of each model").rows
+    assert [line[head.index("conditioned on")] for line in lines] == told
     *single, compare = sorted(commands(Path("both.html"), "probe"), key=lambda words: "--compare" in words)
     trained = [words[words.index("--out") + 1] for words in commands(Path("both.html"), "pretrain")]
     assert trained == ["1-rotation", "2-color"]

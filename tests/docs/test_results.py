@@ -11,7 +11,9 @@ from tests.docs.conftest import DOCS, ROOT
 
 
 def test_the_readme_prints_the_figures_of_the_result_files(generate: ModuleType) -> None:
-    assert generate.headline() in (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert generate.first_table() in readme
+    assert generate.headline() in readme
 
 
 @pytest.mark.parametrize("name", ["digits", "adult"])

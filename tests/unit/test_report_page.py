@@ -69,7 +69,7 @@ def test_the_fairness_table_of_a_reproduction_stands_in_its_page() -> None:
     assert '<li><a href="#study1">' in text
     assert '<section id="study1">' in text
     assert text.count('class="first"') == 1
-    assert text.index('<section id="study1">') < text.index("What is compared")
+    assert text.index('<section id="study1">') < text.index("Gap and features of each model")
 
 
 def test_a_damaged_fairness_table_is_refused(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_what_the_commands_cannot_set_is_told() -> None:
 
 def test_several_reports_have_figures_of_their_own_and_an_overview() -> None:
     page = Page(render([ProbeReport.from_dict(stored(name)) for name in ("digits", "digits", "adult")]))
-    assert [line[0] for line in page.table("What is compared").rows[1:]] == [
+    assert [line[0] for line in page.table("Gap and features of each model").rows[1:]] == [
         "digits-rotation-color",
         "digits-rotation-color",
         "adult-gender",
@@ -168,7 +168,7 @@ def test_models_of_a_reproduction_that_were_told_apart_are_compared() -> None:
     for method in ("equimod", "sie", "sen"):
         models = [point for point in digits if point["report"]["protocol"]["runs"][0]["config"]["method"] == method]
         comparison = compared["digits-rotation-color", method]
-        assert [report.told for report in comparison.reports] == [("rotation",), ("color",)]
+        assert [report.conditioned_on for report in comparison.reports] == [("rotation",), ("color",)]
         assert comparison.gaps == models[0]["adaptation_gaps"] == models[1]["adaptation_gaps"]
     assert all(not report.gaps for one in compared.values() for report in one.reports)
     page = render(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from contextssl_cli.errors import ContextSSLError
 from contextssl_cli.report.plugins import print_findings
@@ -150,3 +152,17 @@ def test_streams_that_are_full_or_closed(redirection: str, code: int, tmp_path: 
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
     assert done.stderr.count("error[") == code
+
+
+@pytest.mark.parametrize("columns", [3, 12])
+def test_a_wide_table_of_numbers_is_printed_in_parts_that_fit(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(terminal, "out", Console(file=stream, force_terminal=True, width=80, color_system=None))
+    header = ["context", "tokens", *(f"figure {number}" for number in range(columns))]
+    rows = [["rotation", str(length), *(f"{number}.125 ± 0.250" for number in range(columns))] for length in (0, 126)]
+    terminal.table("wide", header, rows, labels=2)
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    for number in range(columns):  # every figure is whole, in a line with its labels
+        found = [line for line in lines if f"{number}.125 ± 0.250" in line.replace("│", " ")]
+        assert [("rotation" in line) for line in found].count(True) >= 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -31,7 +30,6 @@ from contextssl_cli.report.probe_tables import (
     side_by_side,
 )
 from contextssl_cli.report.summary import comparison_sentence, gap_sentence
-from contextssl_cli.report.tables import MEASURES, TextTable
 from contextssl_cli.text import printable_lines, value_text
 
 GENERATOR = "contextssl"
@@ -51,44 +49,6 @@ _CAPTIONS = {
 }
 """Title and caption of a figure, by the metric that it shows."""
 _CURVE_CAPTION = "Training: the loss, and the adaptation gap on held-out training samples where it was measured."
-
-
-@dataclass(frozen=True)
-class RunView:
-    """The part of the page about one run.
-
-    Attributes:
-        name: of its folder, unique within the section; the commands use it.
-        settings: (key, value, whether the user asked for it).
-    """
-
-    name: str
-    folder: str
-    fingerprint: str
-    seed: str
-    created: str
-    settings: list[tuple[str, str, bool]]
-    versions: dict[str, str]
-    curve: Picture | None
-
-
-@dataclass(frozen=True)
-class Section:
-    """The part of the page about one report: runs of one task that differ in their seeds."""
-
-    anchor: str
-    title: str
-    measured: str
-    gap: str
-    pictures: list[Picture]
-    tables: list[TextTable]
-    runs: list[RunView]
-    commands: list[str]
-    without_flags: list[str]
-    in_part: list[str]
-    store_hash: str
-    probes: dict[str, str]
-    versions: dict[str, str]
 
 
 def check_page(path: Path) -> Path:
@@ -138,8 +98,7 @@ def render(found: Sequence[Found], studies: Sequence[StudyView] = ()) -> str:
     text = page.render(
         generator=f"{GENERATOR} {metadata.version('contextssl')}",
         title=", ".join(dict.fromkeys(report.task for report in reports)),
-        overview=_overview(reports, settings) if several else None,
-        features=comparison_table(reports, settings) if several else None,
+        overview=comparison_table(reports, settings) if several else None,
         gaps=_gaps(found, sections),
         studies=studies,
         sections=sections,
@@ -148,67 +107,50 @@ def render(found: Sequence[Found], studies: Sequence[StudyView] = ()) -> str:
     return printable_lines(text)  # a name may reverse the text, or hold what HTML does not take
 
 
-def _gaps(found: Sequence[Found], sections: Sequence[Section]) -> list[tuple[str, str]]:
+def _gaps(found: Sequence[Found], sections: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """The sentence of each comparison, and the command that compares its runs under their names in the sections."""
     gaps, first = [], 0
     for one in found:
         last = first + len(reports_of([one]))
         if isinstance(one, Comparison):
-            names = [run.name for section in sections[first:last] for run in section.runs]
+            names = [run["name"] for section in sections[first:last] for run in section["runs"]]
             out = f"{first + 1}-comparison"
             gaps.append((comparison_sentence(one), commands.probe_command(one.reports[0], names, out, compare=True)))
         first = last
     return gaps
 
 
-def _overview(reports: Sequence[ProbeReport], settings: Sequence[str]) -> TextTable:
-    differ, gap, paper = any(settings), MEASURES["adaptation_gap"], MEASURES["adaptation_gap_paper"]
-    rows = [
-        [
-            report.task,
-            report.method,
-            environment_name(report.told) if report.told else "",
-            *([own] if differ else []),
-            _seeds(report),
-            *(
-                ["", ""]
-                if report.adaptation_gap is None or report.adaptation_gap_paper is None
-                else [
-                    gap.text(report.adaptation_gap, report.gap_std if len(report.gaps) > 1 else None),
-                    paper.text(report.adaptation_gap_paper),
-                ]
-            ),
-        ]
-        for report, own in zip(reports, settings, strict=True)
-    ]
-    header = ["task", "method", "conditioned on", *(["settings"] if differ else []), "seeds", gap.head, paper.head]
-    return TextTable("What is compared", header, rows)
+def _section(report: ProbeReport, settings: str, anchor: str, prefix: str) -> dict[str, Any]:
+    """The part of the page about one report: runs of one task that differ in their seeds.
 
-
-def _section(report: ProbeReport, settings: str, anchor: str, prefix: str) -> Section:
-    """A part of the page; the prefix distinguishes its runs in the commands from those of other parts."""
+    Args:
+        report: of the runs.
+        settings: that distinguish it from other reports.
+        anchor: its id in the page.
+        prefix: distinguishes its runs in the commands from those of other parts.
+    """
     task = commands.stored_task(report)
     names = _names(report, prefix)
     runs = [
         _run_view(about, name, f"{anchor}-{number}-")
         for number, (about, name) in enumerate(zip(report.protocol["runs"], names, strict=True), 1)
     ]
-    condition = f"conditioned on {environment_name(report.told)}" if report.told else ""
-    return Section(
-        anchor=anchor,
-        title=f"{report.task}: {', '.join(filter(None, [report.method, condition, settings, report.apart]))}",
-        measured=_measured(report),
-        gap=gap_sentence(report) if report.gaps or not report.lengths else "",
-        pictures=_pictures(report, anchor),
-        tables=[*probe_tables(report), *([side_by_side(report)] if report.lengths else [])],
-        runs=runs,
-        commands=commands.reproducing_commands(report, task, names, f"{prefix}results") if task else [],
-        without_flags=commands.settings_without_flags(report, task) if task else [],
-        in_part=_in_part(report, names),
-        store_hash=report.protocol["store_hash"],
-        probes={key: value_text(value) for key, value in report.protocol["probes"].items()},
-        versions=report.protocol["versions"],
-    )
+    condition = f"conditioned on {environment_name(report.conditioned_on)}" if report.conditioned_on else ""
+    return {
+        "anchor": anchor,
+        "title": f"{report.task}: {', '.join(filter(None, [report.method, condition, settings, report.apart]))}",
+        "measured": _measured(report),
+        "gap": gap_sentence(report) if report.gaps or not report.lengths else "",
+        "pictures": _pictures(report, anchor),
+        "tables": [*probe_tables(report), *([side_by_side(report)] if report.lengths else [])],
+        "runs": runs,
+        "commands": commands.reproducing_commands(report, task, names, f"{prefix}results") if task else [],
+        "without_flags": commands.settings_without_flags(report, task) if task else [],
+        "in_part": _in_part(report, names),
+        "store_hash": report.protocol["store_hash"],
+        "probes": {key: value_text(value) for key, value in report.protocol["probes"].items()},
+        "versions": report.protocol["versions"],
+    }
 
 
 def _in_part(report: ProbeReport, names: Sequence[str]) -> list[str]:
@@ -244,23 +186,24 @@ def _pictures(report: ProbeReport, anchor: str) -> list[Picture]:
     ]
 
 
-def _run_view(about: Mapping[str, Any], name: str, prefix: str) -> RunView:
+def _run_view(about: Mapping[str, Any], name: str, prefix: str) -> dict[str, Any]:
+    """The part of the page about one run; the commands use its name, which is unique in the section."""
     run = commands.stored_run(about)
     lines = read_losses(run.metrics_log) if run else []
     curve = None
     if lines:
         title = f"Training curve of {name}, to step {lines[-1]['step']}"
         curve = Picture(inline_svg(partial(draw_training, lines), prefix, title), _CURVE_CAPTION)
-    return RunView(
-        name=name,
-        folder=about["folder"],
-        fingerprint=about["fingerprint"],
-        seed=str(about["config"]["seed"]),
-        created=run.record.created if run else "",
-        settings=_settings(about),
-        versions=about["versions"],
-        curve=curve,
-    )
+    return {
+        "name": name,
+        "folder": about["folder"],
+        "fingerprint": about["fingerprint"],
+        "seed": str(about["config"]["seed"]),
+        "created": run.record.created if run else "",
+        "settings": _settings(about),
+        "versions": about["versions"],
+        "curve": curve,
+    }
 
 
 def _settings(about: Mapping[str, Any]) -> list[tuple[str, str, bool]]:

@@ -20,29 +20,9 @@ from contextssl_cli.report.figures import SweptValues, draw_sweep, has_panels
 from contextssl_cli.report.html.commands import sweep_command
 from contextssl_cli.report.html.inline_svg import Picture, inline_svg
 from contextssl_cli.report.probe_tables import FAIRNESS_NOTE, study_fairness_tables
-from contextssl_cli.report.tables import Cell, Column, ResultTable, TextTable
+from contextssl_cli.report.tables import ResultTable, TextTable
 
 _SWEPT = "Figures against the varied setting: the mean over the runs, and one sample standard deviation."
-
-
-class _Row(Checked):
-    labels: list[str] = Field(min_length=1, max_length=1)
-    cells: list[Cell | None]
-
-
-class _Published(Checked):
-    labels: list[str] = Field(min_length=1, max_length=1)
-    cells: list[float | None]
-
-
-class _Table(Checked):
-    name: str
-    title: str
-    stub: list[str] = Field(min_length=1, max_length=1)
-    columns: list[Column]
-    rows: list[_Row]
-    published: list[_Published]
-    sources: list[str]
 
 
 class _Sweep(Checked):
@@ -50,7 +30,7 @@ class _Sweep(Checked):
     vary: dict[str, list[Any]] = Field(min_length=1)
     seeds: list[int] = Field(min_length=1)
     store: Path
-    table: _Table
+    table: dict[str, Any]
     points: list[dict[str, Any]] = Field(min_length=1)
 
 
@@ -112,7 +92,7 @@ def _study(values: Mapping[str, Any], part: Mapping[str, Any], prefix: str) -> S
     name = part["study"]["name"]
     words = ["contextssl", "reproduce", values["name"], "--scale", values["scale"], "--only", name]
     words += _source(part["study"]["plugin"])
-    tables = [_table(table) for table in part["tables"]]
+    tables = [ResultTable.from_dict(table) for table in part["tables"]]
     fair = study_fairness_tables(_Fairness.model_validate(part["fairness"]).model_dump()) if "fairness" in part else []
     varied = {point["label"]: point["values"] for point in part["points"]}
     return StudyView(
@@ -141,7 +121,7 @@ def _state(values: Mapping[str, Any], part: Mapping[str, Any]) -> list[str]:
 
 def _sweep(path: Path, written: Mapping[str, Any], prefix: str) -> StudyView:
     values = _Sweep.model_validate(written).model_dump()
-    table = _table(values["table"])
+    table = ResultTable.from_dict(values["table"])
     report = checked_report(path, values["points"][0]["report"])
     varied = {point["label"]: point["values"] for point in values["points"]}
     return StudyView(
@@ -151,10 +131,6 @@ def _sweep(path: Path, written: Mapping[str, Any], prefix: str) -> StudyView:
         notes=_notes([table]),
         pictures=_pictures(table, varied, prefix),
     )
-
-
-def _table(values: Mapping[str, Any]) -> ResultTable:
-    return ResultTable.from_dict(_Table.model_validate(values).model_dump())
 
 
 def _notes(tables: Sequence[ResultTable]) -> list[str]:
