@@ -99,7 +99,7 @@ class PairSource:
         Args:
             indices: (N,) the samples of the first views.
             generator: the only source of randomness.
-            augment: whether to apply the data set's augmentation and view augmentation (``nuisance``), as in training.
+            augment: whether to apply the data set's ``augment`` and ``augment_view``, as in training.
         """
         partners = self._partners(indices, generator)
         first = self.inputs[indices]
@@ -108,8 +108,8 @@ class PairSource:
         second = first if partners is indices else self.inputs[partners]
         samples = (first, second)
         if augment:
-            first = self.task.dataset.nuisance(first, self.schema, generator)
-            second = self.task.dataset.nuisance(second, self.schema, generator)
+            first = self.task.dataset.augment_view(first, self.schema, generator)
+            second = self.task.dataset.augment_view(second, self.schema, generator)
         drawn = {a.name: self._draw_latents(a, indices, partners, samples, generator) for a in self.task.actions}
         return PairBatch(
             self._render(first, {name: latents[0] for name, latents in drawn.items()}),

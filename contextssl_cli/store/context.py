@@ -125,7 +125,7 @@ class Context:
     def from_pairs(cls, path: Path, fingerprint: str = "", run: str = "") -> Context:
         """Read a user's own pairs: HDF5 or NPZ with ``x``, ``y`` and one array per action type.
 
-        The blocks stand in a group ``actions`` or under names that begin with ``actions/``; likewise ``changes/``.
+        The blocks are in a group ``actions`` or have names that begin with ``actions/``; likewise for ``changes/``.
 
         Raises:
             DataMissingError: if there is no such file.

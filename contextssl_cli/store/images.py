@@ -95,7 +95,7 @@ def open_image(data: bytes, *, formats: Sequence[str] = FORMATS, enough: tuple[i
 
     Raises:
         ValueError: if the file is of no expected format, is damaged or cut off, or has more than ``MAX_PIXELS``. The
-            message says so in words that follow the name of the file.
+            message continues a sentence that begins with the name of the file.
     """
     name = next((name for name in formats if _has_signature(name, data)), None)
     if name is None:

@@ -149,7 +149,7 @@ def _check_store(dataset: Dataset, store: Store, checks: Checks) -> None:
         inputs = to_tensor(store.train.inputs(slice(ROWS)), schema)
     if inputs is None:
         return
-    for name, change in (("augment", dataset.augment), ("nuisance", dataset.nuisance)):
+    for name, change in (("augment", dataset.augment), ("augment_view", dataset.augment_view)):
         with checks.rule(subject, name):
             _check_change(f"{title(dataset)}.{name}", change, inputs, schema)
     for action in dataset.actions:

@@ -69,7 +69,7 @@ class Rows(Dataset):
     def prepare(self, source: Path | None, options: Options) -> Prepared:
         raise NotImplementedError
 
-    def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
+    def augment_view(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         return inputs + torch.tensor([0.0, 1.0]) * torch.rand(len(inputs), 1, generator=generator)
 
 
@@ -209,7 +209,7 @@ class Mirrored(Rows):
     def augment(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         return inputs * (1 - 2 * torch.randint(2, (len(inputs), 1), generator=generator))
 
-    def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
+    def augment_view(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         return inputs
 
 

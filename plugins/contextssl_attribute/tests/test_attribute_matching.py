@@ -28,7 +28,7 @@ class People(Dataset):
     def prepare(self, source: Path | None, options: Options) -> Prepared:
         raise NotImplementedError
 
-    def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
+    def augment_view(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         return scarf_corruption(inputs, schema, 0.5, generator)
 
 
