@@ -14,7 +14,7 @@ from contextssl_cli.config.probe import ProbeConfig
 from contextssl_cli.data.pairs import PairBatch, PairSource, seeded
 from contextssl_cli.data.rows import Rows
 from contextssl_cli.evaluation.cache import cache_key, keep_tensors, read_tensors
-from contextssl_cli.evaluation.samples import Samples
+from contextssl_cli.evaluation.samples import ProbeSamples
 from contextssl_cli.model.encoders import EncoderModel
 
 _log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class RecordedViews:
 
 
 def encode_split(
-    model: EncoderModel, samples: Samples, config: ProbeConfig, cache: Path, fingerprint: str
+    model: EncoderModel, samples: ProbeSamples, config: ProbeConfig, cache: Path, fingerprint: str
 ) -> EncodedSplit:
     """Encode pairs of views of samples without view augmentation, or read them from the cache.
 
@@ -110,7 +110,7 @@ def encode_split(
     )
 
 
-def encode_samples(model: EncoderModel, samples: Samples, cache: Path, fingerprint: str) -> Tensor:
+def encode_samples(model: EncoderModel, samples: ProbeSamples, cache: Path, fingerprint: str) -> Tensor:
     """Features (N, D) of samples as they are, encoded or from the cache."""
     path = samples_path(samples.name, cache, fingerprint)
     return _cached(path, lambda: {"z": encode(model, samples.source.inputs)})["z"]

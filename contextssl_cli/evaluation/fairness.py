@@ -28,7 +28,7 @@ from torch import Tensor
 from contextssl_cli.data.rows import whole
 from contextssl_cli.evaluation.probes import can_be_read
 from contextssl_cli.evaluation.results import RAW, FairnessRow, Key, sample_std
-from contextssl_cli.evaluation.samples import Samples
+from contextssl_cli.evaluation.samples import ProbeSamples
 from contextssl_cli.evaluation.strong_probes import (
     LOGISTIC,
     MLP,
@@ -105,7 +105,7 @@ def fairness_differences(
     }
 
 
-def raw_baseline(schema: Schema, train: Samples, test: Samples) -> dict[Key, float]:
+def raw_baseline(schema: Schema, train: ProbeSamples, test: ProbeSamples) -> dict[Key, float]:
     """What the strong probe reads from the table itself: each task with and without each attribute, and the attribute.
 
     Args:
