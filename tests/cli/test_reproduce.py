@@ -317,7 +317,7 @@ def test_the_plan_of_what_is_not_here_can_be_read(cli: Command) -> None:
         (2, "--share 4/3: expected I/N", ["tiny", "--share", "4/3"]),
         (2, "--share half: expected I/N", ["tiny", "--share", "half"]),
         (2, "--no-train", ["tiny", "--share", "1/2", "--no-train"]),
-        (2, "--share : expected I/N", ["tiny", "--share", ""]),
+        (2, "--share", ["tiny", "--share", ""]),
         (2, "needs no such data set", ["tiny", "--source", "adult=nowhere"]),
         (3, "does not exist", ["tiny", "--source", "digits=nowhere"]),
         (3, "adult.data", ["tiny", "--scale", "full", "--source", "adult=."]),
