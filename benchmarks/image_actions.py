@@ -19,7 +19,6 @@ from torch import Tensor
 from torchvision.transforms import functional as tv
 from torchvision.utils import make_grid, save_image
 
-from contextssl_cli.data.pairs import seeded
 from contextssl_cli.plugin import ActionType
 from contextssl_cli.plugin.registry import registry
 from contextssl_cli.store.schema import Schema
@@ -47,7 +46,7 @@ def main() -> None:
 
 def speed(action: ActionType, batch: int, size: int, repeats: int) -> dict[str, float]:
     """Processor time, not the clock's: other work on the machine does not count."""
-    schema, generator = schema_of(size), seeded(0)
+    schema, generator = schema_of(size), torch.Generator().manual_seed(0)
     inputs = torch.rand(batch, 3, size, size, generator=generator)
     seconds = []
     for _ in range(repeats):
@@ -62,9 +61,10 @@ def parameters() -> dict[str, list[Tensor]]:
     """Latents of the views to draw, by action type; a row of the picture each."""
     steps = torch.linspace(-1, 1, 7)[:, None]
     ranges = torch.tensor([0.7, 0.7, 1.0, 0.8])
+    generator = torch.Generator().manual_seed(0)
     return {
         "color": [steps * row for row in torch.diag(ranges)],
-        "crop": [registry().actions["crop"].sample(torch.zeros(7, 3, 1, 1), schema_of(1), seeded(0))],
+        "crop": [registry().actions["crop"].sample(torch.zeros(7, 3, 1, 1), schema_of(1), generator)],
         "blur": [(steps + 1) / 2 * 1.5],
         "rotation": [steps],
     }

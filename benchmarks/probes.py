@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from contextssl_cli.config.probe import ProbeConfig
-from contextssl_cli.data.pairs import seeded
 from contextssl_cli.evaluation import probes
 from contextssl_cli.training.metrics import pooled_r2
 
@@ -30,7 +29,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=1024)
     parser.add_argument("--hidden", type=int, default=1024)
     options = parser.parse_args()
-    generator = seeded(0)
+    generator = torch.Generator().manual_seed(0)
     train = torch.randn(options.contexts, options.samples, 2 * options.features, generator=generator)
     mix = torch.randn(2 * options.features, 4, generator=generator) / options.features**0.5
     targets = (train[0] @ mix).sin()

@@ -23,7 +23,7 @@ from contextssl_cli import files
 from contextssl_cli.adaptation.adapt import NO_CONTEXT
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
 from contextssl_cli.adaptation.context_files import context_from_run
-from contextssl_cli.data.pairs import PairSource, seeded
+from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.data.tensors import to_array
 from contextssl_cli.selection.select import Selection, select_context
 from contextssl_cli.store.context import Context
@@ -102,7 +102,7 @@ def balanced(values: NDArray[np.int64], each: int, draw: np.random.Generator) ->
 def views(run: Run, seed: int) -> tuple[NDArray[np.float32], dict[str, NDArray[Any]]]:
     """Ten views of each test image, and their latents by action type."""
     source = PairSource.of(run_task(run), run_store(run).schema, run_store(run).test)
-    drawn = source.draw(torch.arange(len(source)).repeat(10), seeded(seed, 1), augment=False)
+    drawn = source.draw(torch.arange(len(source)).repeat(10), torch.Generator().manual_seed(seed), augment=False)
     return to_array(drawn.x, source.schema), {name: drawn.first[name].numpy() for name in ACTIONS}
 
 

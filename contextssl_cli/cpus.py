@@ -1,4 +1,4 @@
-"""How many CPUs there are to use."""
+"""The number of CPUs that this process may use."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def cpu_count() -> int:
 
 
 def _quotas() -> Iterator[int]:
-    """CPUs that the control group of this process, and those around it, allow; joblib reads the outermost alone."""
+    """CPUs allowed by the control group of this process and its parents; joblib reads only the outermost."""
     try:
         groups = [line[3:] for line in _GROUPS.read_text().splitlines() if line.startswith("0::")]  # version 2
     except OSError:  # not on Linux

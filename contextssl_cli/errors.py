@@ -1,4 +1,4 @@
-"""The errors that a user can meet, each with its exit code and a stable code (``docs/errors.md`` lists them)."""
+"""The errors that a user can meet, each with an exit status and a stable code; ``docs/errors.md`` lists them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ContextSSLError(Exception):
 
     exit_code = 1
     code = "E100"
-    """Printed before the message. It stays the same when the wording changes."""
+    """Printed before the message. It does not change when the wording does."""
 
 
 class UnexpectedError(ContextSSLError):
@@ -35,9 +35,9 @@ class UsageError(ContextSSLError):
 
 
 class InvalidInputError(UsageError, ValueError):
-    """An array that a caller passes in Python cannot be used; the same values in a file are a ``CorruptFileError``.
+    """An array that a Python program passed cannot be used; the same values in a file are a ``CorruptFileError``.
 
-    It is a ``ValueError`` too, which scikit-learn's tools expect of an estimator.
+    It is also a ``ValueError``, which tools of scikit-learn expect.
     """
 
     code = "E201"
@@ -57,14 +57,14 @@ class FileInUseError(DataMissingError):
 
 
 class CorruptFileError(ContextSSLError):
-    """A file is damaged, foreign, too new, or does not fit the other files it is used with."""
+    """A file is damaged, of another kind, too new, or does not fit the other files."""
 
     exit_code = 4
     code = "E400"
 
 
 class UnsafeFileError(CorruptFileError):
-    """A file refers to data outside itself, declares more than this machine can hold, or is no regular file."""
+    """A file refers to data outside itself, declares more than this machine can hold, or is not a regular file."""
 
     code = "E401"
 
@@ -76,7 +76,7 @@ class PluginError(ContextSSLError):
     code = "E500"
 
 
-class Interrupted(ContextSSLError):  # noqa: N818 - an interruption is not an error of anyone's
+class Interrupted(ContextSSLError):  # noqa: N818 - an interruption is not an error
     """The user stopped a run; its state has been saved."""
 
     exit_code = 130
@@ -84,17 +84,17 @@ class Interrupted(ContextSSLError):  # noqa: N818 - an interruption is not an er
 
 
 _EXPECTED = {
-    "tuple_type": """expected a list, as ["a", "b"]""",
-    "list_type": """expected a list, as ["a", "b"]""",
-    "dict_type": "expected a table, as {a = 1}",
+    "tuple_type": """expected a list, such as ["a", "b"]""",
+    "list_type": """expected a list, such as ["a", "b"]""",
+    "dict_type": "expected a table, such as {a = 1}",
 }
-"""In place of pydantic's words, which are Python's, for what a user writes as TOML."""
+"""Messages in terms of TOML instead of pydantic's, which are in terms of Python."""
 
 
 def invalid_value(error: pydantic.ValidationError, owner: str = "") -> str:
-    """The first thing that is wrong, as ``OWNER KEY: what was expected``; what is empty is left out.
+    """Describe the first invalid value as ``OWNER KEY: what was expected``, leaving out empty parts.
 
-    A key that nobody knows comes before one that is missing, for which it may be a misspelling.
+    An unknown key comes before a missing one, which it may misspell.
     """
     found = error.errors()
     first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
@@ -104,7 +104,7 @@ def invalid_value(error: pydantic.ValidationError, owner: str = "") -> str:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """A hint for a misspelt ``name``: the closest known name, or the first twenty of them."""
+    """A hint for a misspelt ``name``: the closest known name, or the first twenty known names."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
     if close:

@@ -1,4 +1,4 @@
-"""Reading regular files alone, and writing them so that a crash leaves the old file or none."""
+"""Reading of regular files only, and atomic writing, so that a crash leaves the old file or none."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _KINDS = {
 
 
 def check_input(path: Path, expected: str = "a file") -> Path:
-    """Refuse a path that is no regular file, before it is opened: a FIFO would block, a device might never end.
+    """Refuse a path that is not a regular file before it is opened: a FIFO would block, and a device might never end.
 
     Args:
         path: of a file that is about to be read. A symbolic link to a regular file is one.
@@ -74,11 +74,11 @@ def check_source(path: Path, option: str = "--source") -> Path:
 
 
 def check_output(path: Path, *inputs: Path | None) -> Path:
-    """Refuse to replace anything but a regular file, or an input; a path that does not exist yet is accepted.
+    """Refuse to overwrite an input, or anything but a regular file; a path that does not exist yet is accepted.
 
     Args:
         path: of a file that is about to be written.
-        inputs: what it is made of. Another name of the same file, by a link, is the same file.
+        inputs: files that it is made from. A link to one of them is the same file.
 
     Raises:
         UsageError: if the path is a folder, a symbolic link, a FIFO, a socket or a device, or it is one of the inputs.
@@ -93,7 +93,7 @@ def check_output(path: Path, *inputs: Path | None) -> Path:
         raise write_error(path, error) from error
     if not stat.S_ISREG(found.st_mode):
         raise UsageError(
-            f"{printable(path)} is {_KINDS[stat.S_IFMT(found.st_mode)]} and is not replaced; choose another output file"
+            f"{printable(path)} is {_KINDS[stat.S_IFMT(found.st_mode)]} and is not overwritten; choose another output"
         )
     for one in inputs:
         if one is not None and one.exists() and os.path.samestat(found, one.stat()):
@@ -156,12 +156,12 @@ def read_error(path: Path, error: OSError) -> ContextSSLError:
 
 
 def os_error(error: OSError, path: Path | None = None, action: str = "use") -> ContextSSLError:
-    """The message for whatever the operating system refuses.
+    """The error for a failed call to the operating system.
 
     Args:
         error: that it raised.
-        path: that was asked for; by default the one that the error names.
-        action: what was to be done with it.
+        path: of the call; by default the one that the error names.
+        action: the verb for the message.
 
     Returns:
         A ``DataMissingError`` if the path is missing or access to it is denied; else, such as for a full disk or a
@@ -174,7 +174,7 @@ def os_error(error: OSError, path: Path | None = None, action: str = "use") -> C
     if isinstance(error, FileNotFoundError):
         return DataMissingError(f"{where} does not exist")
     if _is_full(error):
-        return ContextSSLError(f"no space left for {where}; free some space or choose another place")
+        return ContextSSLError(f"no space left for {where}; free some space or choose another folder")
     if error.errno in _TOO_MANY:
         return ContextSSLError(f"cannot {action} {where}: {reason}; raise the limit with ulimit -n")
     kind = DataMissingError if error.errno in _NO_ACCESS else ContextSSLError
@@ -188,7 +188,7 @@ def _is_full(error: OSError) -> bool:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on success flush it to disk and rename it to ``path``.
+    """Yield a temporary path in the folder of ``path``; on success flush it to the disk and rename it to ``path``.
 
     Raises:
         ContextSSLError: if the disk is full. Nothing is left behind.
@@ -220,10 +220,10 @@ def atomic(path: Path) -> Iterator[Path]:
 
 def write_error(path: Path, error: OSError) -> ContextSSLError:
     """The message for a failed write to ``path``."""
-    advice = "choose another place with --out or CONTEXTSSL_HOME"
+    advice = "choose another folder with --out or CONTEXTSSL_HOME"
     if _is_full(error):
         return ContextSSLError(
-            f"no space left while writing {printable(path)}; nothing was kept: free some space or {advice}"
+            f"no space left while writing {printable(path)}; nothing was saved; free some space or {advice}"
         )
     if error.errno in _NO_ACCESS or error.errno is None:
         return DataMissingError(f"cannot write {printable(path)}: {printable(error.strerror or str(error))}; {advice}")
@@ -267,10 +267,10 @@ def read_json(path: Path) -> dict[str, Any]:
         value = parse_json(read_text(path))
     except ValueError as error:
         raise CorruptFileError(
-            f"{printable(path)} is not valid JSON ({error}); it may have been cut off or edited"
+            f"{printable(path)} is not valid JSON ({error}); it may be truncated or edited"
         ) from error
     if not isinstance(value, dict):
-        raise CorruptFileError(f"{printable(path)} holds a {type(value).__name__}, expected a JSON object")
+        raise CorruptFileError(f"{printable(path)} contains a {type(value).__name__}, expected a JSON object")
     return value
 
 
@@ -290,10 +290,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def is_own_json(path: Path, *keys: str) -> bool:
-    """Whether ``write_json`` wrote a file whose first keys are ``keys``, as far as the file still tells.
-
-    A file that is damaged is known by its beginning.
-    """
+    """Whether ``write_json`` wrote a file whose first keys are ``keys``; a damaged file is judged by its beginning."""
     try:
         text = read_text(path)
         value = parse_json(text)
@@ -328,7 +325,7 @@ def flush(path: Path) -> None:
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove what processes of this machine that were killed had begun to write to ``path``."""
+    """Remove temporary files for ``path`` left by processes of this machine that were killed."""
     begun = re.compile(rf"\.{re.escape(path.name)}\.{_place()}-(\d+)\..*\.partial")
     for entry in os.scandir(path.parent):
         found = begun.fullmatch(entry.name)
@@ -338,7 +335,7 @@ def _remove_stale(path: Path) -> None:
 
 @functools.cache
 def _place() -> str:
-    """Where a process number means this process: the machine, and on Linux the container's own numbers."""
+    """An identifier of the machine and, on Linux, of the container, within which process numbers are unique."""
     try:
         numbers = str(Path("/proc/self/ns/pid").readlink())
     except OSError:

@@ -1,4 +1,4 @@
-"""Locks between processes. A kill frees them."""
+"""Locks between processes. A lock ends with the process that holds it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from contextssl_cli.text import printable
 
 _log = logging.getLogger(__name__)
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
-"""ENOSYS is not one of them: filelock then keeps the number of the process in the lock file."""
+"""Without ENOSYS, for which filelock keeps the process number in the lock file instead."""
 
 
 @contextlib.contextmanager
@@ -39,13 +39,13 @@ def locked(path: Path, subject: Path, *, wait: bool = False) -> Iterator[None]:
         if error.errno in _NO_LOCKS:
             raise FileInUseError(
                 f"{printable(subject)} cannot be locked ({error.strerror}): its file system has no locks; choose "
-                "another place with --out or CONTEXTSSL_HOME"
+                "another folder with --out or CONTEXTSSL_HOME"
             ) from error
         raise files.write_error(path, error) from error
     try:
         yield
     finally:
-        # Before the release. A process that waits for the removed file sees that and begins with a new one.
+        # Before the release: a process that waits for the removed file notices that and creates a new one.
         with contextlib.suppress(OSError):
             path.unlink()
         lock.release()
@@ -57,8 +57,8 @@ def _acquire(lock: FileLock, subject: Path, *, wait: bool) -> None:
     except Timeout as error:
         if not wait:
             raise FileInUseError(
-                f"{printable(subject)} is in use: another process is writing it; wait until that has ended, or "
-                "choose another --out"
+                f"{printable(subject)} is in use: another process is writing it; wait until it has finished, or choose "
+                "another --out"
             ) from error
         _log.warning("waiting: another process is writing %s", printable(subject))
         lock.acquire()

@@ -14,7 +14,7 @@ _DIGITS = 4300  # of an integer; Python converts no longer ones
 
 
 def parse_json(text: str) -> Any:
-    """A JSON value. What ``json.loads`` reads beyond the standard, or in more than one way, is refused.
+    """Parse JSON. Extensions that ``json.loads`` accepts, and ambiguous objects, are refused.
 
     Raises:
         ValueError: if it is not JSON, a number is NaN, infinite or has thousands of digits, an object has a key twice,
@@ -31,7 +31,7 @@ def parse_json(text: str) -> Any:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """The tables of a TOML text.
+    """Parse TOML.
 
     Raises:
         ValueError: if it is not TOML, a number has thousands of digits, or it is nested too deeply.
@@ -65,13 +65,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise ValueError(f"the key {printable(name[:80])!r} is there twice")
+            raise ValueError(f"the key {printable(name[:80])!r} occurs twice")
         found[name] = value
     return found
 
 
 def _check_size(value: Any) -> None:
-    """Refuse what code that recurses could not read, and numbers that cannot be printed."""
+    """Refuse nesting that is too deep for recursive code, and numbers that cannot be printed."""
     level = [value]
     for _ in range(_LEVELS + 1):
         if any(isinstance(one, int) and one.bit_length() > _DIGITS * math.log2(10) for one in level):

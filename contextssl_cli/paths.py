@@ -1,4 +1,4 @@
-"""Where contextssl keeps its files: ``CONTEXTSSL_HOME``, else the platform's data folder."""
+"""The folders of contextssl: in ``CONTEXTSSL_HOME``, or in the data folder of the platform."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def cache() -> Path:
 
 
 def store_path(dataset: str) -> Path:
-    """The default place of a data set's store."""
+    """The default path of the store of a data set."""
     return home() / "stores" / f"{dataset}.h5"
 
 
@@ -55,6 +55,6 @@ def make_folder(path: Path) -> Path:
         raise files.write_error(path, error) from error
     if not os.access(path, os.W_OK):
         raise DataMissingError(
-            f"cannot write to the folder {path}: permission denied; choose another with --out or CONTEXTSSL_HOME"
+            f"cannot write to the folder {path}: permission denied; choose another folder with --out or CONTEXTSSL_HOME"
         )
     return path

@@ -31,13 +31,13 @@ def printable_lines(text: str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """``TYPE: text`` of any exception, in one line, even of one whose text cannot be had."""
+    """``TYPE: text`` of any exception in one line, even if its text cannot be obtained."""
     try:
         text = " ".join(str(error).split())
     except KeyboardInterrupt:
         raise
-    except BaseException as broken:  # a stranger's __str__ may raise anything
-        text = f"its text cannot be had, {type(broken).__name__}"
+    except BaseException as broken:  # the __str__ of a plugin's exception may raise anything
+        text = f"its text raised {type(broken).__name__}"
     name = printable(type(error).__name__)
     return f"{name}: {printable(text)}" if text else name
 

@@ -1,4 +1,4 @@
-"""What a file or a run holds, as names and values; torch is imported only to verify a run."""
+"""The facts of a file or a run, as names and values; torch is imported only to verify a run."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def describe(path: Path, *, verify: bool = False) -> dict[str, Any]:
 def _facts(path: Path) -> dict[str, Any]:
     if path.is_dir():
         return _run(Run(path))
-    readers: dict[str, Callable[[Path], dict[str, Any]]] = {
+    describers: dict[str, Callable[[Path], dict[str, Any]]] = {
         dataset.STORE_KIND: _store, context.CONTEXT_KIND: _context, embeddings.EMBEDDINGS_KIND: _embeddings,
     }  # fmt: skip
     kind = hdf5.kind_of(path)
-    if kind not in readers:
+    if kind not in describers:
         raise CorruptFileError(
-            f"{printable(path)} has the format {printable(kind or 'unknown')!r}; contextssl writes {', '.join(readers)}"
+            f"{printable(path)} has the format {printable(kind or 'unknown')!r}; expected {', '.join(describers)}"
         )
-    return {"format": kind} | readers[kind](path)
+    return {"format": kind} | describers[kind](path)
 
 
 def _verified(path: Path, kind: str) -> str:

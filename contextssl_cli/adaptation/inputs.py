@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from contextssl_cli import files
 from contextssl_cli.data.rows import ImageFiles, Rows, SampleRows, StoredSplit
 from contextssl_cli.data.tensors import check_samples
-from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UsageError
+from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError
 from contextssl_cli.store import hdf5
 from contextssl_cli.store.arrays import ARRAY_SUFFIXES, ArrayFile
 from contextssl_cli.store.dataset import STORE_KIND, Split, Store
@@ -138,25 +137,15 @@ def _open_folder(folder: Path, schema: Schema, *, skip_corrupt: bool) -> Inputs:
     skipped: dict[str, str] = ImageFiles(paths, schema).unreadable() if skip_corrupt else {}
     kept = [path for path in paths if path not in skipped]
     if not kept:
-        raise CorruptFileError(f"none of {len(skipped)} images can be read; the first: {next(iter(skipped.values()))}")
+        raise CorruptFileError(f"none of {len(skipped)} images can be read; the first: {skipped[paths[0]]}")
     return Inputs(
-        _FolderRows(ImageFiles(kept, schema), schema, printable(folder)),
+        SampleRows(ImageFiles(kept, schema), schema, printable(folder)),
         names=tuple(_name(os.path.relpath(path, folder)) for path in kept),
         origin=str(folder),
         path=folder,
-        skipped=tuple(skipped.values()),
+        skipped=tuple(skipped[path] for path in paths if path in skipped),
         notes=notes(tree),
     )
-
-
-class _FolderRows(SampleRows):
-    """Images of a user's folder; an error says that they can be left out."""
-
-    def __getitem__(self, rows: Tensor) -> Tensor:
-        try:
-            return super().__getitem__(rows)
-        except ContextSSLError as error:
-            raise type(error)(f"{error}; replace it, or leave it out with --skip-corrupt") from error
 
 
 def _name(path: str) -> str:

@@ -14,9 +14,7 @@ from contextssl_cli.errors import UsageError
 def adapt_main(
     context: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--context", metavar="FILE", help="Context file (repeatable: candidates among which --labels choose)."
-        ),
+        typer.Option("--context", metavar="FILE", help="Context file (repeatable: --labels chooses between several)."),
     ] = None,
     run: Annotated[
         Path | None,
@@ -35,19 +33,21 @@ def adapt_main(
         typer.Option(
             "--guard",
             metavar="ACTION",
-            help="Action type that the context zeroes: also remove the remaining information about it.",
+            help="Also remove the remaining information about an action type that the context zeroes.",
         ),
     ] = None,
     labels: Annotated[
         Path | None,
-        typer.Option("--labels", metavar="FILE", help="CSV file of a few labelled inputs; choose the context by them."),
+        typer.Option(
+            "--labels", metavar="FILE", help="CSV file with the labels of a few inputs, to choose the context."
+        ),
     ] = None,
     candidates: Annotated[
         str | None,
         typer.Option(
             "--candidates",
             metavar="all",
-            help="With --labels: every environment of the run is a candidate, and so is no context.",
+            help="With --labels, choose between all contexts of the run and the embedding without a context.",
         ),
     ] = None,
     at_most: Annotated[
@@ -55,35 +55,38 @@ def adapt_main(
         typer.Option(
             "--at-most",
             metavar="NAME=N",
-            help="Bound on the choice (repeatable): accuracy at which a sensitive attribute is predicted, or a "
-            "difference between its groups, equalized-odds=N or equal-opportunity=N.",
+            help="Limit for the choice (repeatable): accuracy of predicting a sensitive attribute, such as sex=0.7, or "
+            "a difference between its groups, equalized-odds=N or equal-opportunity=N.",
         ),
     ] = None,
     no_profile: Annotated[
-        bool, typer.Option("--no-profile", help="Skip the probes of the symmetry profile and of the guard.")
+        bool,
+        typer.Option("--no-profile", help="Skip the symmetry profile and the probes of the guard, which saves time."),
     ] = False,
     skip_corrupt: Annotated[
         bool,
-        typer.Option("--skip-corrupt", help="Leave out images of a folder that cannot be read, and name them."),
+        typer.Option("--skip-corrupt", help="Leave out images that cannot be read, and list them."),
     ] = False,
     out: Annotated[
-        Path, typer.Option("--out", metavar="FILE", help="Embeddings file; an older one is overwritten.")
+        Path, typer.Option("--out", metavar="FILE", help="Embeddings file to write; an existing one is overwritten.")
     ] = Path("embeddings.h5"),
     seed: options.Seed = 0,
     device: options.Device = "auto",
     json: options.Json = False,
     dry_run: options.DryRun = False,
 ) -> None:
-    """Embed data under a context, and report which actions the embedding is now equivariant or invariant to.
+    """Embed data under a context.
 
-    With --labels, choose the context among several by a few labelled inputs.
+    The command also measures which actions the embeddings are now equivariant or invariant to.
     """
     from contextssl_cli.adaptation.adapt import adapt as embed
+    from contextssl_cli.adaptation.context_encoder import ContextEncoder
     from contextssl_cli.adaptation.inputs import open_inputs
     from contextssl_cli.evaluation.open_run import OpenRun
     from contextssl_cli.report.summary import print_adaptation, print_selection
     from contextssl_cli.report.terminal import terminal
-    from contextssl_cli.selection.candidates import choose, read_candidates, read_choice
+    from contextssl_cli.selection.candidates import read_candidates, read_choice
+    from contextssl_cli.selection.select import select_rows
     from contextssl_cli.store.embeddings import EMBEDDINGS_KIND
     from contextssl_cli.store.replace import check_replaceable
 
@@ -113,7 +116,7 @@ def adapt_main(
     chosen = next(iter(contexts))
     about: dict[str, Any] = {"chosen": found.reason}
     if choice is not None:
-        selection = choose(opened, contexts, choice, guard=guard, seed=seed)
+        selection = select_rows(ContextEncoder.of(opened), contexts, choice, guard=guard, seed=seed)
         if not json:
             print_selection(selection)
         chosen, about["selection"] = selection.chosen, selection.as_dict()

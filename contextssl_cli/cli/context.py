@@ -18,7 +18,7 @@ def create_main(
         typer.Option(
             "--action",
             metavar="ACTION",
-            help="Action type that the pairs show (repeatable); the others are zeroed. none: zero all.",
+            help="Action type to follow (repeatable); all others are zeroed. Write none to zero all.",
         ),
     ] = None,
     pairs: Annotated[
@@ -34,7 +34,10 @@ def create_main(
     force: options.Force = False,
     dry_run: options.DryRun = False,
 ) -> None:
-    """Write a context file from the training split of a run, or from your own pairs."""
+    """Create a context.
+
+    Its pairs come from the training split of a run, or from your own file.
+    """
     from contextssl_cli.adaptation.context_files import context_from_pairs, context_from_run
     from contextssl_cli.plugin.task import environment_name
     from contextssl_cli.report.terminal import terminal
@@ -72,7 +75,10 @@ def inspect_main(
     device: options.Device = "auto",
     json: options.Json = False,
 ) -> None:
-    """Measure what a context brings by its length, how many pairs suffice, and which pairs lower the score."""
+    """Inspect a context.
+
+    Measure its effect by the number of pairs, how many pairs are enough, and which pairs lower the score.
+    """
     from contextssl_cli.evaluation.evaluator import Evaluator
     from contextssl_cli.evaluation.inspection import inspect_context
     from contextssl_cli.evaluation.open_run import OpenRun

@@ -17,7 +17,7 @@ def demo_main(
     seed: options.Seed = 0,
     seeds: Annotated[
         str | None,
-        typer.Option("--seeds", metavar="N,N,...", help="Seeds of several runs, which give means and deviations."),
+        typer.Option("--seeds", metavar="N,N,...", help="Train a run with each of these seeds, and average them."),
     ] = None,
     steps: Annotated[
         int | None,

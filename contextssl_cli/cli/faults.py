@@ -1,4 +1,4 @@
-"""What becomes of an exception that nobody has put into words."""
+"""Conversion of any exception into an error with a message for the user."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _NO_MEMORY = re.compile("out of memory|not enough memory|(can't|cannot|unable to
 
 
 def in_words(error: BaseException, arguments: Sequence[str]) -> ContextSSLError:
-    """What a user is told of any exception.
+    """Convert any exception into an error with a message for the user.
 
     Args:
         error: as it reached the command line.
         arguments: of the command.
 
     Returns:
-        The error itself if it is one of ours; for what the system refuses a message that names the file; a
-        ``PluginError`` if the code of a plugin raised it; else an ``UnexpectedError``, which names a log file.
+        The error itself if it is a ``ContextSSLError``; for an error of the system, a message that names the file; for
+        an error in the code of a plugin, a ``PluginError``; otherwise an ``UnexpectedError``, which names a log file.
     """
     if isinstance(error, ContextSSLError):
         return _documented(error)
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error))):
         return ContextSSLError(
-            "there is not enough memory for this; close other programs, or take a smaller batch, model or data set"
+            "there is not enough memory; close other programs, or use a smaller batch, model or data set"
         )
     if isinstance(error, RuntimeError) and (loop := _LOOP.match(str(error))):  # of Path.resolve, until Python 3.12
         error = OSError(errno.ELOOP, os.strerror(errno.ELOOP), ast.literal_eval(loop[1]))
@@ -55,13 +55,13 @@ def in_words(error: BaseException, arguments: Sequence[str]) -> ContextSSLError:
     if isinstance(error, OSError):
         return files.os_error(error)
     log = _write_log(error, arguments)
-    told = "something is nested too deeply" if isinstance(error, RecursionError) else reason(error)
-    advice = f"please report it with {log}" if log else "no log could be written: -vv shows where"
-    return UnexpectedError(f"contextssl has failed unexpectedly: {told}; {advice}")
+    what = "something is nested too deeply" if isinstance(error, RecursionError) else reason(error)
+    advice = f"please report it with the log file {log}" if log else "no log could be written; -vv prints the traceback"
+    return UnexpectedError(f"contextssl failed unexpectedly: {what}; {advice}")
 
 
 def _documented(error: ContextSSLError) -> ContextSSLError:
-    """The error itself; for a subclass of a plugin's own, whose codes may be any, the error of ours that it is."""
+    """The error itself; a subclass defined by a plugin, whose codes may be wrong, becomes our class."""
     kind = next(kind for kind in type(error).__mro__ if _is_ours(kind.__module__))
     return error if kind is type(error) else kind(reason(error))
 
@@ -71,9 +71,9 @@ def _is_ours(module: str) -> bool:
 
 
 def _plugin_of(error: BaseException) -> str:
-    """The plugin whose code an error came from, empty if it is our own.
+    """The plugin whose code raised an error, or an empty string if it was ours.
 
-    The innermost call of a plugin or of contextssl decides, so a library's error belongs to who called the library.
+    The innermost frame of a plugin or of contextssl decides, so an error in a library belongs to its caller.
     """
     known: dict[str, str] = {}
     for point in metadata.entry_points(group="contextssl"):
@@ -90,9 +90,9 @@ def _plugin_of(error: BaseException) -> str:
 
 
 def _write_log(error: BaseException, arguments: Sequence[str]) -> Path | None:
-    """Keep where an error came from; None where nothing can be written.
+    """Write a log file with the traceback, the command and versions; return None if that fails.
 
-    The command and versions are in it, and nothing of the environment, which may hold secrets.
+    It has nothing from the environment, which may contain secrets.
     """
     versions = {"python": platform.python_version(), "platform": platform.platform()}
     for name in _PACKAGES:

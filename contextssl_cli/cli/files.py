@@ -15,7 +15,7 @@ def info_main(
     file: Annotated[Path, typer.Argument(metavar="PATH", help="Store, context, embeddings file, or folder of a run.")],
     verify: Annotated[
         bool,
-        typer.Option("--verify", help="Read everything; compare stores and weights with the hashes saved with them."),
+        typer.Option("--verify", help="Read the whole file, and compare stores and weights with their saved hashes."),
     ] = False,
     json: options.Json = False,
 ) -> None:
@@ -52,7 +52,10 @@ def import_official_main(
     force: options.Force = False,
     dry_run: options.DryRun = False,
 ) -> None:
-    """Convert a checkpoint of the authors' code into a run, for adapt --input and ContextEncoder."""
+    """Import a checkpoint of the paper's authors.
+
+    The result is a run for adapt --input and for ContextEncoder.
+    """
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.import_official import import_run, parse_blocks, parse_numbers
     from contextssl_cli.training.run import Run

@@ -1,4 +1,4 @@
-"""What the C library does with memory that a training step frees."""
+"""Settings of the C library for memory that a training step frees."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _NEVER = -1
 def keep_freed_memory() -> None:
     """Let glibc keep freed blocks for the next step.
 
-    By default it gives every large one back to the system, which has to zero it again for the next step: a good part of
-    the time of a training on images (``benchmarks/freed_memory.py``). Where the C library has no such switch, nothing
-    changes.
+    By default glibc returns large blocks to the system, which zeroes them again for the next step. That takes a
+    considerable part of the time of training on images (``benchmarks/freed_memory.py``). Other C libraries are not
+    changed.
     """
     adjust = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if adjust is not None:

@@ -15,7 +15,7 @@ from contextssl_cli.errors import PluginError, UsageError
 def plugins_main(context: typer.Context, json: options.Json = False) -> None:
     """List, create and check plugins.
 
-    Without a command: list data sets, action types, recipes, and plugins that cannot be loaded.
+    Without a command, list data sets, action types, recipes, and plugins that cannot be loaded.
     """
     from contextssl_cli.plugin.registry import registry
     from contextssl_cli.report.plugins import print_plugins
@@ -56,7 +56,7 @@ def new_main(
 
 
 def check_main(
-    package: Annotated[str, typer.Argument(help="Import package or entry point of an installed plugin.")],
+    package: Annotated[str, typer.Argument(metavar="PACKAGE", help="Import package or entry point of a plugin.")],
     source: Annotated[
         Path | None,
         typer.Option("--source", metavar="PATH", help="Small source, for a data set that needs one."),

@@ -95,7 +95,8 @@ def pretrain_main(
 ) -> None:
     """Train an encoder on a data set.
 
-    Settings come from flags, CONTEXTSSL_* variables, the file --config, --preset, and the data set, in this order.
+    Each setting comes from the first of these that names it: a flag, a CONTEXTSSL_* variable, the file --config,
+    --preset, the defaults of the data set, the general defaults.
     """
     from contextssl_cli.config.resolve import parse_setting, settle
     from contextssl_cli.plugin.task import resolve_task

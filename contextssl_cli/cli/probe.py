@@ -36,7 +36,7 @@ def probe_main(
         bool,
         typer.Option(
             "--compare",
-            help="Instead, measure the adaptation gap between runs of one method without contexts that were "
+            help="Compare runs of a method without contexts: measure the adaptation gap between runs that were "
             "conditioned on different action types.",
         ),
     ] = False,

@@ -14,7 +14,7 @@ def report_main(
     run: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="PATH...",
+            metavar="PATH",
             help="Runs, or results of probe, sweep or reproduce: files or folders.  [default: the newest run]",
             show_default=False,
         ),

@@ -29,7 +29,7 @@ class Block(BaseModel):
 
 
 class ActionSpace(BaseModel):
-    """The declared blocks, in the order in which they stand in the action vector."""
+    """The declared blocks, in their order in the action vector."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,7 +65,7 @@ class ActionSpace(BaseModel):
 
     @property
     def slices(self) -> dict[str, slice]:
-        """Where each block stands."""
+        """The slice of the action vector that each block takes."""
         ends = list(accumulate(block.width for block in self.blocks))
         return {b.name: slice(end - b.width, end) for b, end in zip(self.blocks, ends, strict=True)}
 
@@ -75,7 +75,7 @@ class ActionSpace(BaseModel):
         Args:
             parts: (rows, block width) by action type; must hold at least the active ones.
             environment: the active action types.
-            rows: how many pairs there are; the empty environment has no part to tell.
+            rows: the number of pairs, which the parts of the empty environment do not give.
 
         Raises:
             CorruptFileError: if a block is unknown, missing, or of another width than declared.

@@ -12,7 +12,7 @@ from contextssl_cli.store.schema import Schema
 def scarf_corruption(inputs: Tensor, schema: Schema, rate: float, generator: Generator) -> Tensor:
     """Replace each cell of a table, with probability ``rate``, by the same column's value in another row of the batch.
 
-    The batch stands for the empirical marginal distribution of the column (SCARF, Bahri et al., ICLR 2022, section 3).
+    The batch approximates the marginal distribution of the column (SCARF, Bahri et al., ICLR 2022, section 3).
 
     Args:
         inputs: (N, features), encoded by ``schema.columns``.
@@ -31,7 +31,7 @@ def scarf_corruption(inputs: Tensor, schema: Schema, rate: float, generator: Gen
 
 
 def jitter(inputs: Tensor, shift: float, zoom: float, generator: Generator) -> Tensor:
-    """Move and stretch each image a little, drawn for each image and axis; what comes in from outside is black.
+    """Move and stretch each image a little, drawn for each image and axis; uncovered borders are black.
 
     Args:
         inputs: (N, channels, height, width).

@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 
 from contextssl_cli.config.train import TrainConfig
-from contextssl_cli.data.pairs import PairSource, seeded
+from contextssl_cli.data.pairs import PairSource
+from contextssl_cli.data.random import Purpose, seeded
 from contextssl_cli.errors import UsageError
-
-_SPLIT = 0
 
 
 def hold_out(source: PairSource, config: TrainConfig) -> tuple[PairSource, PairSource]:
@@ -21,7 +20,7 @@ def hold_out(source: PairSource, config: TrainConfig) -> tuple[PairSource, PairS
     """
     objects = source.objects.unique()
     count = held_out_count(len(objects), config)
-    order = objects[torch.randperm(len(objects), generator=seeded(config.seed, _SPLIT))]
+    order = objects[torch.randperm(len(objects), generator=seeded(config.seed, Purpose.HOLD_OUT))]
     held_out = torch.isin(source.objects, order[:count])
     return source.subset((~held_out).nonzero()[:, 0]), source.subset(held_out.nonzero()[:, 0])
 

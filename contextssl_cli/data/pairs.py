@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -47,17 +46,11 @@ class PairBatch:
         )
 
 
-def seeded(*numbers: int) -> Generator:
-    """A CPU generator whose stream depends on all the ``numbers``: a seed, a purpose, and what the purpose counts."""
-    state = np.random.SeedSequence(numbers).generate_state(2, np.uint32)
-    return Generator().manual_seed(int(state[0]) << 31 ^ int(state[1]))
-
-
 class PairSource:
     """Pairs from a set of samples.
 
     Applied action types make both views from one sample. With recorded ones, the second view is another sample
-    of the same object. Every type varies in every pair: the environment only decides which blocks the model sees.
+    of the same object. Every type varies in every pair; the environment decides which blocks the model sees.
 
     Args:
         task: data set and action types.
@@ -93,11 +86,11 @@ class PairSource:
 
     @property
     def recorded(self) -> bool:
-        """Whether both views of every pair are samples of the store, as they are."""
+        """Whether both views of every pair are unchanged samples of the store."""
         return not self._applied
 
     def with_inputs(self, inputs: Rows) -> PairSource:
-        """The same samples with something else in place of their inputs, such as features; only where ``recorded``."""
+        """The same samples with other inputs, such as features; only if ``recorded``."""
         return PairSource(self.task, self.schema, inputs, self.objects, self._latents)
 
     def draw(self, indices: Tensor, generator: Generator, *, augment: bool) -> PairBatch:
@@ -106,7 +99,7 @@ class PairSource:
         Args:
             indices: (N,) the samples of the first views.
             generator: the only source of randomness.
-            augment: whether to apply the data set's augmentation and view augmentation (``nuisance``), as in training.
+            augment: whether to apply the data set's ``augment`` and ``augment_view``, as in training.
         """
         partners = self._partners(indices, generator)
         first = self.inputs[indices]
@@ -115,8 +108,8 @@ class PairSource:
         second = first if partners is indices else self.inputs[partners]
         samples = (first, second)
         if augment:
-            first = self.task.dataset.nuisance(first, self.schema, generator)
-            second = self.task.dataset.nuisance(second, self.schema, generator)
+            first = self.task.dataset.augment_view(first, self.schema, generator)
+            second = self.task.dataset.augment_view(second, self.schema, generator)
         drawn = {a.name: self._draw_latents(a, indices, partners, samples, generator) for a in self.task.actions}
         return PairBatch(
             self._render(first, {name: latents[0] for name, latents in drawn.items()}),
@@ -129,8 +122,8 @@ class PairSource:
     def draw_change(self, indices: Tensor, name: str, generator: Generator) -> tuple[Tensor, Tensor]:
         """Two views of each sample that differ in one applied action type, and in nothing else.
 
-        The second view's parameters of that type are those that another sample would draw, redrawn a few times where
-        they are the same.
+        The second view takes the parameters that another sample would draw. They are redrawn a few times if they are
+        equal.
 
         Args:
             indices: (N,) the samples.
@@ -160,12 +153,12 @@ class PairSource:
 
     @functools.cached_property
     def _matches(self) -> Tensor | None:
-        """Which samples may be the second view of each, (N, K), where an action type pairs them by itself."""
+        """The possible second views of each sample (N, K), if an action type pairs the samples itself."""
         pairing = [a for a in self._applied if type(a).partners is not ActionType.partners]
         found = [a.partners(whole(self.inputs), self.schema) for a in pairing]
         if any(matches is not None for matches in found) and len(self.task.actions) > 1:
             raise UsageError(
-                f"{pairing[0].name} pairs the samples by itself, so it stands alone; {self.task.name} has more"
+                f"{pairing[0].name} pairs the samples by itself, so it cannot be combined; {self.task.name} has more"
             )
         return found[0] if found else None
 
@@ -196,7 +189,7 @@ class PairSource:
 
 
 def _views_of_objects(objects: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Samples sorted by object; and for each sample, where its object begins there and how many views it has."""
+    """Samples sorted by object; and for each sample, the start of its object in that order and its number of views."""
     order = torch.argsort(objects, stable=True)
     _, inverse, counts = torch.unique(objects, return_inverse=True, return_counts=True)
     if int(counts.min()) < 2:

@@ -1,6 +1,6 @@
-"""Data sets that are prepared in parts: several processes make them, and a killed preparation goes on where it was.
+"""Data sets that are prepared in parts, by several processes. A killed preparation continues with the missing parts.
 
-Each part stands in a small store of its own beside the target until all are there; then they are joined in order.
+Each part is a small store of its own, next to the target, until all parts exist. Then they are joined in order.
 """
 
 from __future__ import annotations
@@ -30,35 +30,35 @@ from contextssl_cli.text import printable
 
 _Part = Callable[[], Samples]
 Report = Callable[[int, int], None]
-"""Told how many parts are done, of how many."""
+"""Called with the number of finished parts and the number of all parts."""
 _OWN = re.compile(r"\d{6}\.h5|\.\d{6}\.h5\..*\.partial")
-"""The files that a preparation makes in the folder of its parts."""
+"""The files that a preparation creates in the folder of its parts."""
 
 
 def parts_folder(path: Path) -> Path:
-    """Where the parts of the store ``path`` stand."""
+    """The folder with the parts of the store ``path``."""
     return path.parent / f".{path.name}.parts"
 
 
 def make_parts(
     path: Path, schema: Schema, parts: Sequence[_Part], identity: Mapping[str, Any], report: Report
 ) -> Iterator[Samples]:
-    """Make the parts that are not there yet, then yield all in order.
+    """Prepare the missing parts, then yield all parts in order.
 
     Args:
         path: of the store.
-        schema: of the samples.
+        schema: the schema of the samples.
         parts: makers of the samples.
-        identity: what the samples depend on; parts of another identity are made again.
-        report: of the progress.
+        identity: everything that the samples depend on; parts with another identity are prepared again.
+        report: called after each part.
 
     Raises:
-        ContextSSLError: whatever a part raises. The finished parts are kept.
+        ContextSSLError: if a part fails. The finished parts are kept.
         UsageError: if the folder of the parts is a symbolic link.
-        CorruptFileError: if a finished part is damaged or was exchanged for another. That part is removed.
+        CorruptFileError: if a finished part is damaged or was replaced. That part is removed.
     """
     folder = parts_folder(path)
-    if folder.is_symlink():  # what it leads to is not ours to write to
+    if folder.is_symlink():  # its target belongs to somebody else
         raise UsageError(f"{printable(folder)} is a symbolic link; remove it, or choose another output file")
     paths.make_folder(folder)
     plan = _plan(schema, len(parts), identity)
@@ -85,7 +85,7 @@ def make_parts(
 
 
 def remove_parts(path: Path) -> None:
-    """Remove the parts, once the store holds them; whatever else is in their folder stays, and so does the folder."""
+    """Remove the parts once the store holds them. Other files in their folder stay, and so does the folder then."""
     folder = parts_folder(path)
     with contextlib.suppress(OSError):
         for entry in folder.iterdir():
@@ -95,15 +95,15 @@ def remove_parts(path: Path) -> None:
 
 
 def _plan(schema: Schema, count: int, identity: Mapping[str, Any]) -> str:
-    """The hash of everything that the samples depend on. Every part carries it."""
+    """The hash of everything that the samples depend on; every part holds it."""
     text = json.dumps([schema.model_dump(mode="json"), count, dict(identity)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def remove_joined_parts(path: Path) -> None:
-    """Remove parts that the store ``path`` holds already: a kill came after it was written.
+    """Remove parts that the store ``path`` already holds, after a kill.
 
-    Parts that are newer than the store are those of a preparation that is to replace it.
+    Parts that are newer than the store belong to a preparation that will replace it.
     """
     with contextlib.suppress(OSError):
         written = [part.stat().st_mtime_ns for part in parts_folder(path).iterdir()]
@@ -130,7 +130,7 @@ def _pool(tasks: int) -> ProcessPoolExecutor:
 
 
 def _end_with_parent() -> None:
-    """End this worker when its parent is gone: a killed preparation must not leave workers behind."""
+    """End this worker when its parent ends: a killed preparation must not leave workers running."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_wait_for_end, args=(parent.sentinel,), daemon=True).start()

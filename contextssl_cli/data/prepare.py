@@ -30,21 +30,21 @@ def prepare(
     force: bool = False,
     report: Report = lambda done, total: None,
 ) -> Store:
-    """Write the store of a data set, or keep the one that is there.
+    """Write the store of a data set, or keep the existing one.
 
-    One process at a time prepares a store. Another one waits, and then keeps the store if it is what was asked for.
+    One process at a time prepares a store. Another one waits, and then keeps the store if it fits the request.
 
     Args:
         dataset: the plugin.
         source: its source files; with None it makes or downloads them.
-        out: where the store is to stand; by default ``CONTEXTSSL_HOME/stores/<dataset>.h5``.
+        out: path of the store; by default ``CONTEXTSSL_HOME/stores/<dataset>.h5``.
         options: the data set's own, by field.
-        force: write it again even if it is there.
-        report: of the progress of a data set that is prepared in parts.
+        force: write the store again even if it exists.
+        report: called after each part of a data set that is prepared in parts.
 
     Raises:
-        UsageError: if another file stands at ``out``, it was prepared from another source or with other options, the
-            source has changed since, or an option is not one.
+        UsageError: if ``out`` is another file, the store was prepared from another source or with other options, the
+            source has changed since, or an option is unknown or wrong.
         DataMissingError, CorruptFileError: from the source.
         FileInUseError: if another program has the store open for writing.
     """
@@ -86,7 +86,7 @@ def _write(dataset: Dataset, path: Path, source: Path | None, chosen: Options, r
 
 
 def _checked(dataset: Dataset, prepared: Any) -> Prepared:
-    """What a plugin's ``prepare`` gave, if it is of the declared types."""
+    """The result of a plugin's ``prepare``, if it has the declared types."""
     if not isinstance(prepared, Prepared):
         raise PluginError(f"{plugin_title(dataset)} failed: prepare gave {type(prepared).__name__}, expected Prepared")
     expected = {"schema": Schema, "sources": Mapping, "parts": Sequence, "notes": Mapping}
@@ -101,9 +101,9 @@ def _checked(dataset: Dataset, prepared: Any) -> Prepared:
 
 
 def _check_place(path: Path, source: Path | None) -> None:
-    """Refuse to write over what is no store, such as the source itself."""
+    """Refuse to overwrite a file that is no store, such as the source."""
     if source and path.exists() and path.resolve().is_relative_to(source.resolve()):
-        raise UsageError(f"{path} is the source, or stands in it; name another file with --out")
+        raise UsageError(f"{path} is the source or a file in it; name another file with --out")
     check_replaceable(path, STORE_KIND, source)
 
 
@@ -112,7 +112,7 @@ def prepared_store(dataset: Dataset, path: Path | None = None) -> Store:
 
     Args:
         dataset: the plugin.
-        path: a prepared store; by default the data set's own, which is made now if it needs no source.
+        path: a prepared store; by default the data set's own, which is prepared now if it needs no source.
 
     Raises:
         DataMissingError: if it has not been prepared.
@@ -130,17 +130,17 @@ def prepared_store(dataset: Dataset, path: Path | None = None) -> Store:
 
 
 def store_if_made(dataset: Dataset, path: Path | None = None) -> Store | None:
-    """As ``prepared_store``, for a plan: nothing is made, and the data set's own store may be made later.
+    """Like ``prepared_store``, for a plan: nothing is prepared, and the data set's own store may not exist yet.
 
     Raises:
-        DataMissingError: if ``path`` is not there.
+        DataMissingError: if ``path`` does not exist.
         UsageError: if ``path`` is the store of another data set.
     """
     return prepared_store(dataset, path) if path or paths.store_path(dataset.name).exists() else None
 
 
-def _settle(path: Path) -> None:
-    """Remove what a preparation left that was killed after its store was whole: parts, and the lock file."""
+def _tidy(path: Path) -> None:
+    """Remove parts and the lock file that a preparation left when it was killed after writing its store."""
     if _lock(path).exists() or parts_folder(path).exists():
         with contextlib.suppress(ContextSSLError), locked(_lock(path), path):  # another process may hold it
             remove_joined_parts(path)
@@ -152,7 +152,7 @@ def _lock(path: Path) -> Path:
 
 def _existing(dataset: Dataset, path: Path, source: Path | None, asked: Options | None) -> Store:
     check_not_in_use(path)
-    _settle(path)
+    _tidy(path)
     try:
         store = Store(path)
     except (CorruptFileError, DataMissingError) as error:

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contextssl_cli.data.tensors import to_tensor
-from contextssl_cli.errors import CorruptFileError
+from contextssl_cli.errors import ContextSSLError, CorruptFileError
 from contextssl_cli.store.arrays import read_runs
 from contextssl_cli.store.dataset import Split
-from contextssl_cli.store.images import check_files, decode_all, decode_files
+from contextssl_cli.store.images import decode_all, decode_files
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.text import printable
 
@@ -119,13 +119,16 @@ class ImageFiles:
         return len(self.paths)
 
     def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        return decode_files([self.paths[row] for row in rows], *self._shape)
+        try:
+            return decode_files([self.paths[row] for row in rows], self._shape)
+        except ContextSSLError as error:
+            raise type(error)(f"{error}; replace it, or leave it out with --skip-corrupt") from error
 
     def unreadable(self) -> dict[str, str]:
         """The files that cannot be read, each with the reason. Every file is decoded, and none is kept in memory."""
         found: dict[str, str] = {}
         for start in range(0, len(self.paths), _CHECKED):
-            found |= check_files(self.paths[start : start + _CHECKED], *self._shape)
+            decode_files(self.paths[start : start + _CHECKED], self._shape, found)
         return found
 
 

@@ -1,4 +1,4 @@
-"""The adaptation gap of methods without a context: the model told one action type against the model told the other."""
+"""The adaptation gap of methods without a context, between models that are conditioned on different action types."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.training.metrics import adaptation_gap
 from contextssl_cli.training.run import Run
 
-Told = tuple[str, tuple[str, ...]]
-"""A method, and the action types that it was told to be equivariant to."""
+ConditionedModel = tuple[str, tuple[str, ...]]
+"""A method, and the action types that it is conditioned on (``pretrain --equivariant``)."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Models side by side, each told other action types.
+    """Models of one method, each conditioned on other action types.
 
     Attributes:
         reports: one for each model, over its seeds.
@@ -52,29 +52,30 @@ class Comparison:
 def trained_gap(reports: Sequence[ProbeReport], *, clip: bool = True) -> float:
     """The adaptation gap between models, from the R2 of their features.
 
-    What a context is to ContextSSL, what a model was told is here: for the types A and B
-    ``[R2_A(told A) - R2_A(told B)] + [R2_B(told B) - R2_B(told A)]``.
+    The action types that a model is conditioned on take the place of the context: for the types A and B
+    ``[R2_A(model A) - R2_A(model B)] + [R2_B(model B) - R2_B(model A)]``.
 
     Args:
-        reports: probes of one task, told different action types; beside a single one, one of a method that is told
-            nothing and has no context.
+        reports: of models of one task that are conditioned on different action types. A single one may be compared
+            with a method that is conditioned on nothing and has no context.
         clip: whether a negative R2 counts as 0; the paper counts it as it is.
 
     Raises:
-        UsageError: if there is one report only, two were told the same, or tasks or methods differ.
+        UsageError: if there is only one report, two models are conditioned on the same types, or the tasks or
+            methods differ.
     """
     if len({report.task for report in reports}) > 1:
         raise UsageError("the runs are of different tasks; compare runs of one")
-    _check_told([(report.method, report.told) for report in reports])
+    _check_comparable([(report.method, report.conditioned_on) for report in reports])
     r2 = {
-        report.told: {name: find(report.rows, ENCODER, 0, "r2", name).mean for name in report.actions}
+        report.conditioned_on: {name: find(report.rows, ENCODER, 0, "r2", name).mean for name in report.actions}
         for report in reports
     }
     return adaptation_gap(r2, list(r2), clip=clip)
 
 
 def compare_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Comparison:
-    """Probe runs, group them by method and by what they were told, and give the gap between the groups.
+    """Probe runs, group them by method and action types, and compute the gap between the groups.
 
     Args:
         runs: trained on one task; several of a group differ in their seeds.
@@ -86,18 +87,18 @@ def compare_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Com
     """
     if not asks_r2(flags):
         raise UsageError(f"--metrics {','.join(flags['metrics'])}: the gap between runs is one of R2; add r2")
-    groups: dict[Told, list[Run]] = {}
+    groups: dict[ConditionedModel, list[Run]] = {}
     for run in runs:
         groups.setdefault((run.record.config.method, run.record.config.equivariant), []).append(run)
-    _check_told(list(groups))
+    _check_comparable(list(groups))
     return compare_reports([probe_each(group, device, **flags) for group in groups.values()])
 
 
 def compare_reports(models: Sequence[Sequence[ProbeReport]]) -> Comparison:
-    """Models side by side, from a report of each of their runs.
+    """Compare models, given a report of each of their runs.
 
     Args:
-        models: told different action types; each has a report of every seed.
+        models: conditioned on different action types; each has a report of every seed.
     """
     reports = [pool(each) for each in models]
     seeds = [{report.seeds[0]: report for report in each} for each in models]
@@ -117,25 +118,26 @@ def comparable(runs: Sequence[Run]) -> bool:
     """Whether the runs are of one task and data, and ``compare_runs`` takes them."""
     models = dict.fromkeys((run.record.config.method, run.record.config.equivariant) for run in runs)
     data = {(run.record.task, run.record.store_hash) for run in runs}
-    return len(data) == 1 and _told_apart(list(models))
+    return len(data) == 1 and _are_comparable(list(models))
 
 
-def _told_apart(models: Sequence[Told]) -> bool:
-    """Whether each is told other action types, by one method; a single one may stand beside a model told none.
+def _are_comparable(models: Sequence[ConditionedModel]) -> bool:
+    """Whether all are of one method, each conditioned on other action types.
 
-    A third model would be averaged into what the two tell. ContextSSL is told by its context.
+    A single one may be compared with a model that is conditioned on none and has no context. A third such model is
+    refused, because the gap would average over it.
     """
-    told = {frozenset(names) for _, names in models}
+    conditions = {frozenset(names) for _, names in models}
     methods = {method for method, names in models if names}
     without = [method for method, names in models if not names]
     alone = not without or (len(models) == 2 and without[0] not in CONTEXTUAL)
-    return len(models) >= 2 and len(told) == len(models) and len(methods) == 1 and alone
+    return len(models) >= 2 and len(conditions) == len(models) and len(methods) == 1 and alone
 
 
-def _check_told(models: Sequence[Told]) -> None:
-    if not _told_apart(models):
-        found = "; ".join(f"{method} told {environment_name(names)}" for method, names in models)
+def _check_comparable(models: Sequence[ConditionedModel]) -> None:
+    if not _are_comparable(models):
+        found = "; ".join(f"{method} conditioned on {environment_name(names)}" for method, names in models)
         raise UsageError(
-            "--compare takes runs of one method that were told different action types (pretrain --equivariant), and "
-            f"beside a single one takes one of simclr or vicreg, which are told none; found {found}"
+            "--compare takes runs of one method that are conditioned on different action types (pretrain "
+            f"--equivariant), or one such run and one of simclr or vicreg, which are conditioned on none; found {found}"
         )

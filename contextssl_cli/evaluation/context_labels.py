@@ -1,9 +1,9 @@
 """Labels that depend on the context: the same view has another label in another environment.
 
 In an environment, the label of a view is its class together with the bin of the latents of the *active* action types.
-One linear probe serves all environments, so it has to be told the environment by the embedding. What it reads from one
-input without a context can be right in one environment only, wherever the bins differ: `ceiling` says how often that
-is. (The paper has such a table for 3DIEBench; this definition is ours.)
+One linear probe serves all environments, so the embedding has to contain the environment. A prediction from the input
+alone is right in one environment only, wherever the bins differ; `ceiling` is the best accuracy that this allows. The
+paper has such a table for 3DIEBench. This definition is ours.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ BINS = 2
 def bins(fit: Mapping[str, Tensor], latents: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Two bins of each action type's latents, by action type: (N,).
 
-    The latent's column that varies most is divided at its mean on the training views.
+    The column of the latent with the largest variance is divided at its mean on the training views.
 
     Args:
         fit: (M, width) absolute latents of training views by action type.
-        latents: (N, width) of the views that are asked for.
+        latents: (N, width) of the views to be labelled.
     """
     found = {}
     for name, values in fit.items():
@@ -34,7 +34,7 @@ def bins(fit: Mapping[str, Tensor], latents: Mapping[str, Tensor]) -> dict[str, 
 
 
 def codes(environments: Sequence[tuple[str, ...]]) -> int:
-    """How many labels every class has."""
+    """The number of labels that every class is divided into."""
     return int(BINS ** max(len(environment) for environment in environments))
 
 
@@ -56,6 +56,6 @@ def labels(classes: Tensor, binned: Mapping[str, Tensor], environments: Sequence
 
 
 def ceiling(wanted: Tensor) -> float:
-    """The best that can be read from the input alone: each sample gets its most frequent label of (E, N)."""
+    """The best accuracy without a context, if each sample gets its most frequent label of (E, N)."""
     agreeing = (wanted[:, None] == wanted[None]).sum(dim=1).amax(dim=0)  # (N,)
     return float(agreeing.double().mean() / len(wanted))

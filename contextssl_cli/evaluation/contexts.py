@@ -11,15 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from contextssl_cli.data.pairs import PairBatch, PairSource, seeded
+from contextssl_cli.data.pairs import PairBatch, PairSource
+from contextssl_cli.data.random import Purpose, seeded
 from contextssl_cli.data.tensors import to_array, to_tensor
 from contextssl_cli.errors import UsageError
 from contextssl_cli.model.contextssl import Cache, ContextSSL, Environment
 from contextssl_cli.store.context import Context
 from contextssl_cli.store.schema import Schema
-
-_PURPOSE = 21
-_CHANGES = 22
 
 
 def draw_context(source: PairSource, environment: Environment, pairs: int, seed: int) -> Context:
@@ -54,13 +52,13 @@ def draw_changes(source: PairSource, environment: Environment, pairs: int, seed:
     """
     chosen, _ = _chosen(source, pairs, seed)
     zeroed = [name for name in source.applied if name not in environment]
-    found = {name: source.draw_change(chosen, name, seeded(seed, _CHANGES)) for name in zeroed}
+    found = {name: source.draw_change(chosen, name, seeded(seed, Purpose.CHANGES)) for name in zeroed}
     return {name: np.stack([to_array(view, source.schema) for view in views], axis=1) for name, views in found.items()}
 
 
 def _chosen(source: PairSource, pairs: int, seed: int) -> tuple[Tensor, torch.Generator]:
     """The samples of a context, and the generator that goes on to draw their views."""
-    generator = seeded(seed, _PURPOSE)
+    generator = seeded(seed, Purpose.CONTEXT)
     return torch.randperm(len(source), generator=generator)[:pairs], generator
 
 

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from contextssl_cli.config.probe import ProbeConfig
-from contextssl_cli.data.pairs import PairBatch, PairSource, seeded
+from contextssl_cli.data.pairs import PairBatch, PairSource
+from contextssl_cli.data.random import Purpose, seeded
 from contextssl_cli.data.rows import Rows
 from contextssl_cli.evaluation.cache import cache_key, keep_tensors, read_tensors
-from contextssl_cli.evaluation.samples import Samples
+from contextssl_cli.evaluation.samples import ProbeSamples
 from contextssl_cli.model.encoders import EncoderModel
 
 _log = logging.getLogger(__name__)
-_PURPOSE = 31
 _BATCH = 1024
 
 
@@ -69,7 +69,7 @@ class RecordedViews:
 
 
 def encode_split(
-    model: EncoderModel, samples: Samples, config: ProbeConfig, cache: Path, fingerprint: str
+    model: EncoderModel, samples: ProbeSamples, config: ProbeConfig, cache: Path, fingerprint: str
 ) -> EncodedSplit:
     """Encode pairs of views of samples without view augmentation, or read them from the cache.
 
@@ -83,7 +83,7 @@ def encode_split(
         fingerprint: of the weights, the store and the task.
     """
     source = samples.source
-    generator = seeded(config.seed, _PURPOSE, int(samples.name in ("test", "held-out")))
+    generator = seeded(config.seed, Purpose.PAIRS, int(samples.name in ("test", "held-out")))
     recorded = None
     if source.recorded:
         z = encode_samples(model, samples, cache, fingerprint)
@@ -110,7 +110,7 @@ def encode_split(
     )
 
 
-def encode_samples(model: EncoderModel, samples: Samples, cache: Path, fingerprint: str) -> Tensor:
+def encode_samples(model: EncoderModel, samples: ProbeSamples, cache: Path, fingerprint: str) -> Tensor:
     """Features (N, D) of samples as they are, encoded or from the cache."""
     path = samples_path(samples.name, cache, fingerprint)
     return _cached(path, lambda: {"z": encode(model, samples.source.inputs)})["z"]
@@ -131,7 +131,7 @@ def encode(model: EncoderModel, inputs: Rows) -> Tensor:
 def _draws(
     source: PairSource, draws: int, generator: torch.Generator, read: Callable[[Tensor], Tensor]
 ) -> dict[str, Tensor]:
-    """What ``read`` makes of both views, and the parameters, of ``draws`` pairs for every sample."""
+    """The results of ``read`` on both views, and the parameters, of ``draws`` pairs for every sample."""
     parts: dict[str, list[Tensor]] = {}
     for _ in range(draws):
         for indices in torch.arange(len(source)).split(_BATCH):
@@ -152,7 +152,7 @@ def _part(pairs: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _cached(path: Path, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The tensors of a cache file; a file that is not there, or damaged, is made again."""
+    """The tensors of a cache file; a missing or damaged file is computed anew."""
     tensors = read_tensors(path)
     if tensors is None:
         _log.info("encoding %s", path.stem.partition("-")[0])

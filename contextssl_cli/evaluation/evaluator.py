@@ -22,7 +22,7 @@ from contextssl_cli.evaluation.encoded import (
 )
 from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.results import ENCODER
-from contextssl_cli.evaluation.samples import Samples
+from contextssl_cli.evaluation.samples import ProbeSamples
 from contextssl_cli.methods.base import Predicting
 from contextssl_cli.methods.registry import method_of
 from contextssl_cli.model.contextssl import Cache, ContextSSL, Environment
@@ -100,21 +100,21 @@ class Evaluator:
         return None
 
     @functools.cached_property
-    def _held_out(self) -> tuple[Samples, Samples] | None:
+    def _held_out(self) -> tuple[ProbeSamples, ProbeSamples] | None:
         """What the run was trained on and what it held out, if probes are judged on the latter."""
         if self.config.judged_on == "test":
             return None
-        return Samples.of(self.task, self.store.train).held_out(self.run.record.config)
+        return ProbeSamples.of(self.task, self.store.train).held_out(self.run.record.config)
 
     @functools.cached_property
-    def train_samples(self) -> Samples:
+    def train_samples(self) -> ProbeSamples:
         """For contexts and for fitting probes: the training split, or what the run was trained on."""
-        return self._held_out[0] if self._held_out else Samples.of(self.task, self.store.train)
+        return self._held_out[0] if self._held_out else ProbeSamples.of(self.task, self.store.train)
 
     @functools.cached_property
-    def test_samples(self) -> Samples:
+    def test_samples(self) -> ProbeSamples:
         """For judging probes: the test split, or what the run held out."""
-        return self._held_out[1] if self._held_out else Samples.of(self.task, self.store.test)
+        return self._held_out[1] if self._held_out else ProbeSamples.of(self.task, self.store.test)
 
     @property
     def train_source(self) -> PairSource:
@@ -175,7 +175,7 @@ class Evaluator:
         self._learn_drawn(context)
         return self.opened.read(context)
 
-    def sample_features(self, samples: Samples) -> Tensor:
+    def sample_features(self, samples: ProbeSamples) -> Tensor:
         """Features (N, D) of samples as they are, from the cache of the run if they were encoded before."""
         return encode_samples(self.encoder, samples, self._folder, self._fingerprint)
 
@@ -198,5 +198,5 @@ class Evaluator:
         bank.add(drawn.x, pairs.x)
         bank.add(drawn.y, pairs.y)
 
-    def _encoded(self, samples: Samples) -> EncodedSplit:
+    def _encoded(self, samples: ProbeSamples) -> EncodedSplit:
         return encode_split(self.encoder, samples, self.config, self._folder, self._fingerprint)

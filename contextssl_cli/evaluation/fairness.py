@@ -25,16 +25,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from contextssl_cli.data.random import Purpose, integer_seed
 from contextssl_cli.data.rows import whole
 from contextssl_cli.evaluation.probes import can_be_read
 from contextssl_cli.evaluation.results import RAW, FairnessRow, Key, sample_std
-from contextssl_cli.evaluation.samples import Samples
+from contextssl_cli.evaluation.samples import ProbeSamples
 from contextssl_cli.evaluation.strong_probes import (
     LOGISTIC,
     MLP,
-    fit_quietly,
-    mlp_classifier,
-    strong_classifier,
+    strong_accuracy,
     strong_classify,
 )
 from contextssl_cli.store.dataset import Split, Store
@@ -51,6 +50,9 @@ PARITY = "demographic_parity_difference"
 REDUCTION = "ExponentiatedGradient (fairlearn, equalized odds, logistic regression)"
 """In place of a probe: the reduction predicts by itself."""
 
+DIFFERENCE_CLASSES = {"equalized_odds_difference": (0, 1), "equal_opportunity_difference": (1,)}
+"""The true classes whose rates of being predicted as 1 are compared between groups (Hardt et al. 2016)."""
+
 _Codes = NDArray[np.integer[Any]]
 _Figures = dict[tuple[str, str, str], float | None]  # by metric, target and probe; None where a figure is undefined
 Embed = Callable[[NDArray[Any]], NDArray[Any]]
@@ -60,9 +62,9 @@ Embed = Callable[[NDArray[Any]], NDArray[Any]]
 def group_differences(labels: _Codes, predicted: _Codes, groups: _Codes) -> dict[str, float | None]:
     """Differences between groups in a binary prediction, by metric; None where one is undefined.
 
-    Equalized odds: the larger of the differences in true and in false positive rate; undefined if a group has no
-    positives or no negatives. Equal opportunity: the difference in true positive rate (Hardt et al. 2016); undefined if
-    a group has no positives. Demographic parity: the difference in the share that is predicted to be favoured.
+    Equalized odds: the larger of the differences in true and in false positive rate. Equal opportunity: the difference
+    in true positive rate. Demographic parity: the difference in the share that is predicted to be favoured. A
+    difference is undefined if there is one group, or a group has no record of one of the ``DIFFERENCE_CLASSES``.
 
     Args:
         labels: (N,) true classes, 1 the favourable one.
@@ -70,16 +72,11 @@ def group_differences(labels: _Codes, predicted: _Codes, groups: _Codes) -> dict
         groups: (N,) category indices.
     """
     classes = [set(labels[groups == value].tolist()) for value in np.unique(groups)]
-    defined = {
-        "equalized_odds_difference": all(found == {0, 1} for found in classes),
-        "equal_opportunity_difference": all(1 in found for found in classes),
-        PARITY: True,
-    }
-    several = len(classes) > 1
-    return {
-        name: float(function(labels, predicted, sensitive_features=groups)) if several and defined[name] else None
-        for name, function in {**FAIRNESS_METRICS, PARITY: demographic_parity_difference}.items()
-    }
+    found: dict[str, float | None] = {}
+    for name, function in {**FAIRNESS_METRICS, PARITY: demographic_parity_difference}.items():
+        defined = len(classes) > 1 and all(own >= set(DIFFERENCE_CLASSES.get(name, ())) for own in classes)
+        found[name] = float(function(labels, predicted, sensitive_features=groups)) if defined else None
+    return found
 
 
 def fairness_differences(
@@ -107,7 +104,7 @@ def fairness_differences(
     }
 
 
-def raw_baseline(schema: Schema, train: Samples, test: Samples) -> dict[Key, float]:
+def raw_baseline(schema: Schema, train: ProbeSamples, test: ProbeSamples) -> dict[Key, float]:
     """What the strong probe reads from the table itself: each task with and without each attribute, and the attribute.
 
     Args:
@@ -168,10 +165,9 @@ class FairnessTable:
         _log.info("probing %s, seed %d", representation, seed)
         fit, judge = embed(self.store.train.inputs()), embed(self.store.test.inputs())
         values: _Figures = {}
-        known, asked = self._groups(self.store.train), self._groups(self.store.test)
-        mlp = mlp_classifier().set_params(mlpclassifier__random_state=seed)
-        for name, probe in ((LOGISTIC, strong_classifier()), (MLP, mlp)):
-            values["accuracy", self.attribute, name] = float(fit_quietly(probe, fit, known).score(judge, asked))
+        groups, truth = self._groups(self.store.train), self._groups(self.store.test)
+        for name in (LOGISTIC, MLP):
+            values["accuracy", self.attribute, name] = strong_accuracy(name, fit, groups, judge, truth, seed)
         for task in self.tasks:
             known, labels, asked = self._labels(task)
             values |= self._judged(task, LOGISTIC, strong_classify(fit[known], labels[known], judge[asked]))
@@ -296,7 +292,9 @@ class Reduction:
 
     def predict(self, columns: NDArray[Any], seed: int) -> NDArray[np.int64]:
         """Classes (M,) of ``columns`` (M, F)."""
-        predicted = self.predictor.predict(self.scaler.transform(columns), random_state=seed)
+        predicted = self.predictor.predict(
+            self.scaler.transform(columns), random_state=integer_seed(seed, Purpose.REDUCTION)
+        )
         return np.asarray(predicted, dtype=np.int64)
 
     def about(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from contextssl_cli.data.holdout import hold_out
-from contextssl_cli.data.pairs import seeded
+from contextssl_cli.data.random import Purpose, seeded
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.evaluator import Evaluator
 from contextssl_cli.evaluation.probes import action_probe_name, ridge
@@ -26,29 +26,28 @@ from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.store.context import Context
 
 DRAWS = 5
-"""Subsets of pairs that are read at each length."""
+"""Number of random subsets of pairs at each length."""
 MAX_FIT, MAX_JUDGED = 4096, 2048
 SCORE_TOLERANCE = 0.02
-"""A shorter context suffices if its score is at most this far below."""
+"""A shorter context suffices if its score is lower by at most this much."""
 HURTS = 0.005
 HURTS_ERRORS = 3
-"""A pair hurts if the score rises without it by at least ``HURTS``, and by so many standard errors."""
-_PURPOSE = 51
+"""A pair hurts if the score rises by at least ``HURTS``, and by at least this many standard errors, without it."""
 
 _Probe = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What is read under contexts of one length; means and sample standard deviations over ``draws`` subsets of pairs.
+    """R2 and score under contexts of one length: means and standard deviations over ``draws`` subsets of pairs.
 
     Attributes:
         pairs: in the contexts.
-        beyond: whether that is more than the model was trained to read.
-        draws: how many subsets.
+        beyond: whether there are more of them than the model was trained to read.
+        draws: number of subsets.
         r2: mean by action type.
         score: mean R2 of the active types minus that of the others, negative R2 counted as 0.
-        score_std: of the score.
+        score_std: sample standard deviation of the score.
     """
 
     pairs: int
@@ -110,7 +109,7 @@ class Inspection:
 
     @property
     def gain(self) -> float:
-        """What the context brings: its score at the longest used length over that of no pair."""
+        """The score at the longest used length minus the score without a pair."""
         return self.used[-1].score - self.used[0].score
 
     @property
@@ -124,7 +123,7 @@ class Inspection:
 
 
 def inspect_context(evaluator: Evaluator, context: Context) -> Inspection:
-    """Read parts of a context, and say what each length and each pair brings.
+    """Measure the effect of a context's length and of each of its pairs.
 
     Args:
         evaluator: of the run.
@@ -157,14 +156,14 @@ def inspect_context(evaluator: Evaluator, context: Context) -> Inspection:
 
 
 class _Judge:
-    """Reads the action types from embeddings under contexts, fitted to trained objects and judged on held-out ones."""
+    """Probes of the action types under a context, fitted to trained objects and judged on held-out ones."""
 
     def __init__(self, evaluator: Evaluator, environment: tuple[str, ...]) -> None:
         self._evaluator = evaluator
         split, source = evaluator.train, evaluator.train_source
         _, held_out = hold_out(source, evaluator.run.record.config)
         apart = torch.isin(source.objects, held_out.objects)
-        generator = seeded(evaluator.config.seed, _PURPOSE)
+        generator = seeded(evaluator.config.seed, Purpose.INSPECTION)
         self.fit = _some(~apart, MAX_FIT, generator)
         self.held_out = _some(apart.repeat(evaluator.config.views), MAX_JUDGED, generator)
         self._views = {part: (split.z_x[rows], split.z_y[rows]) for part, rows in self._parts().items()}
@@ -193,7 +192,7 @@ class _Judge:
         return found
 
     def score(self, r2: Mapping[str, float]) -> float:
-        """What the context asks for: R2 of the active types minus R2 of the others."""
+        """Mean R2 of the active types minus that of the others; a negative R2 counts as 0."""
         return math.fsum(self.signs[name] * max(0.0, value) for name, value in r2.items())
 
 
@@ -230,7 +229,7 @@ def _subset(context: Context, pairs: int, draw: int) -> Context | None:
     """Pairs drawn from the context; all of them in their order, none for 0."""
     if pairs in (0, len(context)):
         return context if pairs else None
-    return _rows(context, torch.randperm(len(context), generator=seeded(draw, pairs, _PURPOSE))[:pairs])
+    return _rows(context, torch.randperm(len(context), generator=seeded(draw, Purpose.SUBSETS, pairs))[:pairs])
 
 
 def _rows(context: Context, rows: Tensor) -> Context:

@@ -19,7 +19,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from contextssl_cli.config.probe import ActionProbe, ProbeConfig
-from contextssl_cli.data.pairs import seeded
+from contextssl_cli.data.random import Purpose, seeded
 from contextssl_cli.evaluation.strong_probes import RIDGE_CV, strong_regress
 
 PENALTY = 1e-2
@@ -184,7 +184,7 @@ def _fit(
     loss: Callable[[Tensor, Tensor], Tensor],
     schedule: _Schedule,
 ) -> nn.Sequential:
-    generator = seeded(schedule.seed, 11)
+    generator = seeded(schedule.seed, Purpose.PROBE)
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
         layers += [StackedLinear(len(train), inputs, outputs, generator), nn.ReLU(inplace=True)]

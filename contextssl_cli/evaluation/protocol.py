@@ -1,4 +1,4 @@
-"""The full probe of runs: every context length that fits, every environment, and the encoder beside them."""
+"""The full probe of runs: the encoder, and every environment at every context length that fits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 def probe_config(dataset: Dataset, **flags: Any) -> ProbeConfig:
-    """The protocol of a data set, with what the user asks for over it; ``metrics`` may be ``["all"]``.
+    """The protocol of a data set, overridden by what the user asks for; ``metrics`` may be ``["all"]``.
 
     Raises:
         UsageError: if a value does not fit.
@@ -46,10 +46,10 @@ def probe_config(dataset: Dataset, **flags: Any) -> ProbeConfig:
 
 
 def measurable(method: MethodName, metrics: Collection[Metric]) -> list[Metric]:
-    """The metrics that a method has, of those asked for.
+    """The metrics, of those asked for, that are defined for a method.
 
     Raises:
-        UsageError: if it has none of them.
+        UsageError: if none of them is.
     """
     lacks: dict[Metric, str] = {}
     if method not in PREDICTING:
@@ -64,12 +64,12 @@ def measurable(method: MethodName, metrics: Collection[Metric]) -> list[Metric]:
 
 
 def probe_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> ProbeReport:
-    """Probe runs of one task, which differ in their seeds: mean and spread.
+    """Probe runs of one task that differ in their seeds; the rows are means and standard deviations over them.
 
     Args:
         runs: trained.
         device: for encoder and probes.
-        flags: values of ``ProbeConfig``; ``metrics`` may be ``["all"]``, which is all that the data allow.
+        flags: values of ``ProbeConfig``; ``metrics`` may be ``["all"]``, all that the data and the method allow.
 
     Raises:
         UsageError: if the runs are of different tasks or data, differ in their sequences, one is named twice, or they
@@ -79,7 +79,7 @@ def probe_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Probe
 
 
 def probe_each(runs: Sequence[Run], device: torch.device, **flags: Any) -> list[ProbeReport]:
-    """As ``probe_runs``, with a report of each run."""
+    """Probe runs as ``probe_runs`` does, and return a report of each."""
     _check_alike(runs)
     named = flags.get("metrics") or ()
     config = probe_config(run_task(runs[0]).dataset, **flags)
@@ -105,21 +105,21 @@ def _check_alike(runs: Sequence[Run]) -> None:
         raise UsageError("the runs differ in their data, so their figures cannot be averaged")
     if len({(run.record.config.method, run.record.config.equivariant) for run in runs}) > 1:
         raise UsageError(
-            "the runs differ in their method or in what it was told, so their figures cannot be averaged; --compare "
-            "gives the gap between runs of one method that were told different action types"
+            "the runs differ in their method or in the action types that it is conditioned on, so their figures cannot "
+            "be averaged; --compare gives the gap between such runs of one method"
         )
     first = runs[0].record.config
     for run in runs[1:]:
         changed = differing_settings(first, run.record.config).keys() - OF_NO_MATTER
         if changed:
             raise UsageError(
-                f"{run.folder} differs from {runs[0].folder} in {', '.join(sorted(changed))}, and not in its seed "
-                "alone, so their figures cannot be averaged; probe them one by one, or see contextssl report"
+                f"{run.folder} differs from {runs[0].folder} in {', '.join(sorted(changed))}, not only in its seed, "
+                "so their figures cannot be averaged; probe them one by one, or see contextssl report"
             )
     reached = {run.folder: run.reached()[0] for run in runs}
     if len(set(reached.values())) > 1:
-        told = ", ".join(f"{folder} at step {step}" for folder, step in reached.items())
-        raise UsageError(f"the runs are not trained alike, so their figures cannot be averaged: {told}")
+        steps = ", ".join(f"{folder} at step {step}" for folder, step in reached.items())
+        raise UsageError(f"the runs have different numbers of steps, so their figures cannot be averaged: {steps}")
 
 
 def _probe(evaluator: Evaluator, metrics: Sequence[Metric]) -> ProbeReport:
@@ -159,13 +159,13 @@ def _measure(evaluator: Evaluator, metrics: Sequence[Metric], lengths: Sequence[
 
 
 def drawn_conditions(evaluator: Evaluator, lengths: Sequence[int]) -> list[Condition]:
-    """The encoder's own, then each length under each environment, shorter contexts being parts of the longest.
+    """The encoder alone, then each length under each environment; shorter contexts are the beginnings of the longest.
 
-    A model whose tokens carry no action is given one context in all environments, so that it is read once.
+    A model whose tokens carry no action gets the same context in all environments, so that it is measured once.
 
     Args:
         evaluator: of the run.
-        lengths: in tokens, rising; none for a method without a context.
+        lengths: in tokens, in ascending order; empty for a method without a context.
     """
     conditions = [Condition(ENCODER, 0)]
     for environment in evaluator.task.environments if lengths else ():
@@ -178,7 +178,7 @@ def drawn_conditions(evaluator: Evaluator, lengths: Sequence[int]) -> list[Condi
 
 
 def _lengths(evaluator: Evaluator) -> list[int]:
-    """The context lengths that are measured; none for a method without a context."""
+    """The context lengths that are measured; empty for a method without a context."""
     if not evaluator.run.has_context:
         return []
     asked, longest = evaluator.config.context_lengths, evaluator.longest_context
@@ -187,7 +187,7 @@ def _lengths(evaluator: Evaluator) -> list[int]:
         raise UsageError(f"--lengths {','.join(map(str, asked))}: this run reads {longest} tokens at most")
     if len(lengths) < len(asked):
         left_out = ", ".join(str(length) for length in asked if length not in lengths)
-        _log.warning("%s reads %d tokens at most: left out are contexts of %s", evaluator.run.folder, longest, left_out)
+        _log.warning("%s reads %d tokens at most: contexts of %s are left out", evaluator.run.folder, longest, left_out)
     return lengths
 
 
@@ -206,7 +206,7 @@ def _about(run: Run) -> dict[str, Any]:
     record = run.record
     step, steps = run.reached()
     return {
-        "folder": printable(Path(run.folder).resolve()),  # readers of JSON refuse names that are not UTF-8
+        "folder": printable(Path(run.folder).resolve()),  # JSON holds no names that are not UTF-8
         "fingerprint": run.fingerprint(),
         "step": step,
         "steps": steps,

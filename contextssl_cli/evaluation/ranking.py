@@ -1,7 +1,7 @@
-"""Where the true view stands among an object's views, ranked by similarity to the predicted one (MRR, H@k).
+"""The rank of the true view among an object's views, by similarity to the predicted one (MRR, H@k).
 
-All views of the object are ranked, the source among them, as in the paper: a predictor that ignores the action finds
-the source first, and that is a miss.
+The view is predicted by the world model, or by a baseline's own predictor. All views of the object are ranked,
+including the source, as in the paper: a predictor that ignores the action ranks the source first, which is a miss.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.results import ENCODER
 
 Similarity = Callable[[Tensor, Tensor], Tensor]
-"""Of N predictions (N, D) with V views each (N, V, D): (N, V), more is nearer."""
+"""Similarities (N, V) of N predictions (N, D) and V views each (N, V, D); larger is nearer."""
 HITS = (1, 5, 10)
 _CHUNK = 1024
 _BATCH = 4096
@@ -39,7 +39,7 @@ def members_of(objects: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def inner_product(predicted: Tensor, views: Tensor) -> Tensor:
-    """The cosine similarity of what has unit length."""
+    """The cosine similarity of vectors of unit length."""
     return torch.einsum("nd,nvd->nv", predicted, views)
 
 
@@ -79,7 +79,7 @@ class _Predicted:
     """Predictions (P, R) for pairs, and the representations (N, R) of all views, in one space.
 
     Attributes:
-        views: that are ranked.
+        views: the ranked ones.
         after: predicted for the pairs' second views.
         similarity: that they are ranked by.
         name: of the similarity.
@@ -96,8 +96,8 @@ class _Predicted:
 def view_ranks(evaluator: Evaluator, conditions: list[Condition]) -> list[MeasuredValues]:
     """MRR and H@k of the view that an action leads to, among its object's views, for each condition.
 
-    Under a context the world model predicts. A method without a context may have a predictor among its heads; the
-    feature of any other predicts nothing, and has no values.
+    Under a context the world model predicts. A method without a context may have a predictor among its heads; a
+    feature without one has no values.
     """
     test = evaluator.test
     if test.recorded is None:
@@ -130,7 +130,7 @@ def _predicted(
 
 @torch.no_grad()
 def _by_head(evaluator: Evaluator, test: EncodedSplit, recorded: RecordedViews) -> _Predicted | None:
-    """What the predictor of a method without a context predicts, each view represented once."""
+    """Predictions of the heads of a method without a context; each view is represented once."""
     if evaluator.predictor is None:
         return None
     method, model = evaluator.predictor

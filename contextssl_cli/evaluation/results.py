@@ -16,16 +16,16 @@ from contextssl_cli.text import printable
 ENCODER = "encoder"
 """In place of an environment: read from the feature z, before any context."""
 BLIND = "input without context"
-"""In place of an environment: what no reader of the input alone can exceed."""
+"""In place of an environment: the ceiling of any probe of the input alone."""
 RAW = "raw columns"
 """In place of an environment: read from the table itself."""
 
 _FORMULA = ("=", "+", "-", "@", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""How a spreadsheet's formula begins, also in the wide forms of East Asian keyboards; and the sign before one."""
+"""Characters that begin a formula in a spreadsheet, in narrow and wide forms, and the apostrophe that escapes one."""
 
 
 class Key(NamedTuple):
-    """What a value is of."""
+    """Identifies a value."""
 
     environment: str
     context_length: int
@@ -36,9 +36,9 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the results: mean and sample standard deviation over runs (0 for a single one), and what each has.
+    """One line of the results: mean and sample standard deviation over runs (0 for a single one).
 
-    Rows of earlier versions have no ``values``.
+    ``values`` are those of each run; a file of published results may leave them out.
     """
 
     environment: str
@@ -53,7 +53,7 @@ class Row:
 
     @property
     def key(self) -> Key:
-        """What the row is of."""
+        """The key of the row's values."""
         return Key(self.environment, self.context_length, self.metric, self.target, self.probe)
 
 
@@ -62,10 +62,10 @@ class FairnessRow:
     """One figure of one representation.
 
     Attributes:
-        representation: what is read.
+        representation: name of the representation.
         metric: ``accuracy``, or a difference between groups.
         target: the attribute, or the task.
-        probe: what reads it.
+        probe: name of the probe.
         values: one for each seed.
         mean: over the seeds; None if it is undefined.
         std: the sample standard deviation, 0 for one seed.
@@ -91,7 +91,7 @@ def sample_std(values: Sequence[float]) -> float:
 
 
 def average(runs: Sequence[tuple[int, dict[Key, float]]]) -> list[Row]:
-    """Mean and spread of the values of several runs, given as (seed, values); only what every run has."""
+    """Mean and standard deviation of several runs, given as (seed, values), for the keys that all of them have."""
     keys = [key for key in runs[0][1] if all(key in values for _, values in runs)]
     seeds = [seed for seed, _ in runs]
     rows = []
@@ -113,18 +113,13 @@ def find(rows: Iterable[Row], environment: str, length: int, metric: str, target
     raise KeyError((environment, length, metric, target))
 
 
-def to_dicts(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Rows as plain objects, for JSON; a row that has no values of each run has no such key."""
-    return [{key: value for key, value in asdict(row).items() if key != "values" or value} for row in rows]
-
-
 @dataclass(frozen=True)
 class ProbeReport:
     """What ``contextssl probe`` found.
 
     Attributes:
         task: of all the runs.
-        rows: mean and spread over the runs.
+        rows: mean and standard deviation over the runs.
         gaps: the adaptation gap of each run, at the longest context, by the paper's probes; empty if R2 was not
             measured, or if the method reads no context. A negative R2 counts as 0.
         paper_gaps: the same by the paper's definition, in which a negative R2 counts as it is. A probe that overfits
@@ -161,17 +156,17 @@ class ProbeReport:
 
     @property
     def method(self) -> str:
-        """That the runs were trained with."""
+        """The method of the runs."""
         return str(self.protocol["runs"][0]["config"].get("method", "contextssl"))
 
     @property
-    def told(self) -> tuple[str, ...]:
-        """The action types that the runs' method was told to be equivariant to."""
+    def conditioned_on(self) -> tuple[str, ...]:
+        """The action types that the runs' method is conditioned on (``pretrain --equivariant``)."""
         return tuple(self.protocol["runs"][0]["config"].get("equivariant", ()))
 
     @property
     def apart(self) -> str:
-        """What sets the figures apart from those on the test split, for titles; empty if they are on it."""
+        """For titles: what the figures were judged on; empty if it is the test split."""
         return "" if self.judged_on == "test" else f"judged on {self.judged_on} training objects"
 
     @property
@@ -181,7 +176,7 @@ class ProbeReport:
 
     @property
     def seeds(self) -> list[int]:
-        """Of the runs."""
+        """The seeds of the runs."""
         return [int(run["config"]["seed"]) for run in self.protocol["runs"]]
 
     def as_dict(self) -> dict[str, Any]:
@@ -196,7 +191,7 @@ class ProbeReport:
             "environments": self.environments,
             "actions": self.actions,
             "context_lengths": self.lengths,
-            "results": to_dicts(self.rows),
+            "results": [asdict(row) for row in self.rows],
             "protocol": self.protocol,
         }
 

@@ -9,14 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from contextssl_cli.data.pairs import PairSource, seeded
+from contextssl_cli.data.pairs import PairSource
+from contextssl_cli.data.random import Purpose, seeded
 from contextssl_cli.data.tensors import to_array
 from contextssl_cli.evaluation.contexts import read_context
 from contextssl_cli.evaluation.encoded import encode
 from contextssl_cli.model.contextssl import ContextSSL
 from contextssl_cli.store.context import Context
-
-_PURPOSE = 41
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def retrieve(
         views: of each sample in the gallery; the sources' own target views are in it.
         seed: of views and sources.
     """
-    generator = seeded(seed, _PURPOSE)
+    generator = seeded(seed, Purpose.RETRIEVAL)
     chosen = torch.randperm(len(source), generator=generator)[:sources]
     asked = source.draw(chosen, generator, augment=False)
     gallery = source.draw(torch.arange(len(source)).repeat(views), generator, augment=False)

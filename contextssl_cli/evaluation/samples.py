@@ -1,4 +1,4 @@
-"""The samples that probes are fitted to and judged on, with what is known of them."""
+"""The samples that probes are fitted to and judged on, with their labels and attributes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from contextssl_cli.store.dataset import Split
 
 
 @dataclass(frozen=True)
-class Samples:
+class ProbeSamples:
     """N samples.
 
     Attributes:
@@ -34,7 +34,7 @@ class Samples:
     attributes: Mapping[str, Tensor]
 
     @classmethod
-    def of(cls, task: Task, split: Split) -> Samples:
+    def of(cls, task: Task, split: Split) -> ProbeSamples:
         """All samples of a split."""
         schema = split.schema
         return cls(
@@ -44,14 +44,14 @@ class Samples:
             _by_name(schema.attributes, split.attribute),
         )
 
-    def held_out(self, config: TrainConfig) -> tuple[Samples, Samples]:
+    def held_out(self, config: TrainConfig) -> tuple[ProbeSamples, ProbeSamples]:
         """The samples of a training split that a run trained on, and those of the objects that it held out."""
         _, apart = hold_out(self.source, config)
         held = torch.isin(self.source.objects, apart.objects)
         return self._part("trained", ~held), self._part("held-out", held)
 
-    def _part(self, name: str, chosen: Tensor) -> Samples:
-        return Samples(
+    def _part(self, name: str, chosen: Tensor) -> ProbeSamples:
+        return ProbeSamples(
             name,
             self.source.subset(chosen.nonzero()[:, 0]),
             {task: classes[chosen] for task, classes in self.labels.items()},

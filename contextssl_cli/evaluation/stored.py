@@ -1,4 +1,4 @@
-"""Reading ``results.json`` and ``comparison.json`` back, checked before anything is made of them."""
+"""Reads the files of results that commands write, and checks them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ SWEEP_KEYS = ("task", "vary", "points")
 
 
 def check_results(folder: Path, name: str, keys: Sequence[str], others: Sequence[str] = ()) -> None:
-    """Refuse a folder in which files that are about to be replaced are another program's.
+    """Refuse a folder in which files of another program would be replaced.
 
     Args:
         folder: of the results.
-        name: of the JSON file, which is written first and so tells whose the others are.
-        keys: that it has.
+        name: of the JSON file. It is written first, so it decides whose files the others are.
+        keys: that the JSON file has.
         others: names of the other files.
 
     Raises:
@@ -61,7 +61,7 @@ class Checked(BaseModel):
 
 
 class _Config(Checked):
-    """What titles and tables are made of; all other settings are shown as they are."""
+    """The settings that titles and tables use; all others are shown as they are."""
 
     seed: int = 0
     method: str = ""
@@ -112,7 +112,7 @@ class _Comparison(Checked):
 def read_results(path: Path) -> list[ProbeReport | Comparison]:
     """What ``contextssl probe``, ``sweep`` or ``reproduce`` wrote: of the latter two the report of every point.
 
-    Points of one method that were told different action types stand in one comparison.
+    Points of one method that are conditioned on different action types form one comparison.
 
     Raises:
         DataMissingError: if there is no such file.
@@ -165,7 +165,7 @@ def _validate(path: Path, kind: type[Checked], values: dict[str, Any]) -> None:
         kind.model_validate(values)
     except ValidationError as error:
         raise CorruptFileError(
-            f"{path} is not a result of contextssl, or is damaged: {invalid_value(error)}; make it again"
+            f"{path} is not a result of contextssl, or is damaged: {invalid_value(error)}; run the command again"
         ) from error
 
 

@@ -3,7 +3,7 @@
 The encoder is passed in, so any network from inputs to features of D numbers will do. Optional loss terms are in
 ``methods/optional_terms.py``.
 
-Shapes, as they are written beside the lines:
+Shapes, as comments and docstrings use them:
 
     N  pairs or inputs          D  numbers in a feature, a prediction, an embedding
     S  sequences                A  numbers in an action

@@ -1,8 +1,8 @@
-"""Checkpoints of the authors' code (MIT licence, 3DIEBench) as models of ours.
+"""Import checkpoints of the authors' code (MIT licence, 3DIEBench).
 
 The file is a PyTorch ``state_dict``: ``enc.*`` is torchvision's ResNet without its last layer, ``predictor.*`` the
-transformer, ``aug_predictor.*`` the auxiliary predictor. ``rel_aug_predictor.*`` and ``equiv_linear.*`` serve only
-their training script and are left out.
+transformer, ``aug_predictor.*`` the auxiliary predictor. ``rel_aug_predictor.*`` and ``equiv_linear.*`` are used
+only by their training script and are ignored.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _UNUSED = ("rel_aug_predictor.", "equiv_linear.")
 
 
 def read_official(path: Path) -> tuple[dict[str, Tensor], list[str]]:
-    """The tensors of the authors' checkpoint under our names, and the names that are left out.
+    """The tensors of the authors' checkpoint under the names of this package, and the names that are not used.
 
     Raises:
         DataMissingError: if there is no such file.
@@ -47,7 +47,7 @@ def read_official(path: Path) -> tuple[dict[str, Tensor], list[str]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a pickle, which is refused below
             loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the reader of a file that is no checkpoint may raise anything
+    except Exception as error:  # torch.load may raise anything on a file that is no checkpoint
         raise CorruptFileError(
             f"{path} is not a PyTorch state_dict of tensors alone; pickled objects are refused"
         ) from error
@@ -65,10 +65,10 @@ def read_official(path: Path) -> tuple[dict[str, Tensor], list[str]]:
 
 
 def official_config(tensors: dict[str, Tensor], heads: int, block_size: int, path: Path) -> ModelConfig:
-    """The configuration that the tensors' shapes tell; heads and block size they do not.
+    """The configuration that follows from the shapes of the tensors; heads and block size do not.
 
     Raises:
-        CorruptFileError: if a tensor that tells is missing.
+        CorruptFileError: if a tensor is missing.
         UsageError: if heads or block size do not fit.
     """
     try:

@@ -1,6 +1,6 @@
-"""Plugins: data sets and action types, the built-in ones and a stranger's alike.
+"""Plugins: data sets and action types, built in or from other packages.
 
-What a plugin author needs stands here; ``docs/plugins.md`` is the guide.
+Authors of plugins import what they need from here; ``docs/plugins.md`` is the guide.
 """
 
 from contextssl_cli.plugin.kinds import ActionType, Dataset, Prepared

@@ -1,4 +1,4 @@
-"""Tar archives as sources: their files are read one after the other, and nothing is ever unpacked to disk."""
+"""Tar archives as sources: files are read one after the other, and nothing is unpacked to the disk."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MemberReader = Callable[[], bytes]
 
 
 def archive_files(path: Path) -> Iterator[tuple[str, MemberReader]]:
-    """The files of a tar archive, also compressed by gzip, bzip2 or xz, in the order in which they stand.
+    """Yield the files of a tar archive in their order; it may be compressed by gzip, bzip2 or xz.
 
     Whatever an archive holds, no more than ``LARGEST_ARCHIVE`` bytes of it are unpacked, and no more than
     ``LARGEST_FILE`` of a file.
@@ -45,7 +45,7 @@ def archive_files(path: Path) -> Iterator[tuple[str, MemberReader]]:
         path: the archive.
 
     Yields:
-        The name, without a leading ``./``, and a reader of the content, to be called before the next file.
+        The name, without a leading ``./``, and a function that reads the content; call it before the next file.
 
     Raises:
         DataMissingError: if it cannot be read.

@@ -35,11 +35,11 @@ class AttributeChange(ActionType):
     is the one-hot category and the action the difference of two of them, C numbers: -1 at the category that is left, 1
     at the one that is reached, all 0 where it stays.
 
-    Both records of a pair draw their category with equal chances, whatever the other columns say (`alone`), and values
-    linked to it follow (`counterfactual`). With `matched` both records are real: the second is drawn with equal chances
-    from the record itself and, for every other category, the record of it that is nearest to the counterfactual in all
-    columns but the attribute's. There a differing category counts 2, as much as two random values of a standardised
-    number do on average.
+    Both records of a pair draw their category with equal chances, independently of the other columns (`alone`), and
+    values linked to it follow (`counterfactual`). With `matched` both records are real: the second is drawn with equal
+    chances from the record itself and, for every other category, the record of that category that is nearest to the
+    counterfactual in all columns but the attribute's. A differing category then counts 2, as much as two random values
+    of a standardised number on average.
     """
 
     modality = "table"
@@ -87,7 +87,7 @@ class AttributeChange(ActionType):
     def partners(self, inputs: Tensor, schema: Schema) -> Tensor | None:
         """With `matched`, the nearest record of every category, (N, C); the record itself for its own.
 
-        It stands for a category that no record has, too.
+        For a category that no record has, it is the record itself as well.
         """
         import torch
 

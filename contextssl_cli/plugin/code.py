@@ -16,7 +16,7 @@ _APART = {"tests", "__pycache__", ".md"}
 
 
 def code_hash(plugins: Iterable[Dataset | ActionType]) -> str:
-    """A hash over the packages that define the plugins and what they inherit from: their source, and files beside it.
+    """A hash over the files of the packages that define the plugins and the classes they inherit from.
 
     Comments and layout do not count, nor do tests and Markdown. Classes of ``contextssl_cli`` are left out, and so
     are other packages that a plugin imports and classes without source, such as those of an interactive session.

@@ -1,4 +1,4 @@
-"""The boundary to the code of plugins: whatever that raises is the plugin's error."""
+"""The boundary to the code of plugins: every exception from there becomes an error of the plugin."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from contextssl_cli.text import reason
 
 
 class PluginCodeError(PluginError):
-    """A plugin's code raised something else than an error of contextssl; that is the cause."""
+    """The code of a plugin raised an exception that is not an error of contextssl; it is the cause of this error."""
 
 
 @contextmanager
 def blamed(owner: str) -> Iterator[None]:
     """Turn what a plugin's code raises into a ``PluginCodeError``.
 
-    Errors of contextssl pass, which plugins raise on purpose; so do an interruption, a want of memory, and what the
-    system says of a file.
+    Errors of contextssl, which plugins raise on purpose, pass unchanged. So do interruptions, memory errors, and errors
+    of the system about a file.
 
     Args:
         owner: who is named, such as ``the data set 'flowers'``.
@@ -40,10 +40,10 @@ def blamed(owner: str) -> Iterator[None]:
 
 
 class Guarded:
-    """A base of plugins' classes, whose methods and properties blame their owner, however they are called."""
+    """Base of the plugin classes; every error in their methods and properties names the plugin."""
 
     _kind = "plugin"
-    """How messages call it."""
+    """The kind of plugin, for messages."""
 
     def __init_subclass__(cls, **how: Any) -> None:
         super().__init_subclass__(**how)

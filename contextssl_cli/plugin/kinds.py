@@ -32,7 +32,7 @@ class Prepared:
         parts: makers of batches, for a data set that takes long. They run in several processes, so they must be
             picklable (a ``functools.partial`` of a module's function) and should import no torch. Each batch is kept
             on disk until the store is whole: a preparation that was killed goes on with the parts that are missing.
-        sources: digests of the source files by name, kept as provenance. With parts they also tell whether kept ones
+        sources: digests of the source files by name, kept as provenance. With parts they also decide whether kept ones
             still fit.
         notes: facts that the user should know, such as what was left out; kept as provenance. They are read after
             the samples, so a generator may add to them.
@@ -164,11 +164,11 @@ class Dataset(Guarded, ABC):
     def augment(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         """Random changes of a sample in training, before its two views are made: both share them; none by default.
 
-        A mirror image belongs here: were the views mirrored each by itself, the place of a crop would mean nothing.
+        Mirroring belongs here: if each view were mirrored on its own, the position of a crop would lose its meaning.
         Views that are recorded are left as they are.
         """
         return inputs
 
-    def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
+    def augment_view(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         """Random changes of a view during training that no action describes; none by default."""
         return inputs

@@ -1,4 +1,4 @@
-"""Finding plugins: one entry point at a time, so that a broken one costs nobody else anything."""
+"""Finding plugins, one entry point at a time, so that a broken plugin does not affect the others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from contextssl_cli.text import reason
 NAME = re.compile(r"[a-z0-9][a-z0-9_]*\Z")
 """Names of data sets and action types; a hyphen separates them in ``pretrain --plugin``."""
 RESERVED = frozenset({"none", "encoder", "all"})
-"""Words that stand where an action type's name may stand: the empty context, the feature, every candidate."""
+"""Words with a meaning of their own where the name of an action type is expected."""
 
 _DECLARED: dict[type[Any], dict[str, type[Any]]] = {
     Dataset: {
@@ -48,7 +48,7 @@ _HOOKS: dict[str, type[Any]] = {
 
 @dataclass
 class PluginRow:
-    """One entry point: what it brings, or why it brings nothing."""
+    """One entry point, with what it provides or why it could not be loaded."""
 
     name: str
     owner: str
@@ -73,7 +73,7 @@ class Registry:
         self._owners: dict[tuple[str, str], str] = {}
         self._manager = pluggy.PluginManager(spec.GROUP)
         self._manager.add_hookspecs(spec)
-        # Our own distribution first, then by name: who wins a duplicate does not depend on sys.path.
+        # Our own distribution first, then by name, so that the winner of a duplicate does not depend on sys.path.
         for point in sorted(entry_points, key=lambda p: (_owner(p) != "contextssl", _owner(p), p.name)):
             self._add(point)
 
@@ -121,7 +121,7 @@ class Registry:
         twin = self._owners.setdefault(("plugin", point.name), row.owner)
         if twin is not row.owner:
             row.error = (
-                f"duplicate: {twin} and {row.owner} both bring the plugin {point.name!r}; that of {twin} is used"
+                f"duplicate: {twin} and {row.owner} both provide the plugin {point.name!r}; the one of {twin} is used"
             )
             return
         try:
@@ -130,7 +130,7 @@ class Registry:
             self._collect(module, row)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # a stranger's code may raise anything; the row tells
+        except BaseException as error:  # the code of a plugin may raise anything
             row.error = _reason(error)
 
     def _register(self, module: Any, name: str) -> None:
@@ -158,7 +158,7 @@ class Registry:
             results = self._manager.subset_hook_caller(hook, remove_plugins=others)()
             found[hook] = [_checked(item, kind, hook) for result in results for item in result]
         if not any(found.values()):
-            raise PluginError("it brings neither a data set nor an action type nor a recipe")
+            raise PluginError("it provides no data set, action type or recipe")
         row.datasets = self._claim("data set", found["contextssl_datasets"], self.datasets, row)
         row.actions = self._claim("action type", found["contextssl_action_types"], self.actions, row)
         row.recipes = self._claim("recipe", found["contextssl_recipes"], self.recipes, row)
@@ -170,7 +170,9 @@ class Registry:
             here = f"{row.owner} ({row.name})"
             owner = self._owners.setdefault((kind, name), here)
             if name in table:
-                row.error = f"duplicate: {owner} and {here} both bring the {kind} {name!r}; that of {owner} is used"
+                row.error = (
+                    f"duplicate: {owner} and {here} both provide the {kind} {name!r}; the one of {owner} is used"
+                )
             else:
                 table[name] = item
                 kept.append(item)
@@ -197,15 +199,15 @@ def _checked(item: Any, kind: type[Any], hook: str) -> Any:
         raise PluginError(f"{hook} returned {_shown(item)}, expected instances of {kind.__name__}")
     if isinstance(item, Path):
         if not RECIPE_NAME.match(item.name) or not item.is_file():
-            raise PluginError(f"{hook} returned {item}, expected a file that is there, named a-z, 0-9, _ and -, .toml")
+            raise PluginError(
+                f"{hook} returned {item}, expected an existing file named with a-z, 0-9, _ and -, ending in .toml"
+            )
         return item
     name = getattr(item, "name", "")
     if not isinstance(name, str) or not NAME.match(name):
-        raise PluginError(f"{hook} returned {_shown(item)}, whose name is not made of a-z, 0-9 and _")
+        raise PluginError(f"{hook} returned {_shown(item)}, whose name has characters other than a-z, 0-9 and _")
     if name in RESERVED:
-        raise PluginError(
-            f"{hook} returned {_shown(item)}, whose name {name!r} has a meaning of its own; choose another"
-        )
+        raise PluginError(f"{hook} returned {_shown(item)}, whose name {name!r} is reserved; choose another")
     for name, declared in _DECLARED[kind].items():
         if not isinstance(getattr(item, name, None), declared):
             what = "text" if declared is str else declared.__name__.lower()
@@ -213,14 +215,14 @@ def _checked(item: Any, kind: type[Any], hook: str) -> Any:
         if declared is Mapping and not all(isinstance(key, str) for key in getattr(item, name)):
             raise PluginError(f"{hook} returned {item.name!r}, whose {name!r} has a key that is not text")
     if not issubclass(item.options, Options):
-        raise PluginError(f"{hook} returned {item.name!r}, whose options are no subclass of contextssl's Options")
+        raise PluginError(f"{hook} returned {item.name!r}, whose options are not a subclass of contextssl's Options")
     for action in getattr(item, "actions", ()):
         _checked(action, ActionType, f"the data set {item.name!r}")
     return item
 
 
 def _shown(item: Any) -> str:
-    """A stranger's object, whose own text may raise anything."""
+    """The ``repr`` of an object of a plugin, which may itself raise anything."""
     with contextlib.suppress(Exception):
         return repr(item)
     return f"an instance of {type(item).__name__}"

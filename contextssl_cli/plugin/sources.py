@@ -24,11 +24,11 @@ _log = logging.getLogger(__name__)
 
 
 class PublishedFile(NamedTuple):
-    """What is known of a file before it is downloaded.
+    """A file to download, as it was published.
 
     Attributes:
         sha256: hexadecimal digest of its content.
-        size: bytes. An answer that has more is not read on.
+        size: in bytes. A longer response is cut off and refused.
     """
 
     sha256: str
@@ -83,10 +83,10 @@ def read_source(path: Path) -> bytes:
 
 
 def download(files: Mapping[str, PublishedFile], dataset: str, page: str) -> Path:
-    """Download files into the cache, each checked against its SHA-256; return their folder.
+    """Download files into the cache, check each against its SHA-256, and return their folder.
 
-    A file that is there already is kept. Of a download that breaks off, the next one goes on from what came. Several
-    processes may ask for the same files: one downloads, the others wait for it.
+    Existing files are kept, and a download that broke off is continued. If several processes ask for the same files,
+    one downloads them and the others wait.
 
     Args:
         files: what is published, by URL.
@@ -95,15 +95,17 @@ def download(files: Mapping[str, PublishedFile], dataset: str, page: str) -> Pat
 
     Raises:
         DataMissingError: if a file cannot be fetched; the message names ``--source``.
-        CorruptFileError: if what came is not what was published. It is removed.
+        CorruptFileError: if the file differs from the published one. It is removed.
     """
     import pooch
     import requests
     import urllib3
 
-    pooch.get_logger().setLevel(logging.WARNING)  # it writes to stderr whatever the user asked for
+    pooch.get_logger().setLevel(logging.WARNING)  # by default it writes to stderr even with -q
     folder = paths.make_folder(paths.cache() / dataset)
-    by_hand = f"fetch the files from {page} and name their folder: contextssl prepare {dataset} --source DIR"
+    by_hand = (
+        f"download the files from {page} yourself, and name their folder: contextssl prepare {dataset} --source DIR"
+    )
     with locked(folder / ".lock", folder, wait=True):
         for url, published in files.items():
             path = check_output(folder / url.rpartition("/")[2])
@@ -113,17 +115,17 @@ def download(files: Mapping[str, PublishedFile], dataset: str, page: str) -> Pat
             try:
                 pooch.retrieve(url, f"sha256:{published.sha256}", path.name, folder, downloader=fetch)
             except _OtherFileError as error:
-                raise CorruptFileError(f"{url} sent another file than was published ({error}); {by_hand}") from error
+                raise CorruptFileError(f"the file at {url} is not the published one ({error}); {by_hand}") from error
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 raise DataMissingError(
-                    f"cannot download {url} ({type(error).__name__}); what came is kept: run the same command again, "
-                    f"or {by_hand}"
+                    f"cannot download {url} ({type(error).__name__}); run the same command again to continue, or "
+                    f"{by_hand}"
                 ) from error
             except OSError as error:
                 raise write_error(path, error) from error
             except ValueError as error:  # pooch has compared the digests
                 raise CorruptFileError(
-                    f"{url} sent a file with another digest than sha256:{published.sha256}; {by_hand}"
+                    f"the file at {url} does not have the digest sha256:{published.sha256}; {by_hand}"
                 ) from error
     return folder
 
@@ -139,7 +141,7 @@ def _fetch(url: str, target: str, _: object, *, part: Path, size: int) -> None:
     have = check_output(part).stat().st_size if part.exists() else 0
     if have > size:  # of another version
         have = 0
-    # Unpacked on the way, the bytes that came would not tell where to go on.
+    # Without this, a server may compress the response, and its bytes would not count as those of the file.
     whole = True
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
@@ -154,7 +156,7 @@ def _fetch(url: str, target: str, _: object, *, part: Path, size: int) -> None:
             whole = "Content-Length" in answer.headers or "Transfer-Encoding" in answer.headers
     have = part.stat().st_size
     if have < size and not whole:  # else urllib3 has raised where less came than was announced
-        raise requests.ConnectionError(f"{have:,} of {size:,} bytes came")
+        raise requests.ConnectionError(f"received {have:,} of {size:,} bytes")
     if have != size:
         part.unlink()
         raise _OtherFileError(f"{'more' if have > size else 'fewer'} than its {size:,} bytes")

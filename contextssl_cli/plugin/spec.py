@@ -20,17 +20,17 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 
 @hookspec
 def contextssl_datasets() -> Sequence[Dataset]:
-    """The data sets that this plugin brings."""
+    """Return the data sets of this plugin."""
     raise NotImplementedError  # a specification: pluggy never calls it
 
 
 @hookspec
 def contextssl_action_types() -> Sequence[ActionType]:
-    """The action types that this plugin brings for every data set of their modality."""
+    """Return the action types of this plugin, for all data sets of their modality."""
     raise NotImplementedError  # a specification: pluggy never calls it
 
 
 @hookspec
 def contextssl_recipes() -> Sequence[Path]:
-    """The experiments that this plugin brings for ``contextssl reproduce``: a TOML file each, named like it."""
+    """Return the recipes of this plugin for ``contextssl reproduce``: one TOML file for each, named like it."""
     raise NotImplementedError  # a specification: pluggy never calls it

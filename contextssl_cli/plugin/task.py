@@ -56,7 +56,7 @@ class Task:
 def resolve_task(
     name: str, plugins: Registry | None = None, *, options: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Task:
-    """Find the data set and the action types that a task's name stands for.
+    """Find the data set and the action types in the name of a task.
 
     Args:
         name: ``<dataset>-<action>[-<action>...]``.

@@ -114,7 +114,7 @@ def comparison_table(reports: Sequence[ProbeReport], settings: Sequence[str] = (
         [
             *([report.task] if several else []),
             report.method,
-            environment_name(report.told) if report.told else "",
+            environment_name(report.conditioned_on) if report.conditioned_on else "",
             *([settings[number]] if differ else []),
             ", ".join(map(str, report.seeds)),
             *(line[column].text(column.measure) if column in line else "" for column in columns),
@@ -141,11 +141,11 @@ def distinguishing_settings(reports: Sequence[ProbeReport]) -> list[str]:
         flat_settings(report.protocol["runs"][0]["config"]) | {"judged on": report.judged_on} for report in reports
     ]
     for report, own in zip(reports, settings, strict=True):
-        alike.setdefault((report.task, report.method, report.told), []).append(own)
+        alike.setdefault((report.task, report.method, report.conditioned_on), []).append(own)
     return [
         settings_text({key: value for key, value in own.items() if _differs(key, others)})
         for report, own in zip(reports, settings, strict=True)
-        for others in [alike[report.task, report.method, report.told]]
+        for others in [alike[report.task, report.method, report.conditioned_on]]
     ]
 
 

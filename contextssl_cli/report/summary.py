@@ -82,7 +82,8 @@ def _line(report: ProbeReport, settings: str) -> str:
 def gap_sentence(report: ProbeReport) -> str:
     """The adaptation gap, its ceiling, and the gap by the paper's definition."""
     if report.adaptation_gap is None:
-        model = f"{report.method}, conditioned on {', '.join(report.told)}" if report.told else report.method
+        types = ", ".join(report.conditioned_on)
+        model = f"{report.method}, conditioned on {types}" if types else report.method
         return f"{model}: no context, so no adaptation gap; probe --compare gives the gap between runs"
     several = f" ± {report.gap_std:.3f} over {len(report.gaps)} runs" if len(report.gaps) > 1 else ""
     return (
@@ -96,7 +97,7 @@ def comparison_sentence(comparison: Comparison) -> str:
     found, first = comparison.as_dict(), comparison.reports[0]
     seeds = len(comparison.gaps)
     several = f" ± {found['adaptation_gap_std']:.3f} over {seeds} seeds" if seeds > 1 else ""
-    method = next((report.method for report in comparison.reports if report.told), first.method)
+    method = next((report.method for report in comparison.reports if report.conditioned_on), first.method)
     return (
         f"{first.task}, {method}: adaptation gap between the models: {found['adaptation_gap']:.3f}{several} "
         f"(as in the paper {found['adaptation_gap_paper']:.3f}){_apart(first)}"

@@ -16,13 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
+from contextssl_cli.data.random import Purpose, integer_seed
 from contextssl_cli.errors import UsageError
+from contextssl_cli.evaluation.fairness import DIFFERENCE_CLASSES, group_differences
 from contextssl_cli.evaluation.strong_probes import strong_classifier
 
 EQUALIZED_ODDS = "equalized-odds"
 EQUAL_OPPORTUNITY = "equal-opportunity"
-DIFFERENCES: dict[str, tuple[int, ...]] = {EQUALIZED_ODDS: (1, 0), EQUAL_OPPORTUNITY: (1,)}
-"""The classes whose rates of being predicted as 1 are compared between groups (Hardt et al. 2016)."""
+DIFFERENCES = {EQUALIZED_ODDS: "equalized_odds_difference", EQUAL_OPPORTUNITY: "equal_opportunity_difference"}
+"""Metrics of ``group_differences`` by the names of their bounds."""
 _FOLDS = 5
 
 _Groups = Mapping[str, NDArray[Any]]
@@ -56,7 +58,9 @@ def share(hits: NDArray[np.bool_]) -> Estimate:
 
 
 def difference(name: str, codes: ClassCodes, predicted: ClassCodes, groups: NDArray[Any]) -> Estimate | None:
-    """A fairness difference between groups of a binary prediction; None where a group has no record that it needs.
+    """A fairness difference between groups of a binary prediction; None where it is undefined.
+
+    Its error is that of the rates of the two groups that differ most.
 
     Args:
         name: a key of ``DIFFERENCES``.
@@ -64,14 +68,15 @@ def difference(name: str, codes: ClassCodes, predicted: ClassCodes, groups: NDAr
         predicted: (N,) predicted classes.
         groups: (N,) categories.
     """
-    found = []
-    for kind in DIFFERENCES[name]:
+    value = group_differences(codes, predicted, groups)[DIFFERENCES[name]]
+    if value is None:
+        return None
+    extremes = []
+    for kind in DIFFERENCE_CLASSES[DIFFERENCES[name]]:
         cells = [predicted[(groups == group) & (codes == kind)] == 1 for group in np.unique(groups)]
-        if not all(map(len, cells)):
-            return None
-        rates = sorted((share(cell) for cell in cells), key=lambda rate: rate.value)
-        found.append(Estimate(rates[-1].value - rates[0].value, float(np.hypot(rates[-1].error, rates[0].error))))
-    return max(found, key=lambda estimate: estimate.value)
+        low, *_, high = sorted(map(share, cells), key=lambda rate: rate.value)
+        extremes.append((high.value - low.value, float(np.hypot(high.error, low.error))))
+    return Estimate(value, max(extremes)[1])
 
 
 def check_bounds(bounds: Mapping[str, float], groups: _Groups, classes: NDArray[Any], count: int) -> None:
@@ -132,7 +137,10 @@ def measured(
         estimate = difference(name, codes, predicted, values)
         if estimate is None:
             needed = "both classes" if name == EQUALIZED_ODDS else "class 1"
-            raise UsageError(f"{name} is undefined: a group of {attribute} has no label of {needed}; label more inputs")
+            raise UsageError(
+                f"{name} is undefined: each of two groups of {attribute} or more needs labels of {needed}; label more "
+                "inputs"
+            )
         found[name] = estimate
     for name in bounds:
         if name not in DIFFERENCES:
@@ -143,7 +151,8 @@ def measured(
 
 def _cross_predicted(embeddings: NDArray[np.float32], codes: ClassCodes, seed: int) -> ClassCodes:
     """Classes (N,) as the strong probe predicts them, fitted to the other folds."""
-    folds = StratifiedKFold(min(_FOLDS, int(np.bincount(codes).min())), shuffle=True, random_state=seed)
+    count = min(_FOLDS, int(np.bincount(codes).min()))
+    folds = StratifiedKFold(count, shuffle=True, random_state=integer_seed(seed, Purpose.FOLDS))
     predicted: ClassCodes = cross_val_predict(strong_classifier(), embeddings, codes, cv=folds)
     return predicted
 

@@ -1,28 +1,22 @@
-"""The candidates of ``contextssl adapt``: context files, or every environment of a run; and the choice among them."""
+"""The candidates of ``contextssl adapt``: context files, or every environment of a run; and what to choose by."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from contextssl_cli.adaptation.adapt import NO_CONTEXT
-from contextssl_cli.adaptation.context_encoder import ContextEncoder
 from contextssl_cli.adaptation.context_files import NONE, context_from_run, training_pairs
 from contextssl_cli.adaptation.guard import guard_pairs
 from contextssl_cli.adaptation.inputs import Inputs
-from contextssl_cli.data.rows import Rows, Subset
+from contextssl_cli.data.rows import Subset
 from contextssl_cli.errors import UsageError
-from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.plugin.task import environment_name
-from contextssl_cli.selection.bounds import ClassCodes
 from contextssl_cli.selection.labels import read_labels
-from contextssl_cli.selection.select import Selection, check_choice, check_distinct, select_rows
+from contextssl_cli.selection.select import Choice, check_choice, check_distinct
 from contextssl_cli.store.context import Context
 from contextssl_cli.training.run import Run
 from contextssl_cli.training.runs import FoundRun, check_context, find_run, latest_run
@@ -93,23 +87,6 @@ def _drawn(run: Run, seed: int, named: Candidates, guard: str | None) -> Candida
     return contexts
 
 
-@dataclass(frozen=True)
-class Choice:
-    """What a context is chosen by.
-
-    Attributes:
-        rows: the N labelled inputs.
-        codes: (N,) their classes as 0, 1, ...
-        bounds: that the choice must meet, by what they are on.
-        groups: (N,) categories by sensitive attribute.
-    """
-
-    rows: Rows
-    codes: ClassCodes
-    bounds: dict[str, float]
-    groups: dict[str, NDArray[Any]]
-
-
 def read_choice(contexts: Candidates, labels: Path, inputs: Inputs, at_most: Sequence[str]) -> Choice:
     """Read a CSV file of labels, and check all that can be wrong before anything is embedded.
 
@@ -129,27 +106,6 @@ def read_choice(contexts: Candidates, labels: Path, inputs: Inputs, at_most: Seq
         groups = {"group": few.groups}
     codes = check_choice(len(contexts), len(few.rows), np.asarray(few.labels), bounds, groups)
     return Choice(Subset(inputs.rows, torch.from_numpy(few.rows)), codes, bounds, groups)
-
-
-def choose(
-    opened: OpenRun, contexts: Candidates, choice: Choice, *, guard: str | None = None, seed: int = 0
-) -> Selection:
-    """Choose among candidates.
-
-    Args:
-        opened: the run of the candidates.
-        contexts: the candidates.
-        choice: what to choose by.
-        guard: the action type that is removed before anything is judged.
-        seed: of the permutations.
-
-    Raises:
-        UsageError: as ``select_context``.
-    """
-    encoder = ContextEncoder.of(opened)
-    return select_rows(
-        encoder, contexts, choice.rows, choice.codes, choice.bounds, choice.groups, guard=guard, seed=seed
-    )
 
 
 def _bounds(texts: Sequence[str]) -> dict[str, float]:

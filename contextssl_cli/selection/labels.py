@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from contextssl_cli import files
 from contextssl_cli.adaptation.inputs import Inputs
 from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.plugin.cells import csv_rows, is_missing
@@ -44,7 +45,11 @@ def read_labels(path: Path, inputs: Inputs) -> FewLabels:
             labels.
     """
     shown = printable(path)
-    if kind_in_words(path) not in ("a text file", "an empty file", "a file of an unknown kind"):
+    if kind_in_words(files.check_input(path, "a CSV file of labels")) not in (
+        "a text file",
+        "an empty file",
+        "a file of an unknown kind",
+    ):
         raise wrong_kind(path, "a CSV file of labels")
     places = {name: number for number, name in enumerate(inputs.names)}
     found: dict[int, tuple[str, str]] = {}

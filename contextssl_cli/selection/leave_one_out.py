@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from contextssl_cli.data.random import Purpose, seeded_numpy
+
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 """Of ridge regression, in units of the numbers' variance times their count; the best one counts, also by chance."""
 
@@ -69,6 +71,6 @@ def difference_error(differences: Numbers) -> float:
 
 def difference_p(differences: Numbers, seed: int) -> float:
     """How often differences (N,) are as large where their signs are drawn by chance (two-sided)."""
-    kept = np.random.default_rng(seed).integers(2, size=(_SIGNS, len(differences)), dtype=np.int8)
+    kept = seeded_numpy(seed, Purpose.SIGNS).integers(2, size=(_SIGNS, len(differences)), dtype=np.int8)
     reached = _OVERLAP * np.abs(2 * kept @ differences - differences.sum()) >= abs(differences.sum())
     return float((1 + reached.sum()) / (1 + _SIGNS))

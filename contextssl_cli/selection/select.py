@@ -17,6 +17,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from contextssl_cli.adaptation.context_encoder import ContextEncoder
+from contextssl_cli.data.random import Purpose, seeded_numpy
 from contextssl_cli.data.rows import Rows
 from contextssl_cli.errors import UsageError
 from contextssl_cli.selection.bounds import ClassCodes, Estimate, check_bounds, measured, share
@@ -37,6 +38,23 @@ a candidate is within a bound."""
 
 _PERMUTATIONS = 199
 _MOST = 5000
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a context is chosen by.
+
+    Attributes:
+        rows: the N labelled inputs.
+        codes: (N,) their classes as 0, 1, ...
+        bounds: that the choice must meet, by what they are on.
+        groups: (N,) categories by sensitive attribute.
+    """
+
+    rows: Rows
+    codes: ClassCodes
+    bounds: dict[str, float]
+    groups: dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -137,22 +155,23 @@ def select_context(
     known = {name: column(values, f"{name} of input") for name, values in (groups or {}).items()}
     codes = check_choice(len(contexts), len(X), column(y, "label"), bounds, known)
     read = {n: c if c is None or isinstance(c, Context) else Context.load(Path(c)) for n, c in contexts.items()}
-    return select_rows(encoder, read, encoder.rows(X), codes, bounds, known, guard=guard, seed=seed)
+    choice = Choice(encoder.rows(X), codes, bounds, known)
+    return select_rows(encoder, read, choice, guard=guard, seed=seed)
 
 
 def select_rows(
-    encoder: ContextEncoder, contexts: Mapping[str, Context | None], rows: Rows, codes: ClassCodes,
-    bounds: Mapping[str, float], groups: Mapping[str, NDArray[Any]], *, guard: str | None, seed: int,
-) -> Selection:  # fmt: skip
-    """As ``select_context``, of what it has checked; every input is encoded once for all contexts."""
+    encoder: ContextEncoder, contexts: Mapping[str, Context | None], choice: Choice, *, guard: str | None, seed: int
+) -> Selection:
+    """As ``select_context``, by what was checked; every input is encoded once for all contexts."""
     check_distinct(contexts)
     for name, context in contexts.items():
         if context is not None and context.fingerprint:
             check_context(encoder.opened_.run, context, name, foreign="refuse")
     encoders = {name: encoder.with_context(context, guard) for name, context in contexts.items()}
-    features = torch.cat(list(encoder.features(rows)))
+    features = torch.cat(list(encoder.features(choice.rows)))
     embeddings = {name: under.embed_features(features) for name, under in encoders.items()}
-    within = {name: measured(values, codes, bounds, groups, seed) for name, values in embeddings.items()}
+    codes, bounds = choice.codes, choice.bounds
+    within = {name: measured(values, codes, bounds, choice.groups, seed) for name, values in embeddings.items()}
     probes = {name: LeaveOneOut(values) for name, values in embeddings.items()}
     return _selection(probes, codes, bounds, within, seed)
 
@@ -282,7 +301,7 @@ def _listed(found: Mapping[str, Estimate]) -> str:
 
 def _p_value(probes: list[LeaveOneOut], targets: Numbers, error: float, seed: int) -> float:
     """How often permuted labels are read as well by the candidate that reads them best."""
-    draw = np.random.default_rng(seed)
+    draw = seeded_numpy(seed, Purpose.PERMUTATIONS)
     reached = 0
     for _ in range(_PERMUTATIONS):
         permuted = targets[draw.permutation(len(targets))]

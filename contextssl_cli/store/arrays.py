@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import weakref
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from contextssl_cli import files
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, UnsafeFileError
 from contextssl_cli.store import hdf5
-from contextssl_cli.store.kinds import OWN_KINDS, wrong_kind
+from contextssl_cli.store.kinds import wrong_kind
 from contextssl_cli.store.npy import fill_array, read_npy, read_npy_header
 from contextssl_cli.store.untrusted import check_plain
 from contextssl_cli.text import printable
@@ -91,41 +90,33 @@ class ArrayFile:
 
     def _open_hdf5(self) -> None:
         path = self.path  # the function that reads holds no reference to the object, whose end closes the file
-        file = _open_plain(path)
-        name = "x" if "x" in file else self._only(hdf5.datasets(self.path, file))
-        data = hdf5.dataset(file, name, self.path)
-        check_plain(self.path, data, 1)
+        file = hdf5.open_plain(path)
+        name = "x" if "x" in file else self._only(hdf5.datasets(path, file))
+        data = hdf5.dataset(file, name, path)
+        check_plain(path, data, 1)
         self.shape, self.dtype = data.shape, data.dtype
         self._read = lambda start, stop: hdf5.read(file, name, path, slice(start, stop))
 
     def _open_numpy(self) -> None:
         path, size = self.path, self.path.stat().st_size
+        unpacked: IO[bytes] | None = None
         if zipfile.is_zipfile(path):
             archive = zipfile.ZipFile(path)
             members = _members(path, archive)
             member = members["x"] if "x" in members else members[self._only(list(members))]
-            stream, size = archive.open(member), member.file_size
-        else:
-            stream = path.open("rb")
-        closing = weakref.finalize(self, stream.close)
-        try:
+            unpacked, size = archive.open(member), member.file_size  # stays open: batches follow one another
+        with _stream(path, unpacked) as stream:
             shape, in_fortran_order, dtype = read_npy_header(stream, size)
             self.shape, self.dtype, begin = shape, dtype, stream.tell()
             if in_fortran_order or not shape:
                 stream.seek(0)
                 whole = read_npy(stream, size)
                 self._read = lambda start, stop: whole[start:stop]
-                closing()
                 return
-        except BaseException:
-            closing()
-            raise
-        row = math.prod(shape[1:]) * dtype.itemsize
 
         def read(start: int, stop: int) -> NDArray[Any]:
-            with _reading_numpy(path):
-                if stream.tell() != begin + start * row:
-                    stream.seek(begin + start * row)
+            with _reading_numpy(path), _stream(path, unpacked) as stream:
+                stream.seek(begin + start * math.prod(shape[1:]) * dtype.itemsize)
                 return fill_array(stream, (stop - start, *shape[1:]), dtype)
 
         self._read = read
@@ -134,6 +125,10 @@ class ArrayFile:
         if len(names) != 1:
             raise CorruptFileError(f"{printable(self.path)} holds {_listed(names)}; expected an array named x")
         return names[0]
+
+
+def _stream(path: Path, unpacked: IO[bytes] | None) -> AbstractContextManager[IO[bytes]]:
+    return path.open("rb") if unpacked is None else nullcontext(unpacked)
 
 
 def read_runs(rows: NDArray[np.int64], read: Callable[[int, int], NDArray[Any]]) -> NDArray[Any]:
@@ -156,19 +151,6 @@ def _check_suffix(path: Path) -> Path:
             path, f"arrays in a file that ends in {', '.join(ARRAY_SUFFIXES[:-1])} or {ARRAY_SUFFIXES[-1]}"
         )
     return path
-
-
-def _open_plain(path: Path, *allowed: str) -> hdf5.File:
-    """Open a user's HDF5 file; one of ours holds no arrays to be taken as inputs or pairs, unless it is ``allowed``."""
-    file = hdf5.open_plain(path)
-    try:
-        kind = hdf5.text(path, file, "format", "")
-        if kind in OWN_KINDS and kind not in allowed:
-            raise wrong_kind(path, "an HDF5 file of plain arrays")
-    except BaseException:
-        file.close()
-        raise
-    return file
 
 
 def _is_hdf5(path: Path) -> bool:
@@ -216,7 +198,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[A
 
 def _read_hdf5(path: Path) -> dict[str, NDArray[Any]]:
     found: dict[str, NDArray[Any]] = {}
-    with _open_plain(path, "contextssl-context") as file, hdf5.reading(path):  # which holds pairs
+    with hdf5.open_plain(path) as file, hdf5.reading(path):
         for name, item in file.items():
             if isinstance(item, hdf5.Group):
                 found |= {f"{name}/{key}": array for key, array in hdf5.read_group(file, name, path).items()}

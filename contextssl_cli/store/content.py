@@ -80,7 +80,7 @@ def first_difference(found: Mapping[str, str], written: Mapping[str, str]) -> st
 
 
 def identity(path: Path) -> list[int]:
-    """What changes whenever a file is replaced or written to; unlike a modification time, nobody can set its ctime.
+    """Numbers that change whenever a file is replaced or written; nobody can set its change time.
 
     Raises:
         DataMissingError: if it is gone.
@@ -100,7 +100,7 @@ def is_checked(path: Path, content_hash: str) -> bool:
 
 
 def remember(path: Path, content_hash: str, before: list[int], started: int) -> None:
-    """Remember that a file has the content ``content_hash``, if it can be told from every later version of it.
+    """Remember that a file has the content ``content_hash``, if every later version would differ in its ``identity``.
 
     Args:
         path: of the file.

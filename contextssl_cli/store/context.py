@@ -11,6 +11,7 @@ import numpy as np
 from contextssl_cli.errors import CorruptFileError, InvalidInputError
 from contextssl_cli.store import arrays as array_files
 from contextssl_cli.store import hdf5
+from contextssl_cli.store.kinds import OWN_KINDS, wrong_kind
 from contextssl_cli.store.samples import Array
 
 CONTEXT_KIND = "contextssl-context"
@@ -124,12 +125,14 @@ class Context:
     def from_pairs(cls, path: Path, fingerprint: str = "", run: str = "") -> Context:
         """Read a user's own pairs: HDF5 or NPZ with ``x``, ``y`` and one array per action type.
 
-        The blocks stand in a group ``actions`` or under names that begin with ``actions/``; likewise ``changes/``.
+        The blocks are in a group ``actions`` or have names that begin with ``actions/``; likewise for ``changes/``.
 
         Raises:
             DataMissingError: if there is no such file.
             CorruptFileError: if it cannot be read, or its pairs are not valid.
         """
+        if Path(path).suffix.lower() in (".h5", ".hdf5") and hdf5.kind_of(path) in OWN_KINDS.keys() - {CONTEXT_KIND}:
+            raise wrong_kind(Path(path), "a file of the arrays x, y and actions/<action type>")
         found = array_files.read_arrays(Path(path))
         missing = [name for name in ("x", "y") if name not in found]
         if missing:

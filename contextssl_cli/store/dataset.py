@@ -27,7 +27,7 @@ from contextssl_cli.text import printable, reason
 
 STORE_KIND = "contextssl-store"
 STORE_VERSION = 2
-"""2 has encoded images and links between columns; 1 is read as before."""
+"""Version 2 added encoded images and links between columns."""
 CONTENT_HASH = "content_hash"
 DIGESTS = "digests"
 _NAMED = 100  # skipped sources that the provenance names; more are counted
@@ -40,7 +40,7 @@ def create_store(path: Path, schema: Schema, provenance: Mapping[str, Any]) -> I
     """Create a store atomically; append batches through the writer.
 
     Args:
-        path: where the store is to stand.
+        path: of the store.
         schema: what the data set is.
         provenance: source hashes, plugin and version, options; kept as JSON, and read after the samples.
 
@@ -186,7 +186,7 @@ def _declared(group: str, arrays: Mapping[str, Array], declared: Mapping[str, An
 
 
 def _whole(name: str, values: Any) -> Array:
-    """Whole numbers as int64, of whatever type they are. Fractions would be cut off in silence."""
+    """Convert whole numbers of any type to int64, and refuse fractions, which a cast would cut off silently."""
     array = np.asarray(values)
     if array.dtype.kind in "biuf":
         with np.errstate(invalid="ignore"):  # NaN, infinite, or beyond 64 bits
@@ -375,7 +375,7 @@ class Store:
         """Read everything, in blocks, and compare it with the content hash.
 
         Raises:
-            CorruptFileError: naming the first array that differs from what was written, where the store can tell.
+            CorruptFileError: naming the first array that differs from what was written, if the store has its digest.
         """
         started, before = time.time_ns(), content.identity(self.path)
         if before[2] > _LARGE:

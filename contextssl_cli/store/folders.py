@@ -26,7 +26,7 @@ _SYSTEM = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
-"""Names of files and folders that systems and programs leave behind. No user gives a class such a name."""
+"""Names of files and folders that systems and programs create. No user would give a class such a name."""
 
 
 @dataclass
@@ -55,12 +55,12 @@ class Tree:
 
 
 def notes(*trees: Tree) -> dict[str, str]:
-    """What was left out of folders, and which images come twice in them, as notes for the user."""
+    """Notes for the user about skipped files and duplicate images in folders."""
     found = {
-        "files that are no images by their names": [path for tree in trees for path in tree.others],
-        "hidden and system files and folders left out": [path for tree in trees for path in tree.system],
-        "links to folders that were read already": [path for tree in trees for path in tree.repeated],
-        "images that are links to others": _twice([path for tree in trees for path in tree.all_images()]),
+        "files without the name of an image": [path for tree in trees for path in tree.others],
+        "hidden and system files and folders, skipped": [path for tree in trees for path in tree.system],
+        "links to folders that were already read, skipped": [path for tree in trees for path in tree.repeated],
+        "images that are links to other images": _twice([path for tree in trees for path in tree.all_images()]),
     }
     return {what: counted(paths) for what, paths in found.items() if paths}
 
@@ -71,7 +71,7 @@ def counted(paths: Sequence[str]) -> str:
 
 
 def is_system(name: str) -> bool:
-    """Whether a file or folder of this name is hidden, or made by a system or program and no data of the user's."""
+    """Whether a file or folder of this name is hidden, or was created by a system or program."""
     return _SYSTEM.fullmatch(name.strip(" ")) is not None
 
 

@@ -1,4 +1,4 @@
-"""Opening HDF5 files with an answer to every way they can be wrong, reading from them, and writing them atomically."""
+"""Opening and reading HDF5 files that are not trusted, with one error for each fault, and writing them atomically."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class _Output:
         return self._file.tell()
 
     def flush(self) -> None:
-        """Nothing waits: ``files.atomic`` brings the file to the disk."""
+        """Do nothing: nothing is buffered, and ``files.atomic`` flushes the file to the disk."""
 
 
 def check_not_in_use(path: Path) -> None:
@@ -154,7 +154,7 @@ def open_plain(path: Path) -> h5py.File:
         reason = f"it is damaged or another kind of file ({kind_in_words(path)})"
         if "truncated" in str(error):
             reason = "it is cut off"
-        raise CorruptFileError(f"{printable(path)} cannot be opened as HDF5: {reason}; write it again") from error
+        raise CorruptFileError(f"{printable(path)} cannot be opened as HDF5: {reason}; create it again") from error
     try:
         with reading(path):
             check_contents(path, file)
@@ -195,7 +195,7 @@ def kind_of(path: Path) -> str:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Answer whatever h5py raises on damaged contents with one error.
+    """Replace the many errors that h5py raises on damaged contents by one.
 
     Raises:
         CorruptFileError: in place of the many others.
@@ -209,7 +209,7 @@ def reading(path: Path) -> Iterator[None]:
     except (OSError, RuntimeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
         if isinstance(error, OSError):
             _check_system(path, error)
-        raise CorruptFileError(f"{printable(path)} is damaged ({printable(str(error))}); write it again") from error
+        raise CorruptFileError(f"{printable(path)} is damaged ({printable(str(error))}); create it again") from error
 
 
 def _check_header(path: Path, file: h5py.File, kind: str, version: int) -> None:
@@ -232,7 +232,7 @@ def _check_header(path: Path, file: h5py.File, kind: str, version: int) -> None:
     # A user's script may write a context without the flag: absent counts as complete.
     complete = _attribute(path, file, "complete")
     if complete is not None and (isinstance(complete, str) or not complete):
-        raise CorruptFileError(f"{printable(path)} is incomplete; write it again")
+        raise CorruptFileError(f"{printable(path)} is incomplete; create it again")
 
 
 def text(path: Path, file: h5py.File, name: str, default: str | None = None) -> str:
@@ -268,7 +268,7 @@ def _attribute(path: Path, file: h5py.File, name: str) -> str | bool | int | flo
         found = file.attrs.get_id(name)
         plain = found.dtype.kind in "biufS" or h5py.check_string_dtype(found.dtype) is not None
         if not plain or found.shape is None or math.prod(found.shape) != 1:
-            raise CorruptFileError(f"{printable(path)}: the attribute {name!r} is neither one number nor one text")
+            raise CorruptFileError(f"{printable(path)}: the attribute {name!r} must be one number or one string")
         if found.dtype.kind == "O":
             check_heaps(path, file)
         value = np.asarray(file.attrs[name]).reshape(-1)[0]
@@ -324,10 +324,10 @@ def read(parent: h5py.Group, name: str, path: Path, rows: slice = slice(None)) -
 
 
 def read_group(parent: h5py.Group, name: str, path: Path) -> dict[str, NDArray[Any]]:
-    """Read every dataset of a group by the name that it stands for, none if the group is missing.
+    """Read every dataset of a group by its unescaped name, or none if the group is missing.
 
     Raises:
-        CorruptFileError: as ``read``, and if two data sets stand for one name.
+        CorruptFileError: as ``read``, and if two datasets have the same unescaped name.
     """
     with reading(path):
         group = parent.get(name)
@@ -337,7 +337,7 @@ def read_group(parent: h5py.Group, name: str, path: Path) -> dict[str, NDArray[A
             raise CorruptFileError(f"{printable(path)}: {name!r} is a dataset, expected a group; see docs/formats.md")
         found = {unescaped(item): read(group, item, path) for item in group}
         if len(found) < len(group):
-            raise CorruptFileError(f"{printable(path)}: two datasets of {name!r} stand for one name")
+            raise CorruptFileError(f"{printable(path)}: two datasets of {name!r} have the same name")
         return found
 
 

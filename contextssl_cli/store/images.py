@@ -95,7 +95,7 @@ def open_image(data: bytes, *, formats: Sequence[str] = FORMATS, enough: tuple[i
 
     Raises:
         ValueError: if the file is of no expected format, is damaged or cut off, or has more than ``MAX_PIXELS``. The
-            message says so in words that follow the name of the file.
+            message continues a sentence that begins with the name of the file.
     """
     name = next((name for name in formats if _has_signature(name, data)), None)
     if name is None:
@@ -300,35 +300,32 @@ def decode_all(encoded: Sequence[bytes], height: int, width: int) -> NDArray[np.
     return images
 
 
-def decode_files(paths: Sequence[str], height: int, width: int, channels: int) -> NDArray[np.uint8]:
-    """As ``decode_all``, from paths: (N, height, width, channels), in shades of grey for one channel.
+def decode_files(
+    paths: Sequence[str], shape: tuple[int, ...], failed: dict[str, str] | None = None
+) -> NDArray[np.uint8]:
+    """As ``decode_all``, from paths, as (N, *shape); in shades of grey where ``shape`` has one channel.
+
+    Reasons of files that cannot be read go to ``failed``, by path, if it is given.
 
     Raises:
-        ContextSSLError: naming the first file that cannot be read.
+        ContextSSLError: naming a file that cannot be read, if ``failed`` is not given.
     """
-    images = np.empty((len(paths), height, width, channels), np.uint8)
-    _in_threads(len(paths), lambda row: images.__setitem__(row, _decode_file(paths[row], height, width, channels)))
-    return images
+    height, width, channels = shape
+    images = np.empty((len(paths), *shape), np.uint8)
 
-
-def check_files(paths: Sequence[str], height: int, width: int, channels: int) -> dict[str, str]:
-    """Decode image files, and return the reasons of those that cannot be read by path; no image is kept."""
-    reasons: list[str | None] = [None] * len(paths)
-
-    def check(row: int) -> None:
+    def read(row: int) -> None:
         try:
-            _decode_file(paths[row], height, width, channels)
+            with reading_image(paths[row]):
+                image = decode(read_file(paths[row]), height, width)
         except ContextSSLError as error:
-            reasons[row] = str(error)
+            if failed is None:
+                raise
+            failed[paths[row]] = str(error)
+            return
+        images[row] = image if channels == 3 else np.asarray(Image.fromarray(image).convert("L"))[..., None]
 
-    _in_threads(len(paths), check)
-    return {path: reason for path, reason in zip(paths, reasons, strict=True) if reason is not None}
-
-
-def _decode_file(path: str, height: int, width: int, channels: int) -> NDArray[np.uint8]:
-    with reading_image(path):
-        image = decode(read_file(path), height, width)
-    return image if channels == 3 else np.asarray(Image.fromarray(image).convert("L"))[..., None]
+    _in_threads(len(paths), read)
+    return images
 
 
 def _in_threads(count: int, do: Callable[[int], None]) -> None:

@@ -1,4 +1,4 @@
-"""What kind of file a user named where another kind was expected, in words, by its first bytes."""
+"""The kind of a file that a user named where another kind was expected, recognised by its first bytes."""
 
 from __future__ import annotations
 

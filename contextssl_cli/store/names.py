@@ -1,4 +1,4 @@
-"""Names of columns, labels, attributes and action types as names of HDF5 objects, in which a ``/`` parts folders."""
+"""Escaping of names, so that columns, labels, attributes and action types can be names of HDF5 objects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _NOT_LITERAL = re.compile(r"[%/\x00-\x1f\x7f\ud800-\udfff]+|^\.(?=\.?$)")
 
 
 def escaped(name: str) -> str:
-    """The name of the HDF5 object that stands for ``name``; ``unescaped`` gives ``name`` back.
+    """Escape ``name`` for use as the name of an HDF5 object; ``unescaped`` reverses it.
 
     ``%``, ``/``, control characters and lone surrogates become ``%XX`` for each byte of their UTF-8 encoding, and so
     does the first dot of ``.`` and ``..``. The empty name becomes ``%``. All other names stay as they are.
@@ -18,7 +18,7 @@ def escaped(name: str) -> str:
 
 
 def unescaped(name: str) -> str:
-    """The name that an HDF5 object stands for. What is no such encoding, as in ``50%``, stays."""
+    """Reverse ``escaped``. Text that is not such an encoding, as in ``50%``, stays."""
     try:
         return "" if name == "%" else unquote(name, errors="surrogatepass")
     except UnicodeDecodeError:

@@ -14,7 +14,7 @@ _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0
 
 
 def read_npy(stream: IO[bytes], size: int) -> NDArray[Any]:
-    """The array of a ``.npy`` file, of whatever byte order; nothing is unpickled.
+    """Read the array of a ``.npy`` file in any byte order; nothing is unpickled.
 
     Args:
         stream: at its beginning.

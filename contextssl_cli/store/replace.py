@@ -1,4 +1,4 @@
-"""Which files of HDF5 may be replaced: those of the kind that is written in their place."""
+"""Which HDF5 files may be overwritten: those of the same kind as the new file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextssl_cli.text import printable
 
 
 def check_replaceable(path: Path, kind: str, *inputs: Path | None) -> None:
-    """Refuse to replace anything but a file of ``kind``; what does not exist, or is empty, is accepted.
+    """Refuse to overwrite anything but a file of ``kind``; a missing or empty file is accepted.
 
     Args:
         path: of a file that is about to be written.
@@ -27,8 +27,8 @@ def check_replaceable(path: Path, kind: str, *inputs: Path | None) -> None:
     hdf5.check_not_in_use(path)
     if not is_replaceable(path, kind):
         raise UsageError(
-            f"{printable(path)} exists and is no {kind} file, so it is not replaced; choose another --out, or remove "
-            "it yourself"
+            f"{printable(path)} exists and is not a {kind} file, so it is not overwritten; choose another --out, or "
+            "remove it"
         )
 
 
@@ -38,7 +38,7 @@ def is_replaceable(path: Path, kind: str) -> bool:
 
 
 def is_kind(path: Path, kind: str) -> bool:
-    """Whether a regular file is of ``kind``; one that is damaged, as far as its first bytes tell."""
+    """Whether a regular file is of ``kind``; a damaged one is judged by its first bytes."""
     head = files.read_head(path, HEAD)
     if not head.startswith(HDF5_SIGNATURE):
         return False

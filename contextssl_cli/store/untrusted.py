@@ -65,7 +65,7 @@ def check_contents(path: Path, file: h5py.File) -> None:
             if needed > size + SPARSE:
                 raise UnsafeFileError(
                     f"{printable(path)} has {size:,} bytes, and {printable(where)} of the shape {item.shape} declares "
-                    "more data than they can hold; write the file again"
+                    "more data than they can hold; create the file again"
                 )
         elif not isinstance(item, h5g.GroupID):
             raise _unsafe(path, where, "is a named type")
@@ -96,7 +96,7 @@ def check_plain(path: Path, data: h5py.Dataset, rows: int) -> None:
     """
     shape, dtype = data.shape, data.dtype
     if shape is None:
-        raise _refused(path, data, "is empty: it has no shape; write an array")
+        raise _refused(path, data, "is empty: it has no shape; write an array there")
     if dtype.kind not in "biufS":
         what = _type_of(dtype)
         raise _refused(path, data, f"holds {what}; only integers, floats, booleans and text of fixed length are read")
@@ -128,7 +128,7 @@ def check_heaps(path: Path, file: h5py.File) -> None:
                 if data[place : place + 2] != b"\0\0":  # else the free rest, whose size includes its header
                     taken = header + (taken + 7) // 8 * 8
                 if not 0 < taken <= end - place:
-                    raise CorruptFileError(f"{printable(path)} is damaged: its texts overlap; write it again")
+                    raise CorruptFileError(f"{printable(path)} is damaged: its strings overlap; create it again")
                 place += taken
             heap = data.find(b"GCOL\x01\0\0\0", heap + 1)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
+from contextssl_cli.data.random import Purpose, seeded, seeded_numpy
 from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.errors import PluginError
 from contextssl_cli.plugin.kinds import ActionType
@@ -41,10 +42,9 @@ def check_action_type(
         inputs: (N, ...) model inputs of that data set, by default random ones.
         latents: (N, latent width) recorded latents; needed for a recorded action type, which draws none.
         antisymmetric: whether the action from the second view to the first is minus the action from the first to the
-            second. False for a representation, such as quaternions, in which it is not; there the action of equal views
-            is not checked to be zero either, but to be the same for all views. None decides by the action of equal
-            views: a zero promises a difference.
-        checks: collects what was found; without it, the first broken rule is raised.
+            second. Use False for a representation such as quaternions; then the action of equal views has to be the
+            same for all views, but not zero. None decides by the action of equal views: zero means a difference.
+        checks: collects the results; by default the first broken rule is raised.
 
     Raises:
         PluginError: naming the rule that is broken.
@@ -72,7 +72,7 @@ def check_action_type(
 
 
 def _check_applied(action: ActionType, inputs: Tensor, schema: Schema, subject: str, checks: Checks) -> Tensor | None:
-    """Check what draws and transforms; return the latents, or None if none can be drawn."""
+    """Check drawing and transforming; return the latents, or None if none can be drawn."""
     latents: Tensor | None = None
     with checks.rule(subject, "sample"):
         latents = _drawn(action, inputs, schema)
@@ -119,7 +119,7 @@ def example_schema(action: ActionType) -> Schema:
 
 def example_inputs(schema: Schema, rows: int = ROWS) -> Tensor:
     """Random model inputs of a data set: images in [0, 1], tables with numbers and one-hot categories."""
-    generator = np.random.default_rng(0)
+    generator = seeded_numpy(0, Purpose.CONTRACT)
     if schema.modality == "image":
         return to_tensor(generator.random((rows, *schema.shape), dtype=np.float32), schema)
     table = generator.standard_normal((rows, *schema.shape)).astype(np.float32)
@@ -132,7 +132,7 @@ def example_inputs(schema: Schema, rows: int = ROWS) -> Tensor:
 
 def _drawn(action: ActionType, inputs: Tensor, schema: Schema) -> Tensor:
     name = f"{title(action)}.sample"
-    latents = action.sample(inputs, schema, Generator().manual_seed(0))
+    latents = action.sample(inputs, schema, seeded(0, Purpose.CONTRACT))
     require(
         latents.ndim == 2 and len(latents) == len(inputs),
         f"{name} gives the shape {tuple(latents.shape)}, expected ({len(inputs)}, latent width)",
@@ -146,7 +146,7 @@ def _check_sample(action: ActionType, inputs: Tensor, schema: Schema) -> None:
     # An action type that pairs samples may read the latents off them.
     check_random(
         f"{title(action)}.sample",
-        lambda seed: action.sample(inputs, schema, Generator().manual_seed(seed)),
+        lambda seed: action.sample(inputs, schema, seeded(seed, Purpose.CONTRACT)),
         constant=action.partners(inputs, schema) is not None,
     )
 
@@ -180,7 +180,7 @@ def _check_apply(action: ActionType, inputs: Tensor, latents: Tensor, schema: Sc
         torch.allclose(alone, out[:4], atol=TOLERANCE),
         f"{name} treats a sample differently in a batch than alone; use its own row only",
     )
-    if action.partners(inputs, schema) is not None:  # the second view is another sample: apply may leave it as it is
+    if action.partners(inputs, schema) is not None:  # another sample is the second view
         return
     same = inputs[:1].expand_as(inputs).contiguous()
     results = action.apply(same, latents, schema)

@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 
 from contextssl_cli.config.resolve import Asked, resolve_config
 from contextssl_cli.data.prepare import prepare
+from contextssl_cli.data.random import Purpose, seeded
 from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.errors import ContextSSLError, DataMissingError, PluginError
 from contextssl_cli.evaluation.protocol import probe_config
@@ -32,13 +33,13 @@ def check_dataset(
     *,
     checks: Checks | None = None,
 ) -> None:
-    """Check a data set: its definition, what it does without its source, and the store that it writes.
+    """Check a data set: its definition, its behaviour without a source, and the store that it writes.
 
     Args:
         dataset: the data set.
         source: its source; may be left out only if the data set needs none.
         options: of ``contextssl prepare``, by field; by default the data set's ``trial``.
-        checks: collects what was found; without it, the first broken rule is raised.
+        checks: collects the results; by default the first broken rule is raised.
 
     Raises:
         PluginError: naming the rule that is broken.
@@ -57,12 +58,12 @@ def check_dataset(
 def check_dataset_definition(
     dataset: Dataset, options: Mapping[str, Any] | None = None, *, checks: Checks | None = None
 ) -> None:
-    """Check what can be checked of a data set without its source.
+    """Check the definition of a data set, for which no source is needed.
 
     Args:
         dataset: the data set.
         options: of ``contextssl prepare``, by field; by default the data set's ``trial``.
-        checks: collects what was found; without it, the first broken rule is raised.
+        checks: collects the results; by default the first broken rule is raised.
 
     Raises:
         PluginError: naming the rule that is broken.
@@ -121,7 +122,7 @@ def _check_missing_source(dataset: Dataset, options: Mapping[str, Any]) -> None:
 def _check_stores(
     dataset: Dataset, source: Path | None, options: Mapping[str, Any], folder: Path, checks: Checks
 ) -> None:
-    """Prepare twice, and check the first store."""
+    """Prepare twice and check the first store."""
     subject, hashes = _subject(dataset), []
     first = folder / "first.h5"
     with checks.rule(subject, "prepare"), prepare(dataset, source, first, options=options) as store:
@@ -148,7 +149,7 @@ def _check_store(dataset: Dataset, store: Store, checks: Checks) -> None:
         inputs = to_tensor(store.train.inputs(slice(ROWS)), schema)
     if inputs is None:
         return
-    for name, change in (("augment", dataset.augment), ("nuisance", dataset.nuisance)):
+    for name, change in (("augment", dataset.augment), ("augment_view", dataset.augment_view)):
         with checks.rule(subject, name):
             _check_change(f"{title(dataset)}.{name}", change, inputs, schema)
     for action in dataset.actions:
@@ -187,7 +188,7 @@ def _check_change(
     before = inputs.clone()
 
     def changed(seed: int) -> Tensor:
-        return change(inputs, schema, Generator().manual_seed(seed))
+        return change(inputs, schema, seeded(seed, Purpose.CONTRACT))
 
     out = changed(0)
     require(torch.equal(inputs, before), f"{name} changes its inputs in place; work on a copy")

@@ -1,4 +1,4 @@
-"""How a plugin loads."""
+"""The contract of loading a plugin."""
 
 from __future__ import annotations
 

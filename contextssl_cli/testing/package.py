@@ -1,4 +1,4 @@
-"""The contract of an installed plugin with all that it brings: ``contextssl plugins check``."""
+"""The contract of an installed plugin and everything that it registers: ``contextssl plugins check``."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from contextssl_cli.testing.loading import check_plugin
 from contextssl_cli.testing.rules import ROWS, require
 
 EXAMPLES = ("image", "table")
-"""Modalities of which the contract makes inputs itself."""
+"""Modalities for which the contract generates inputs."""
 
 
 def check_package(name: str, source: Path | None = None) -> list[Finding]:
-    """Run every rule on an installed plugin; a broken one does not end the check.
+    """Run every rule on an installed plugin; a broken rule does not end the check.
 
     Args:
         name: the import package, the entry point's name, or what follows ``contextssl_`` in it.
@@ -103,7 +103,7 @@ def _check_action(action: ActionType, row: PluginRow, source: Path | None, check
 
 
 def _without_example(action: ActionType, row: PluginRow, checks: Checks) -> None:
-    """A modality that no data set has is a slip; of one that has data, none may be at hand."""
+    """Report a modality without a data set, or skip the check if no data set of it can be prepared."""
     subject, known = f"action type {action.name}", {d.modality for d in registry().datasets.values()}
     with checks.rule(subject, "modality"):
         require(
@@ -124,7 +124,7 @@ def _check_on(action: ActionType, dataset: Dataset, source: Path | None, checks:
 
 
 def _example(modality: str, row: PluginRow, source: Path | None) -> Dataset | None:
-    """A data set of a modality, the plugin's own first."""
+    """A data set of a modality; the plugin's own come first."""
     known = [*row.datasets, *registry().datasets.values()]
     usable = (d for d in known if d.modality == modality and (not d.needs_source or (source and d in row.datasets)))
     return next(usable, None)

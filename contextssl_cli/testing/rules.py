@@ -26,12 +26,12 @@ def require(holds: bool, message: str) -> None:
 
 
 def title(plugin: ActionType | Dataset) -> str:
-    """How messages call a plugin."""
+    """The name of a plugin in messages."""
     return f"{type(plugin).__name__} ({plugin.name})"
 
 
 def check_names(plugin: ActionType | Dataset, kind: str) -> None:
-    """Name, summary and modality."""
+    """Check name, summary and modality."""
     name = getattr(plugin, "name", None)
     require(
         isinstance(name, str) and bool(NAME.match(name)),
@@ -46,7 +46,7 @@ def check_names(plugin: ActionType | Dataset, kind: str) -> None:
 
 
 def check_options(plugin: ActionType | Dataset) -> None:
-    """The model of the options, each with a text that ``--help`` shows."""
+    """Check the model of the options; each needs a description, which ``--help`` shows."""
     options = plugin.options
     require(
         isinstance(options, type) and issubclass(options, Options),
@@ -65,7 +65,7 @@ def check_options(plugin: ActionType | Dataset) -> None:
 
 
 def check_like(name: str, inputs: Tensor, out: Tensor, schema: Schema) -> None:
-    """Whether inputs were changed into inputs of the same kind."""
+    """Check that the result is of the same kind as the inputs."""
     require(out.shape == inputs.shape, f"{name} turns {tuple(inputs.shape)} into {tuple(out.shape)}; keep the shape")
     require(out.dtype == inputs.dtype, f"{name} turns {inputs.dtype} into {out.dtype}; keep the type")
     require(bool(out.isfinite().all()), f"{name} gives NaN or infinite values; guard divisions, roots and logarithms")
@@ -77,7 +77,7 @@ def check_like(name: str, inputs: Tensor, out: Tensor, schema: Schema) -> None:
 
 
 def check_random(name: str, draw: Callable[[int], Tensor], *, constant: bool = False) -> None:
-    """Whether the generator alone decides: the global generators neither matter nor move."""
+    """Check that the draw depends on the generator alone: the global generators neither matter nor change."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         before = _global_states()

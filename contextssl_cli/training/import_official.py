@@ -46,7 +46,7 @@ def load_official(
     mean, std = normalisation
     schema = Schema(dataset="imported", modality="image", shape=shape, dtype="uint8", mean=mean, std=std)
     model = ContextSSL(build_encoder(config, schema), config, space)
-    if schema.mean:  # the normalisation stands before the ResNet
+    if schema.mean:  # the normalisation comes before the ResNet
         tensors = {name.replace("encoder.", "encoder.1.", 1): tensor for name, tensor in tensors.items()}
     expected = model.state_dict()
     for name in ("action_std", "latent_mean", "latent_std"):

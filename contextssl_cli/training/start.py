@@ -1,4 +1,4 @@
-"""Pretraining as the command line and scripts start it."""
+"""Start, resume and train runs, for the command line and for scripts."""
 
 from __future__ import annotations
 
@@ -100,10 +100,10 @@ def check_unchanged(run: Run, task: Task, asked: Asked) -> None:
 
 
 def run_task(run: Run) -> Task:
-    """The task that a run was trained on, its action types with the run's options.
+    """The task of a run; its action types have the options of the run.
 
     Raises:
-        UsageError: if the run was imported and so has no data set, or the plugin has lost an option of the run.
+        UsageError: if the run was imported and has no data set, or a plugin no longer has an option of the run.
     """
     if not run.record.task:
         raise UsageError(
@@ -120,7 +120,7 @@ def run_store(run: Run, *, verify: bool = False) -> Store:
         verify: compare the content with its hash again, even if this version of the file was compared before.
 
     Raises:
-        DataMissingError: if it is gone.
+        DataMissingError: if it does not exist any more.
         CorruptFileError: if it holds other data, or its content differs from its hash.
     """
     path = Path(run.record.store)
@@ -133,7 +133,7 @@ def run_store(run: Run, *, verify: bool = False) -> Store:
     if store.content_hash != run.record.store_hash:
         raise CorruptFileError(
             f"{store.path} is not the data that {run.folder} was trained on (content "
-            f"{store.content_hash[:12]}, expected {run.record.store_hash[:12]}); prepare it again as it was"
+            f"{store.content_hash[:12]}, expected {run.record.store_hash[:12]}); prepare it again with the same options"
         )
     if verify:
         store.verify()
@@ -160,7 +160,7 @@ def train(run: Run, task: Task, store: Store, report: Callable[[Progress], None]
 
 
 def _record_numerics(run: Run, step: int, device: torch.device) -> None:
-    """Keep the facts that decide how sums are rounded; warn if a resume changes any."""
+    """Record the facts that decide how sums are rounded; warn if they differ from those of the earlier steps."""
     before = [entry for entry in run.record.numerics if entry.from_step < step]  # the steps after it are lost
     facts = numerics(device)
     changed = differences(before[-1].facts, facts) if before else {}

@@ -1,4 +1,4 @@
-"""The training loop. Every draw depends on (seed, purpose, step) alone, so a resumed run repeats itself exactly."""
+"""The training loop. Every draw depends on seed, purpose and step alone, so a resumed run repeats itself exactly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from torch import Tensor
 
 from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.data.holdout import hold_out
-from contextssl_cli.data.pairs import PairSource, seeded
+from contextssl_cli.data.pairs import PairSource
+from contextssl_cli.data.random import Purpose, integer_seed, seeded
 from contextssl_cli.errors import ContextSSLError, Interrupted
 from contextssl_cli.methods.base import Step, StepLoss
 from contextssl_cli.methods.registry import method_of
@@ -29,8 +30,6 @@ from contextssl_cli.training.runs import register
 from contextssl_cli.training.runtime import deferred_signals
 from contextssl_cli.training.weights import Weights, load_optimizer, load_weights
 
-# Purposes of random draws, so that no two share a stream.
-_, _ORDER, _VIEWS, _MASKS, _ENVIRONMENT, _WEIGHTS, _SCALES, _MONITOR = range(8)
 _SCALE_SAMPLES = 4096
 _LOG_EVERY = 10
 
@@ -42,10 +41,10 @@ class Trainer:
         run: its folder.
         task: data set and action types.
         store: the prepared data.
-        device: where to train.
+        device: the device to train on.
 
     Raises:
-        UsageError: if the data set is too small to hold samples out.
+        UsageError: if the data set is too small to hold objects out.
     """
 
     def __init__(self, run: Run, task: Task, store: Store, device: torch.device) -> None:
@@ -58,7 +57,7 @@ class Trainer:
         self.train, self.held_out = hold_out(PairSource.of(task, store.schema, store.train), self.config)
         self.steps = self.config.total_steps(len(self.train))
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seeded(self.config.seed, _WEIGHTS).initial_seed())
+            torch.manual_seed(integer_seed(self.config.seed, Purpose.WEIGHTS))
             self.model: EncoderModel = self.method.build(self.config.model, store.schema, run.record.space).to(device)
         if self.config.model.standardise_actions:
             self._standardise()
@@ -84,7 +83,7 @@ class Trainer:
         self.before = self.run.training_time()
 
     def fit(self, report: Callable[[Progress], None]) -> None:
-        """Train to the last step, telling ``report`` after every one.
+        """Train to the last step; ``report`` is called after every step.
 
         Raises:
             Interrupted: after SIGINT or SIGTERM, once the state is saved.
@@ -112,7 +111,7 @@ class Trainer:
         return self.step - 1 >= self.config.world_start * self.steps
 
     def _untouched(self) -> frozenset[int]:
-        """Places of the parameters that no step has reached: the world model's before its start, those of no loss."""
+        """Positions of the parameters that no step has changed: the world model's before its start, and unused ones."""
         return frozenset(
             place
             for place, (name, _) in enumerate(self.model.named_parameters())
@@ -121,7 +120,7 @@ class Trainer:
         )
 
     def _standardise(self) -> None:
-        generator = seeded(self.config.seed, _SCALES)
+        generator = seeded(self.config.seed, Purpose.UNITS)
         indices = torch.randint(len(self.train), (_SCALE_SAMPLES,), generator=generator)
         pairs, space = self.train.draw(indices, generator, augment=False), self.model.space
         parts = (space.assemble(part, space.names, len(pairs)) for part in (pairs.actions, pairs.second))
@@ -129,17 +128,17 @@ class Trainer:
 
     def _monitor(self) -> Monitor:
         pairs = self.config.model.max_context // 2
-        return Monitor(self.train, self.held_out, pairs, seeded(self.config.seed, _MONITOR))
+        return Monitor(self.train, self.held_out, pairs, seeded(self.config.seed, Purpose.MONITOR))
 
     def _train_step(self) -> StepLoss:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.lr * _schedule(self.step, self.steps, self.config.warmup)
-        views = seeded(self.config.seed, _VIEWS, self.step)
+        views = seeded(self.config.seed, Purpose.VIEWS, self.step)
         batch = self.train.draw(self._indices(), views, augment=True).to(self.device)
         penalise, world = (
             self.step >= start * self.steps for start in (self.config.invariance_start, self.config.world_start)
         )
-        masks = seeded(self.config.seed, _MASKS, self.step)
+        masks = seeded(self.config.seed, Purpose.MASKS, self.step)
         loss = self.method.loss(self.model, batch, Step(self._environments(), masks, self.precision, penalise, world))
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()
@@ -149,7 +148,7 @@ class Trainer:
         return loss
 
     def _indices(self) -> Tensor:
-        """The samples of this step: epoch after epoch, each in an order of its own."""
+        """The samples of this step; each epoch has its own order."""
         size, count = self.config.batch_size, len(self.train)
         places = torch.arange(self.step * size, (self.step + 1) * size)
         parts = []
@@ -162,14 +161,16 @@ class Trainer:
         environments = self.task.environments
         if self.config.environments_per_step == "all":
             return environments
-        drawn = torch.randint(len(environments), (1,), generator=seeded(self.config.seed, _ENVIRONMENT, self.step))
+        drawn = torch.randint(
+            len(environments), (1,), generator=seeded(self.config.seed, Purpose.ENVIRONMENT, self.step)
+        )
         return (environments[int(drawn)],)
 
     def _after_step(self, loss: StepLoss, first: int, clock: Clock, report: Callable[[Progress], None]) -> None:
         last = self.step == self.steps
         saving = last or self.step % self.config.checkpoint_every == 0
         logging = last or self.step % _LOG_EVERY == 0 or self.step == 1
-        if saving or logging:  # asking costs a wait for the device
+        if saving or logging:  # reading a value waits for the device
             self._check_finite(loss)
         terms: dict[str, dict[str, float]] = {}
         line: dict[str, Any] = {}
@@ -214,7 +215,7 @@ class Trainer:
             )
 
     def _kept(self) -> str:
-        """What a training that fails leaves in the run's folder."""
+        """The state of the run's folder after a failed training, as a sentence."""
         if self.run.replacing:
             return f"{self.run.folder} still holds the run that was to be replaced"
         if latest_checkpoint(self.run.checkpoint_folder) is None:
@@ -228,7 +229,7 @@ class Trainer:
 
 @functools.lru_cache(maxsize=2)
 def _epoch_order(seed: int, epoch: int, count: int) -> Tensor:
-    return torch.randperm(count, generator=seeded(seed, _ORDER, epoch))
+    return torch.randperm(count, generator=seeded(seed, Purpose.ORDER, epoch))
 
 
 def _precision(config: TrainConfig, device: torch.device) -> torch.dtype:
@@ -244,7 +245,7 @@ def _optimizer(model: EncoderModel, config: TrainConfig) -> torch.optim.Optimize
 
 
 def _schedule(step: int, steps: int, warmup: float) -> float:
-    """The factor of the learning rate: a linear rise over ``warmup`` of the steps, then a cosine to 0."""
+    """The factor of the learning rate: a linear rise over the fraction ``warmup`` of the steps, then a cosine to 0."""
     rising = warmup * steps
     if step < rising:
         return (step + 1) / (rising + 1)

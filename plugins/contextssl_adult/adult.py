@@ -81,7 +81,7 @@ class Adult(Dataset):
         samples = [_samples(split, table, columns, paths[split]) for split, table in tables.items()]
         return Prepared(schema, samples, {path.name: file_hash(path) for path in paths.values()})
 
-    def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
+    def augment_view(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         """Corrupt each view as SCARF does, so that aligning a pair is not trivial."""
         from contextssl_cli.data.augment import scarf_corruption
 

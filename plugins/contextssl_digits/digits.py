@@ -37,7 +37,7 @@ class Digits(Dataset):
 
     probing: ClassVar[dict[str, Any]] = {"views": 4, "action_batch_size": 512, "label_batch_size": 64}
 
-    def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
+    def augment_view(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         """Move each view by up to a pixel and stretch it by up to a tenth: no one writes a digit twice alike."""
         from contextssl_cli.data.augment import jitter
 

@@ -84,7 +84,7 @@ class Mimic3(Dataset):
         samples = list(_split(inputs, labels, attributes, stays, training))
         return Prepared(schema, samples, sources=tables.digests(), notes=_notes(tables, stays, labels, reasons))
 
-    def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
+    def augment_view(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         """Corrupt each view as SCARF does, so that aligning a pair is not trivial."""
         from contextssl_cli.data.augment import scarf_corruption
 

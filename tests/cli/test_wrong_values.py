@@ -87,7 +87,7 @@ EXPECTED = {
     "--input": ("a store", ["context", "embeddings", "image", "text", "run"]),
     "--context": ("a context file", ["store", "embeddings"]),
     "--from-pairs": ("arrays", ["store", "embeddings", "image", "text"]),
-    "--labels": ("CSV", ["store", "context", "embeddings", "npz", "npy", "image", "run"]),
+    "--labels": ("CSV", ["store", "context", "embeddings", "npz", "npy", "image"]),
     "--run": ("the folder of a run", ["store", "context", "embeddings", "npz", "image", "text"]),
     "--store": ("a store", ["context", "embeddings"]),
     "info": ("", ["npz", "npy", "image", "text"]),

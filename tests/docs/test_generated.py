@@ -27,6 +27,17 @@ def test_the_command_page_has_the_options_of_every_help(
         assert {name for names in told for name in names if name} == set(command.options), command.name
 
 
+def test_every_help_names_its_values_and_fits_80_columns(
+    generate: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in generate.commands():
+        assert run([*command.name.split(), "--help"]) == 0
+        shown = capsys.readouterr().out
+        assert max(map(len, shown.splitlines())) <= 80, command.name
+        options = shown.split("Options:\n")[1]
+        assert re.findall(r"^  .*--[\w-]+ <(?:str|int|float|path)", options, re.MULTILINE) == [], command.name
+
+
 def test_every_top_level_command_is_on_the_page(generate: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     run(["--help"])
     listed = capsys.readouterr().out.split("Commands:\n")[1]

@@ -526,7 +526,9 @@ def test_36_a_byte_order_mark_before_the_settings_is_passed_over(cli: Command, w
 def configured(cli: Command, text: str) -> Outcome:
     built_in("digits", "rotation")
     Path("settings.toml").write_text(text + "\n", encoding="utf-8")
-    return cli("pretrain", "--plugin", "digits-rotation", "--config", "settings.toml", "--out", "run", "--dry-run")
+    return cli(
+        "pretrain", "--plugin", "digits-rotation", "--config", "settings.toml", "--out", "run", "--dry-run", "--json"
+    )
 
 
 def test_37_a_working_folder_that_was_removed_is_said(cli: Command, workplace: Path) -> None:

@@ -117,7 +117,7 @@ class BrokenSet(Dataset):
     def augment(self, inputs: Tensor, schema: Schema, generator: torch.Generator) -> Tensor:
         return torch.as_tensor(fail())
 
-    def nuisance(self, inputs: Tensor, schema: Schema, generator: torch.Generator) -> Tensor:
+    def augment_view(self, inputs: Tensor, schema: Schema, generator: torch.Generator) -> Tensor:
         return torch.as_tensor(fail())
 
 
@@ -135,7 +135,7 @@ CALLS = {
     "prepare": lambda: BrokenSet().prepare(None, Moods()),
     "digests": lambda: BrokenSet().digests(Path(), Moods()),
     "augment": lambda: BrokenSet().augment(INPUTS, SCHEMA, torch.Generator()),
-    "nuisance": lambda: BrokenSet().nuisance(INPUTS, SCHEMA, torch.Generator()),
+    "augment_view": lambda: BrokenSet().augment_view(INPUTS, SCHEMA, torch.Generator()),
 }
 
 

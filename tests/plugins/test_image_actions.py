@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from contextssl_cli.data.pairs import seeded
 from contextssl_cli.plugin import ActionType
 from contextssl_cli.plugin.registry import registry
 from tests import tiny
+from tests.draws import seeded
 from tests.places import built_in
 
 ACTIONS = [action for action in registry().actions.values() if action.modality == "image" and not action.recorded]

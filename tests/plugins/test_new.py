@@ -99,14 +99,13 @@ def test_what_the_readme_of_a_new_plugin_says(
 @pytest.mark.parametrize(
     ("words", "name"),
     [
-        ("is no name for a plugin, expected a-z, 0-9 and _; write my_flowers", "My-Flowers"),
-        ("is no name for a plugin", ""),
-        ("is no name for a plugin", "_x"),
-        ("is no name for a plugin", "../x"),
-        ("is no name for a plugin", "ä"),
-        ("the name 'digits' is taken: the plugin contextssl_digits of contextssl", "digits"),
-        ("the name 'rotation' is taken", "rotation"),
-        ("the name 'cli' is taken: the package contextssl_cli", "cli"),
+        ("write my_flowers", "My-Flowers"),
+        ("a-z, 0-9 and _", "_x"),
+        ("a-z, 0-9 and _", "../x"),
+        ("a-z, 0-9 and _", "ä"),
+        ("the plugin contextssl_digits of contextssl", "digits"),
+        ("contextssl_rotation", "rotation"),
+        ("the package contextssl_cli", "cli"),
     ],
 )
 def test_a_bad_name_is_refused(
@@ -127,7 +126,7 @@ def test_a_folder_that_exists_is_kept(new: New, tmp_path: Path, capsys: pytest.C
     assert run(["plugins", "new", "kept"]) == 2
     assert "contextssl-kept exists; choose another --out or add --force" in capsys.readouterr().err
     assert run(["plugins", "new", "kept", "--out", str(tmp_path / "elsewhere")]) == 2
-    assert "the name 'kept' is taken: the plugin contextssl_kept of contextssl-kept" in capsys.readouterr().err
+    assert "the plugin contextssl_kept of contextssl-kept" in capsys.readouterr().err
     assert (project / "README.md").read_text() == "mine"
     assert run(["plugins", "new", "kept", "--force"]) == 0
     assert "pip install" in (project / "README.md").read_text()

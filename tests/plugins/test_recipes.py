@@ -65,7 +65,7 @@ def test_a_strangers_recipe_is_listed_and_planned(
     assert [(row["kind"], row["name"]) for row in rows if row["owner"] == "foo"] == [("recipe", "our-own")]
     assert run(["reproduce", "our-own", "--dry-run", "--json", "--out", str(tmp_path / "out")]) == 0
     (planned,) = json.loads(capsys.readouterr().out)["runs"]
-    assert (planned["steps"], planned["seed"], planned["minutes left"]) == (70, 3, 12)
+    assert (planned["steps"], planned["seed"], planned["minutes_left"]) == (70, 3, 12)
     assert run(["plugins", "check", "foo"]) == 0
     assert "recipe our-own: valid" in capsys.readouterr().out
 
@@ -77,7 +77,7 @@ def test_what_is_no_recipe_file_is_a_row_with_the_reason(install: Install, name:
     bring(install, name, files=files)
     (error,) = errors()
     assert name in error
-    assert "expected a file that is there" in error
+    assert "expected an existing file" in error
     assert Path(name).stem not in registry().recipes
 
 
@@ -85,7 +85,8 @@ def test_a_name_that_is_taken_is_told_with_both_owners(install: Install) -> None
     built_in("paper")
     bring(install, "figure3.toml", files={"figure3.toml": RECIPE})
     (error,) = errors()
-    assert "contextssl (contextssl_paper) and foo (foo) both bring the recipe 'figure3'" in error
+    assert "the recipe 'figure3'" in error
+    assert "contextssl (contextssl_paper) and foo (foo)" in error
     assert find_recipe("figure3").title != "Ours"
 
 

@@ -42,12 +42,12 @@ BROKEN = {
     "an unmarked hook": (ACTIONS.replace("@hookimpl", ""), "contextssl_action_types is not marked with @hookimpl"),
     "a hook with a parameter": (ACTIONS.replace("types():", "types(config):"), "config"),
     "a hook that raises": (ACTIONS.replace("[Bluer()]", "1 / 0"), "ZeroDivisionError: division by zero"),
-    "a hook that gives nothing": (ACTIONS.replace("return [Bluer()]", "pass"), "neither a data set nor an action type"),
+    "a hook that gives nothing": (ACTIONS.replace("return [Bluer()]", "pass"), "provides no"),
     "a hook that gives no list": (ACTIONS.replace("[Bluer()]", "3"), "TypeError"),
-    "no hook": (HEAD, "neither a data set nor an action type"),
+    "no hook": (HEAD, "provides no"),
     "a class for an instance": (ACTIONS.replace("Bluer()]", "Bluer]"), "expected instances of ActionType"),
     "another kind": (ACTIONS.replace("Bluer()]", "Leaves()]"), "expected instances of ActionType"),
-    "a bad name": (ACTIONS.replace('"bluer"', '"blu-er"'), "not made of a-z, 0-9 and _"),
+    "a bad name": (ACTIONS.replace('"bluer"', '"blu-er"'), "a-z, 0-9 and _"),
     "no summary": (ACTIONS.replace("name, summary, modality = ", "name, x, modality = "), "no text 'summary'"),
     "no modality": (ACTIONS.replace("name, summary, modality = ", "name, summary, x = "), "no text 'modality'"),
     "no licence": (DATASETS.replace("modality, licence = ", "modality, x = "), "no text 'licence'"),
@@ -117,7 +117,8 @@ def test_a_duplicate_entry_point_names_both_owners(install: Install, capsys: pyt
     assert run(["plugins", "--json"]) == 0
     (row,) = [row for row in json.loads(capsys.readouterr().out) if row["owner"] == "foo"]
     assert row["kind"] == "failed"
-    assert "contextssl and foo both bring the plugin 'contextssl_digits'; that of contextssl is used" in row["what"]
+    assert row["what"].startswith("duplicate: contextssl and foo ")
+    assert "'contextssl_digits'" in row["what"]
     assert type(registry().dataset("digits")).__module__ == "contextssl_digits.digits"
     assert "leaves" not in registry().datasets
 
@@ -126,7 +127,8 @@ def test_a_duplicate_data_set_names_both_owners(install: Install) -> None:
     install("foo", DATASETS.replace('"leaves"', '"digits"'))
     (row,) = rows()
     assert row["kind"] == "failed"
-    assert "contextssl (contextssl_digits) and foo (foo) both bring the data set 'digits'" in row["what"]
+    assert row["what"].startswith("duplicate: contextssl (contextssl_digits) and foo (foo) ")
+    assert "the data set 'digits'" in row["what"]
     assert type(registry().dataset("digits")).__module__ == "contextssl_digits.digits"
 
 

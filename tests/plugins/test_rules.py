@@ -150,11 +150,11 @@ def source(tmp_path: Path) -> Path:
                                    "samples": lambda s, split: flat(Squares.samples(s, split))}),
         ("two runs of prepare", {"samples": lambda s, split: Squares.samples(
             s, split, objects=np.random.default_rng().permutation(80) // 4)}),
-        ("draws from a global generator", {"nuisance": lambda s, x, schema, g: x * torch.rand(len(x), 1, 1, 1)}),
+        ("draws from a global generator", {"augment_view": lambda s, x, schema, g: x * torch.rand(len(x), 1, 1, 1)}),
         ("augment draws from a global generator", {"augment": lambda s, x, schema, g: x * torch.rand(len(x), 1, 1, 1)}),
-        ("the same for two seeds", {"nuisance": lambda s, x, schema, g: x * 0.5}),
-        ("in place", {"nuisance": lambda s, x, schema, g: x.mul_(0.5)}),
-        ("keep the shape", {"nuisance": lambda s, x, schema, g: x[:, :, 1:]}),
+        ("the same for two seeds", {"augment_view": lambda s, x, schema, g: x * 0.5}),
+        ("in place", {"augment_view": lambda s, x, schema, g: x.mul_(0.5)}),
+        ("keep the shape", {"augment_view": lambda s, x, schema, g: x[:, :, 1:]}),
         ("inputs are uint8", {"schema": lambda s: Squares.schema(s, shape=(4, 5, 1))}),
     ],
 )  # fmt: skip

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from contextssl_cli.config.probe import ProbeConfig
 from contextssl_cli.data.holdout import hold_out
-from contextssl_cli.data.pairs import PairSource, seeded
+from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.evaluation import cache, probes
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.open_run import OpenRun
@@ -28,6 +28,7 @@ from contextssl_cli.model.contextssl import ContextSSL
 from contextssl_cli.store.dataset import Split
 from contextssl_cli.training.run import Run
 from contextssl_cli.training.start import run_store, run_task
+from tests.draws import seeded
 from tests.tiny import trained
 
 FEW = ProbeConfig(action_epochs=3, label_epochs=3, action_batch_size=8, label_batch_size=8, hidden=16)

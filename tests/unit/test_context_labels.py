@@ -6,8 +6,8 @@ from collections import Counter
 
 import torch
 
-from contextssl_cli.data.pairs import seeded
 from contextssl_cli.evaluation import context_labels as labels
+from tests.draws import seeded
 
 TURN, TINT, NONE = ("turn",), ("tint",), ()
 

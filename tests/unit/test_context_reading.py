@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from contextssl_cli.data.pairs import seeded
 from contextssl_cli.model.contextssl import Cache, ContextSSL, pair_mask
 from tests import tiny
+from tests.draws import seeded
 
 MODEL = tiny.model(layers=3)
 TURN = ("turn",)

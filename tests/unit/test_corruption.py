@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from contextssl_cli.data.augment import scarf_corruption
-from contextssl_cli.data.pairs import seeded
 from contextssl_cli.store.schema import Schema
 from tests import tiny
+from tests.draws import seeded
 
 CATEGORIES = (1, 40, 1, 30)
 SCHEMA = tiny.table_schema(CATEGORIES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from contextssl_cli.data.augment import horizontal_flip
-from contextssl_cli.data.pairs import seeded
+from tests.draws import seeded
 
 IMAGES = torch.rand(400, 3, 4, 6, generator=seeded(0))
 

@@ -14,11 +14,11 @@ from sklearn.linear_model import LogisticRegression
 from contextssl_cli import Context, ContextEncoder
 from contextssl_cli.adaptation.context_files import context_from_run
 from contextssl_cli.adaptation.guard import THRESHOLD, Guard
-from contextssl_cli.data.pairs import seeded
 from contextssl_cli.errors import InvalidInputError, UsageError
 from contextssl_cli.evaluation.strong_probes import fit_quietly, mlp_classifier, mlp_regressor
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.run import Run
+from tests.draws import seeded
 from tests.unit.test_pairs import Double, Shift, source
 
 D = 12

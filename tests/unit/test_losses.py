@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
-from contextssl_cli.data.pairs import seeded
 from contextssl_cli.methods.losses import squared_distances
 from contextssl_cli.methods.optional_terms import probe_penalty
 from contextssl_cli.model.contextssl import auxiliary_loss, nt_xent
+from tests.draws import seeded
 
 few = settings(max_examples=25)
 

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextssl_cli.data.pairs import seeded
 from contextssl_cli.model.contextssl import context_mask, pair_mask
 from tests import tiny
+from tests.draws import seeded
 
 lengths = st.integers(0, 40)
 rates = st.floats(0, 0.99)

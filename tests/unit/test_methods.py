@@ -15,7 +15,7 @@ from torch import Tensor
 from contextssl_cli.config.methods import CONTEXTUAL, EQUIVARIANT, OPTIONS, MethodName
 from contextssl_cli.config.model import ModelConfig
 from contextssl_cli.config.train import TrainConfig
-from contextssl_cli.data.pairs import PairBatch, seeded
+from contextssl_cli.data.pairs import PairBatch
 from contextssl_cli.methods.base import Baseline, Step
 from contextssl_cli.methods.equimod import EquiMod
 from contextssl_cli.methods.losses import as_pairs, covariance, variance
@@ -27,6 +27,7 @@ from contextssl_cli.methods.vicreg import VICReg
 from contextssl_cli.model.contextssl import ContextSSL, nt_xent
 from contextssl_cli.plugin.task import EVERY_ENVIRONMENT
 from tests import tiny
+from tests.draws import seeded
 
 Array = NDArray[np.float64]
 NAMES: tuple[MethodName, ...] = tuple(OPTIONS)

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import r2_score
 
-from contextssl_cli.data.pairs import seeded
 from contextssl_cli.training.metrics import adaptation_gap, pooled_r2
+from tests.draws import seeded
 
 ROTATION, COLOR, NONE = ("rotation",), ("color",), ()
 

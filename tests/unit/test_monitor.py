@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from contextssl_cli.data.actions import ActionSpace
-from contextssl_cli.data.pairs import PairBatch, PairSource, seeded
+from contextssl_cli.data.pairs import PairBatch, PairSource
 from contextssl_cli.plugin.task import Task
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.monitor import MAX_SAMPLES, Monitor, split_samples
 from tests import tiny
+from tests.draws import seeded
 
 
 @pytest.mark.parametrize("seed", range(3))

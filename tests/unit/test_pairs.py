@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from contextssl_cli.data.pairs import PairBatch, PairSource, seeded
+from contextssl_cli.data.pairs import PairBatch, PairSource
 from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.plugin import ActionType, Dataset, Options, Prepared, Schema
 from contextssl_cli.plugin.task import Task
 from tests import tiny
+from tests.draws import seeded
 
 few = settings(max_examples=30)
 SCHEMA = tiny.table_schema((1, 1))
@@ -68,7 +69,7 @@ class Rows(Dataset):
     def prepare(self, source: Path | None, options: Options) -> Prepared:
         raise NotImplementedError
 
-    def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
+    def augment_view(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         return inputs + torch.tensor([0.0, 1.0]) * torch.rand(len(inputs), 1, generator=generator)
 
 
@@ -208,7 +209,7 @@ class Mirrored(Rows):
     def augment(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         return inputs * (1 - 2 * torch.randint(2, (len(inputs), 1), generator=generator))
 
-    def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
+    def augment_view(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         return inputs
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from contextssl_cli.data.pairs import seeded
 from contextssl_cli.evaluation import probes
 from contextssl_cli.evaluation.profile import Symmetry, symmetry, verdict
 from contextssl_cli.evaluation.strong_probes import strong_regress
 from contextssl_cli.training.metrics import pooled_r2
+from tests.draws import seeded
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from contextssl_cli.config.train import TrainConfig
-from contextssl_cli.data.pairs import PairBatch, seeded
+from contextssl_cli.data.pairs import PairBatch
 from contextssl_cli.errors import UsageError
 from contextssl_cli.methods.base import Step, StepLoss
 from contextssl_cli.methods.contextual import ContextSSLMethod
@@ -17,6 +17,7 @@ from contextssl_cli.methods.optional_terms import probe_penalty
 from contextssl_cli.model.contextssl import ContextSSL
 from contextssl_cli.plugin.task import EVERY_ENVIRONMENT, Task
 from tests import tiny
+from tests.draws import seeded
 from tests.unit.test_methods import Array, contrast, off_diagonal, short_of_one
 
 SEQUENCES, PAIRS = 3, tiny.MODEL["block_size"] // 2

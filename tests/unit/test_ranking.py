@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from contextssl_cli.data.pairs import seeded
 from contextssl_cli.evaluation.ranking import members_of, ranks, summary
+from tests.draws import seeded
 
 OBJECTS = torch.tensor([7, 3, 7, 5, 3, 7, 5])
 

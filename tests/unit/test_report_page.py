@@ -168,7 +168,7 @@ def test_models_of_a_reproduction_that_were_told_apart_are_compared() -> None:
     for method in ("equimod", "sie", "sen"):
         models = [point for point in digits if point["report"]["protocol"]["runs"][0]["config"]["method"] == method]
         comparison = compared["digits-rotation-color", method]
-        assert [report.told for report in comparison.reports] == [("rotation",), ("color",)]
+        assert [report.conditioned_on for report in comparison.reports] == [("rotation",), ("color",)]
         assert comparison.gaps == models[0]["adaptation_gaps"] == models[1]["adaptation_gaps"]
     assert all(not report.gaps for one in compared.values() for report in one.reports)
     page = render(found)

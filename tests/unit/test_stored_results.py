@@ -25,7 +25,9 @@ def values(name: str = "digits") -> dict[str, Any]:
 def test_a_result_comes_back() -> None:
     report = read_result(RESULTS / "adult.json")
     assert isinstance(report, ProbeReport)
-    assert report.as_dict() == values("adult")
+    expected = values("adult")
+    expected["results"] = [{"values": []} | row for row in expected["results"]]  # not kept in this file
+    assert report.as_dict() == expected
 
 
 def test_a_comparison_comes_back(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from contextssl_cli.config.methods import EQUIVARIANT, MethodName, MethodOptions
 from contextssl_cli.config.model import ModelConfig
 from contextssl_cli.config.train import TrainConfig
-from contextssl_cli.data.pairs import seeded
 from contextssl_cli.evaluation.cache import MeasuredValues
 from contextssl_cli.evaluation.encoded import EncodedSplit, RecordedViews
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
@@ -23,6 +22,7 @@ from contextssl_cli.methods.base import Predicting
 from contextssl_cli.methods.registry import method_of
 from contextssl_cli.model.encoders import EncoderModel
 from tests import tiny
+from tests.draws import seeded
 
 OBJECTS, VIEWS, DIM = 5, 4, 16
 SPREAD = torch.tensor([0.5, 3.0, 2.0, 2.0, 2.0])

@@ -1,7 +1,6 @@
-"""A new plugin: a project of its own that is found, trains and passes the contract before a line of it is changed.
+"""Creation of a plugin project that can be installed, trains, and passes the contract before any change.
 
-``templates/`` holds it as it stands, with the name ``skeleton``: what is common to all, then what a kind and what its
-modality adds.
+``templates/`` contains the project under the name ``skeleton``: the common files, then those of each kind and modality.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def write_skeleton(name: str, kind: PluginKind, modality: Modality, out: Path, *
 
     Args:
         name: of the data set or action type; the import package is ``contextssl_<name>``.
-        kind: what it brings.
+        kind: of the plugin.
         modality: what it works on.
         out: the folder to make.
         force: replace the files of a plugin of this name that ``write_skeleton`` wrote.
@@ -59,14 +58,12 @@ def check_new(name: str, out: Path, *, force: bool = False) -> None:
     if not NAME.match(name):
         proposed = re.sub("[^a-z0-9_]+", "_", name.lower()).strip("_")
         hint = f"; write {proposed}" if NAME.match(proposed) else ""
-        raise UsageError(f"{name!r} is no name for a plugin, expected a-z, 0-9 and _{hint}")
+        raise UsageError(f"{name!r} is not a valid name for a plugin; use a-z, 0-9 and _{hint}")
     if name in RESERVED:
-        raise UsageError(f"the name {name!r} has a meaning of its own; choose another")
+        raise UsageError(f"the name {name!r} is reserved; choose another")
     owner = _owner(name, out)
     if owner:
-        raise UsageError(
-            f"the name {name!r} is taken: {owner} brings it; choose another (contextssl plugins lists all)"
-        )
+        raise UsageError(f"the name {name!r} is taken by {owner}; choose another (contextssl plugins lists all)")
     if not out.exists():
         return
     if not out.is_dir() or (any(out.iterdir()) and not _is_project(name, out)):
@@ -105,7 +102,7 @@ def _is_project(name: str, out: Path) -> bool:
 
 
 def _owner(name: str, out: Path) -> str | None:
-    """Who has the name already; a plugin that stands in ``out`` may be written again."""
+    """Who uses the name already; the plugin in ``out`` itself may be overwritten."""
     package = f"{GROUP}_{name}"
     found = importlib.util.find_spec(package)
     if found is not None and found.origin and Path(found.origin).resolve().is_relative_to(out.resolve()):

@@ -135,7 +135,7 @@ def _section(report: ProbeReport, settings: str, anchor: str, prefix: str) -> di
         _run_view(about, name, f"{anchor}-{number}-")
         for number, (about, name) in enumerate(zip(report.protocol["runs"], names, strict=True), 1)
     ]
-    condition = f"conditioned on {environment_name(report.told)}" if report.told else ""
+    condition = f"conditioned on {environment_name(report.conditioned_on)}" if report.conditioned_on else ""
     return {
         "anchor": anchor,
         "title": f"{report.task}: {', '.join(filter(None, [report.method, condition, settings, report.apart]))}",

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from contextssl_adult.adult import LINKED
-from contextssl_cli.data.pairs import PairSource, seeded
+from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.data.prepare import prepare
 from contextssl_cli.plugin.task import resolve_task
 from contextssl_cli.store.dataset import Store
+from tests.draws import seeded
 from tests.places import built_in, real_data
 
 

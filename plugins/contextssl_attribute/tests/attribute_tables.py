@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from contextssl_cli.data.pairs import seeded
 from contextssl_cli.plugin import Column, Schema
+from tests.draws import seeded
 
 LINKED = {"sex": {"female": {"husband": "wife"}, "male": {"wife": "husband"}}}
 

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from contextssl_attribute.chosen import ChosenAttribute
 from contextssl_cli import testing
-from contextssl_cli.data.pairs import seeded
 from contextssl_cli.errors import UsageError
 from contextssl_cli.plugin import Column
+from tests.draws import seeded
 
 GROUPS = (("female", "male"), ("female", "male", "other"), tuple("abcdefg"))
 PAIRINGS = ("alone", "counterfactual", "matched")

@@ -11,11 +11,12 @@ from torch import Generator, Tensor
 
 from contextssl_attribute.chosen import ChosenAttribute
 from contextssl_cli.data.augment import scarf_corruption
-from contextssl_cli.data.pairs import PairSource, seeded
+from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.errors import UsageError
 from contextssl_cli.plugin import Dataset, Options, Prepared, Schema
 from contextssl_cli.plugin.attribute import nearest
 from contextssl_cli.plugin.task import Task
+from tests.draws import seeded
 
 MATCHED = ChosenAttribute().configured({"pairing": "matched"})
 GROUPS = (("female", "male"), ("a", "b", "c", "d"))
@@ -27,7 +28,7 @@ class People(Dataset):
     def prepare(self, source: Path | None, options: Options) -> Prepared:
         raise NotImplementedError
 
-    def nuisance(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
+    def augment_view(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         return scarf_corruption(inputs, schema, 0.5, generator)
 
 

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from torchvision.transforms import functional as tv
 
 from contextssl_blur.blur import LARGEST_SIGMA, UNITS_PER_SIDE, Blur, kernels
-from contextssl_cli.data.pairs import seeded
 from tests import tiny
+from tests.draws import seeded
 
 BLUR = Blur()
 few = settings(max_examples=30)

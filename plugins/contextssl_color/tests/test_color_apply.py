@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torchvision.transforms import functional as tv
 
-from contextssl_cli.data.pairs import seeded
 from contextssl_cli.errors import UsageError
 from contextssl_color.color import BRIGHTNESS, CONTRAST, HUE, LUMA, SATURATION, Color
 from tests import tiny
+from tests.draws import seeded
 
 COLOR = Color()
 SCHEMA = tiny.image_schema()

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from contextssl_cli.data.pairs import seeded
 from contextssl_crop.crop import LONGEST_ASPECT, SMALLEST_AREA, Crop
 from tests import tiny
+from tests.draws import seeded
 
 CROP = Crop()
 few = settings(max_examples=30)

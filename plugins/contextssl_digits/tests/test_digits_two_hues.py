@@ -8,7 +8,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextssl_cli.data.pairs import seeded
 from contextssl_cli.plugin.registry import registry
 from contextssl_digits.two_hues import (
     BACKGROUND_VALUE,
@@ -19,6 +18,7 @@ from contextssl_digits.two_hues import (
     hue_to_rgb,
 )
 from tests import tiny
+from tests.draws import seeded
 
 COLOR = TwoHues()
 SCHEMA = tiny.image_schema(2, 2)

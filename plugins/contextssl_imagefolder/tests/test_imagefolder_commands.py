@@ -159,7 +159,7 @@ def test_an_image_is_never_written_over(source: Path, capsys: pytest.CaptureFixt
     image = source / "cat" / "000.jpg"
     before = image.read_bytes()
     ask = ("prepare", "imagefolder", "--source", source, "--out", image, "--force")
-    assert "stands in it" in refusal(capsys, 2, *ask)
+    assert str(image) in refusal(capsys, 2, *ask)
     assert image.read_bytes() == before
 
 

@@ -197,8 +197,8 @@ def test_hidden_files_are_passed_over_and_others_counted(animals: Path) -> None:
     )
     found = layout(animals)
     assert sum(map(len, found.images.values())) == 15
-    assert found.notes["files that are no images by their names"].startswith("2 (first: ")
-    assert found.notes["hidden and system files and folders left out"].startswith("4 (first: ")
+    assert found.notes["files without the name of an image"].startswith("2 (first: ")
+    assert found.notes["hidden and system files and folders, skipped"].startswith("4 (first: ")
 
 
 def test_links_are_followed_not_around_in_circles_and_counted(animals: Path, tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_links_are_followed_not_around_in_circles_and_counted(animals: Path, tmp
     assert "emu/1.jpg" in everything
     assert "cat/again/1.jpg" not in everything
     assert "dog/one.jpg" in everything
-    assert found.notes["images that are links to others"].startswith("1 (first: ")
+    assert found.notes["images that are links to other images"].startswith("1 (first: ")
 
 
 def test_the_same_name_in_two_classes_is_two_images(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from contextssl_cli.data.pairs import seeded
 from contextssl_cli.plugin.registry import registry
 from tests import tiny
+from tests.draws import seeded
 
 ROTATION = registry().actions["rotation"]
 few = settings(max_examples=20)

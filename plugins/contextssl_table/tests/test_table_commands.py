@@ -102,7 +102,7 @@ def test_a_table_without_labels_or_attributes(
 def test_what_prepare_says_of_its_options(capsys: pytest.CaptureFixture[str]) -> None:
     text = command(capsys, "prepare", "table", "--help").out
     for flag in ("label", "sensitive", "split", "id", "categorical", "linked", "drop", "max-categories", "seed"):
-        assert f"--{flag}  " in text
+        assert f"--{flag} " in text
 
 
 def test_faults_reach_the_user(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
