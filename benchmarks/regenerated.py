@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from contextssl_cli import files
-from contextssl_cli.report.tables import Cell, Column, Labels, ResultTable
+from contextssl_cli.report.tables import Cell, Labels, ResultTable, TableColumn
 
-Name = tuple[str, Labels, Column]
+Name = tuple[str, Labels, TableColumn]
 """Table, labels of the row, and column."""
 _ROUNDING = 1e-9
 """The rounding error of a mean over seeds."""
@@ -82,7 +82,7 @@ def compared(again: Mapping[str, Any], page: Mapping[str, Any]) -> dict[str, Any
 
 def largest(differences: Iterable[tuple[Name, float]]) -> list[dict[str, Any]]:
     """The largest difference in each column."""
-    found: dict[Column, float] = {}
+    found: dict[TableColumn, float] = {}
     for (_, _, column), difference in differences:
         found[column] = max(difference, found.get(column, 0.0))
     return [{"column": asdict(column), "difference": difference} for column, difference in found.items()]
@@ -116,7 +116,7 @@ def figures(part: Mapping[str, Any]) -> Iterator[tuple[Name, Cell]]:
                 yield (table.title, labels, column), cell
     for row in part.get("fairness", {}).get("rows", []):
         if row["mean"] is not None:
-            column = Column(row["metric"], row["target"], probe=row["probe"])
+            column = TableColumn(row["metric"], row["target"], probe=row["probe"])
             yield ("fairness", (row["representation"],), column), Cell(row["mean"], row["std"], len(row["values"]))
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+_FIGURE = re.compile(r"([-+]?\d[\d.]*( ± \d[\d.]*)?)?|undefined")
 _BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -52,6 +54,11 @@ def value_text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "+".join(map(value_text, value)) or "none"
     return "none" if value is None or value == {} else str(value)
+
+
+def is_figure(text: str) -> bool:
+    """Whether a cell is a number, with or without a standard deviation, or empty: such cells are aligned right."""
+    return _FIGURE.fullmatch(text) is not None
 
 
 def _is_harmless(character: str) -> bool:

@@ -540,22 +540,22 @@ def _selection_page(path: Path, values: dict[str, Any]) -> str:
 def _again_page(path: Path, values: dict[str, Any]) -> str:
     """What ``benchmarks/regenerated.py`` found of each experiment."""
     from contextssl_cli.experiments.page import versions_text
-    from contextssl_cli.report.tables import Column, TextTable, heads
+    from contextssl_cli.report.tables import TableColumn, TextTable, heads
 
     def head(values: dict[str, str]) -> str:
-        return heads([Column(**values)])[0]
+        return heads([TableColumn(**values)])[0]
 
     parts = [(name, part, found) for name, one in values.items() for part, found in one.items()]
     counts = ["runs", "runs_on_page", "same_weights", "figures", "within_one", "within_two", "of_single_runs"]
     lines = [[name, part, *(str(found[key]) for key in counts)] for name, part, found in parts]
     single = [
-        [name, part, head(one["column"]), Column(**one["column"]).measure.text(one["difference"])]
+        [name, part, head(one["column"]), TableColumn(**one["column"]).measure.text(one["difference"])]
         for name, part, found in parts
         for one in found["largest_of_single_runs"]
     ]
     beyond = [
         [name, part, ", ".join([one["table"], *one["labels"], head(one["column"])]),
-         *(Column(**one["column"]).measure.text(one[key]) for key in ("page", "again")),
+         *(TableColumn(**one["column"]).measure.text(one[key]) for key in ("page", "again")),
          "no standard deviation" if one["units"] is None else f"{one['units']:.1f}"]
         for name, part, found in parts
         for one in found["beyond_two"]
@@ -577,9 +577,9 @@ def _again_page(path: Path, values: dict[str, Any]) -> str:
 
 def _beside(table: dict[str, Any]) -> TextTable:
     """The means of the experiment that was run again, and in parentheses those of the page."""
-    from contextssl_cli.report.tables import Column, TextTable, heads
+    from contextssl_cli.report.tables import TableColumn, TextTable, heads
 
-    columns = [Column(**column) for column in table["columns"]]
+    columns = [TableColumn(**column) for column in table["columns"]]
     body = []
     for row in table["rows"]:
         pairs = [
@@ -653,15 +653,15 @@ def _selection_counts(runs: tuple[dict[str, Any], ...]) -> list[str]:
 
 def _comparison(reports: dict[str, Any], probe: str) -> str:
     """A line for every report and environment, a column for every figure of the probe."""
-    from contextssl_cli.report.tables import Cell, Column, ResultTable
+    from contextssl_cli.report.tables import Cell, ResultTable, TableColumn
 
-    rows: dict[tuple[str, ...], dict[Column, Cell]] = {}
+    rows: dict[tuple[str, ...], dict[TableColumn, Cell]] = {}
     for name, report in reports.items():
         for row in report.rows:
             if row.probe == probe and row.context_length in (0, report.lengths[-1]):
                 if row.environment in report.environments and not row.context_length:
                     continue  # no context yet
-                rows.setdefault((name, row.environment), {})[Column(row.metric, row.target)] = Cell.of(row)
+                rows.setdefault((name, row.environment), {})[TableColumn(row.metric, row.target)] = Cell.of(row)
     return ResultTable("", ("pairing", "context"), rows).text().markdown()
 
 

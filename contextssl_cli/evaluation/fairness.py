@@ -33,9 +33,7 @@ from contextssl_cli.evaluation.samples import ProbeSamples
 from contextssl_cli.evaluation.strong_probes import (
     LOGISTIC,
     MLP,
-    fit_quietly,
-    mlp_classifier,
-    strong_classifier,
+    strong_accuracy,
     strong_classify,
 )
 from contextssl_cli.store.dataset import Split, Store
@@ -167,10 +165,9 @@ class FairnessTable:
         _log.info("probing %s, seed %d", representation, seed)
         fit, judge = embed(self.store.train.inputs()), embed(self.store.test.inputs())
         values: _Figures = {}
-        known, asked = self._groups(self.store.train), self._groups(self.store.test)
-        mlp = mlp_classifier().set_params(mlpclassifier__random_state=integer_seed(seed, Purpose.STRONG_PROBE))
-        for name, probe in ((LOGISTIC, strong_classifier()), (MLP, mlp)):
-            values["accuracy", self.attribute, name] = float(fit_quietly(probe, fit, known).score(judge, asked))
+        groups, truth = self._groups(self.store.train), self._groups(self.store.test)
+        for name in (LOGISTIC, MLP):
+            values["accuracy", self.attribute, name] = strong_accuracy(name, fit, groups, judge, truth, seed)
         for task in self.tasks:
             known, labels, asked = self._labels(task)
             values |= self._judged(task, LOGISTIC, strong_classify(fit[known], labels[known], judge[asked]))

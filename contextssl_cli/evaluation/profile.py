@@ -12,23 +12,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.pipeline import Pipeline
 from torch import Tensor
 
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.measures import measure
 from contextssl_cli.evaluation.probes import action_probe_name, can_be_read
 from contextssl_cli.evaluation.results import Key
-from contextssl_cli.evaluation.strong_probes import (
-    LOGISTIC,
-    MLP,
-    RIDGE_CV,
-    fit_quietly,
-    mlp_classifier,
-    mlp_regressor,
-    strong_classifier,
-    strong_regressor,
-)
+from contextssl_cli.evaluation.strong_probes import LOGISTIC, MLP, RIDGE_CV, strong_accuracy, strong_regress
 from contextssl_cli.plugin.attribute import AttributeChange
 from contextssl_cli.plugin.kinds import ActionType
 from contextssl_cli.plugin.task import environment_name
@@ -182,44 +172,44 @@ def guard_profile(
     guarded = next(one for one in evaluator.task.actions if one.name == action)
     attribute = changed_attribute(guarded, evaluator.store.schema)
     if attribute in evaluator.store.schema.attributes:
-        rows += _labels(evaluator, attribute, *singles, {LOGISTIC: strong_classifier, MLP: mlp_classifier})
+        rows += _labels(
+            evaluator,
+            attribute,
+            *singles,
+            (LOGISTIC, MLP),
+        )
     else:
         rows += _actions(evaluator, action, embed)
     for task in evaluator.store.schema.tasks:
-        rows += _labels(evaluator, task, *singles, {LOGISTIC: strong_classifier})
+        rows += _labels(evaluator, task, *singles, (LOGISTIC,))
     return rows
 
 
 def _labels(
     evaluator: Evaluator, target: str, fit: tuple[_Array, _Array], judge: tuple[_Array, _Array],
-    probes: dict[str, Callable[[], Pipeline]],
+    probes: Sequence[str],
 ) -> list[GuardRow]:  # fmt: skip
     labels, truth = evaluator.train.classes(target), evaluator.test.classes(target)
     if not can_be_read(labels, truth):
         return []
-    known, asked = (labels >= 0).numpy(), (truth >= 0).numpy()
     rows = []
-    for name, probe in probes.items():
-        fitted = [fit_quietly(probe(), part[known], labels.numpy()[known]) for part in fit]
-        scores = [f.score(part[asked], truth.numpy()[asked]) for f, part in zip(fitted, judge, strict=True)]
-        rows.append(GuardRow("accuracy", target, name, *map(float, scores)))
+    for name in probes:
+        accuracies = (
+            strong_accuracy(name, train, labels.numpy(), test, truth.numpy())
+            for train, test in zip(fit, judge, strict=True)
+        )
+        rows.append(GuardRow("accuracy", target, name, *accuracies))
     return rows
 
 
 def _actions(evaluator: Evaluator, name: str, embed: Callable[[Tensor], tuple[_Array, _Array]]) -> list[GuardRow]:
     train, test = evaluator.train, evaluator.test
     fit, judge = (
-        [np.hstack(views) for views in zip(embed(split.z_x), embed(split.z_y), strict=True)] for split in (train, test)
+        [torch.from_numpy(np.hstack(views)) for views in zip(embed(part.z_x), embed(part.z_y), strict=True)]
+        for part in (train, test)
     )
-    targets, truth = train.actions[name].numpy(), test.actions[name]
-    strong = {RIDGE_CV: strong_regressor(len(targets)), MLP: mlp_regressor()}
     rows = []
-    for name_of_probe, probe in strong.items():
-        outputs = [fit_quietly(probe, f, _flat(targets)).predict(j) for f, j in zip(fit, judge, strict=True)]
-        r2 = [pooled_r2(torch.from_numpy(output).view(truth.shape), truth) for output in outputs]
-        rows.append(GuardRow("r2", name, name_of_probe, *r2))
+    for probe in (RIDGE_CV, MLP):
+        outputs = (strong_regress(f, train.actions[name], j, probe) for f, j in zip(fit, judge, strict=True))
+        rows.append(GuardRow("r2", name, probe, *(pooled_r2(output, test.actions[name]) for output in outputs)))
     return rows
-
-
-def _flat(targets: _Array) -> _Array:
-    return targets[:, 0] if targets.shape[1] == 1 else targets  # a column of one number warns in scikit-learn

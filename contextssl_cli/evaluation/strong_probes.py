@@ -71,6 +71,25 @@ def fit_quietly(probe: Pipeline, inputs: NDArray[Any], targets: NDArray[Any]) ->
         return probe.fit(inputs, targets)
 
 
+def strong_accuracy(
+    probe: str, train: NDArray[Any], labels: NDArray[Any], test: NDArray[Any], truth: NDArray[Any], seed: int = 0
+) -> float:
+    """Fit a classifier to ``train`` (N, D) and return its accuracy on ``test`` (M, D).
+
+    Args:
+        probe: ``LOGISTIC`` or ``MLP``.
+        train: (N, D).
+        labels: (N,) class indices, below 0 where missing.
+        test: (M, D).
+        truth: (M,), as ``labels``.
+        seed: of the MLP's weights and batches.
+    """
+    drawn = {"mlpclassifier__random_state": integer_seed(seed, Purpose.STRONG_PROBE)}
+    fitted = strong_classifier() if probe == LOGISTIC else mlp_classifier().set_params(**drawn)
+    fit_quietly(fitted, train[labels >= 0], labels[labels >= 0])
+    return float(fitted.score(test[truth >= 0], truth[truth >= 0]))
+
+
 def strong_classify(train: NDArray[Any], labels: NDArray[Any], test: NDArray[Any]) -> NDArray[Any]:
     """Predict class indices (M,) for ``test`` (M, D) by ``strong_classifier`` fitted to (N, D) and ``labels`` (N,)."""
     predicted: NDArray[Any] = strong_classifier().fit(train, labels).predict(test)
@@ -83,8 +102,12 @@ def strong_classify_each(train: Tensor, labels: Tensor, test: Tensor) -> Tensor:
     return torch.stack([torch.from_numpy(strong_classify(fit, labels.cpu().numpy(), judge)) for fit, judge in pairs])
 
 
-def strong_regress(train: Tensor, targets: Tensor, test: Tensor) -> Tensor:
-    """Predict (M, W) numbers for ``test`` (M, D) by ``strong_regressor`` fitted to (N, D) and ``targets`` (N, W)."""
-    fit, wanted, judge = (part.cpu().double().numpy() for part in (train, targets, test))
-    predicted = strong_regressor(len(fit)).fit(fit, wanted).predict(judge)
+def strong_regress(train: Tensor, targets: Tensor, test: Tensor, probe: str = RIDGE_CV) -> Tensor:
+    """Predict (M, W) numbers for ``test`` (M, D) by ``RIDGE_CV`` or ``MLP`` fitted to (N, D) and ``targets`` (N, W)."""
+    if probe == RIDGE_CV:
+        train, test = train.cpu().double(), test.cpu().double()  # MPS has no float64
+    fit, wanted, judge = (part.cpu().numpy() for part in (train, targets, test))
+    fitted = strong_regressor(len(fit)) if probe == RIDGE_CV else mlp_regressor()
+    flat = wanted[:, 0] if wanted.shape[1] == 1 else wanted  # scikit-learn warns of a single column
+    predicted = fit_quietly(fitted, fit, flat).predict(judge)
     return torch.from_numpy(predicted.reshape(len(judge), -1)).to(targets)

@@ -1,1 +1,1 @@
-"""Experiments: many runs behind one table, trained where they are missing."""
+"""Sweeps, reproductions of the experiments of the paper, probes with their files, and the demo."""

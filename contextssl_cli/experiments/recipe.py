@@ -17,7 +17,7 @@ from contextssl_cli.config.probe import ActionProbe, Metric
 from contextssl_cli.errors import CorruptFileError, UsageError, invalid_value, suggestion
 from contextssl_cli.plugin.options import UserValues
 from contextssl_cli.plugin.registry import registry
-from contextssl_cli.report.tables import MEASURES, Column
+from contextssl_cli.report.tables import MEASURES, TableColumn
 
 Scale = Literal["demo", "full"]
 TableName = Literal["methods", "lengths", "fairness", "sweep"]
@@ -127,10 +127,10 @@ class PublishedFigures(_Model):
                 raise ValueError(f"published: there is no metric {metric!r}: {suggestion(metric, MEASURES)}")
         return self
 
-    def line(self, label: str) -> dict[Column, float]:
+    def line(self, label: str) -> dict[TableColumn, float]:
         """The figures of a row by column; a figure without a target has a column without one."""
         return {
-            Column(metric, target): figure
+            TableColumn(metric, target): figure
             for metric, value in self.figures[label].items()
             for target, figure in (value.items() if isinstance(value, dict) else [("", value)])
         }

@@ -26,7 +26,7 @@ from contextssl_cli.experiments.tables import TABLES
 from contextssl_cli.paths import make_folder
 from contextssl_cli.plugin.registry import registry
 from contextssl_cli.report.progress import parts_progress
-from contextssl_cli.report.tables import Column, Labels, ResultTable
+from contextssl_cli.report.tables import Labels, ResultTable, TableColumn
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.training.run import Run, versions
 from contextssl_cli.training.runtime import resolve_device
@@ -210,7 +210,7 @@ def _with_published(table: ResultTable, study: Study, recipe: Recipe) -> ResultT
     A published figure without a target belongs to the first column of its metric, whatever the label is called.
     """
     first = {column.metric: column for column in reversed(table.columns())}
-    figures: dict[Labels, dict[Column, float]] = {}
+    figures: dict[Labels, dict[TableColumn, float]] = {}
     sources = []
     for published in recipe.published:
         if published.table == table.name and study.name in (published.studies or (study.name,)):

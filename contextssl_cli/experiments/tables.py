@@ -9,7 +9,7 @@ from contextssl_cli.evaluation.fairness import FAIRNESS_METRICS
 from contextssl_cli.evaluation.results import ENCODER, RAW, ProbeReport, Row
 from contextssl_cli.experiments.execute import Probed
 from contextssl_cli.plugin.task import environment_name
-from contextssl_cli.report.tables import RANKS, Cell, Column, Labels, Line, ResultTable, gap_line, row_line
+from contextssl_cli.report.tables import RANKS, Cell, Labels, Line, ResultTable, TableColumn, gap_line, row_line
 
 _ORDER = ("r2", "top1", "accuracy", "knn", *RANKS)
 """The metrics of the tables by method, length and setting, in the order of their columns."""
@@ -70,7 +70,7 @@ def fairness_tables(points: Sequence[Probed]) -> list[ResultTable]:
             for row in point.report.rows:
                 label = _representation(point, row)
                 if label and row.probe == probe and row.metric in ("accuracy", *FAIRNESS_METRICS):
-                    rows.setdefault((label,), {})[Column(row.metric, row.target)] = Cell.of(row)
+                    rows.setdefault((label,), {})[TableColumn(row.metric, row.target)] = Cell.of(row)
         ordered = dict(sorted(rows.items(), key=lambda item: not item[0][0].startswith(RAW)))
         tables.append(ResultTable(f"Accuracy and fairness, by {probe}", ("representation",), ordered, "fairness"))
     return tables

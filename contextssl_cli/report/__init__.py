@@ -1,1 +1,1 @@
-"""What users see: the terminal, figures, and report folders. The only package that imports rich and matplotlib."""
+"""Everything that is printed or drawn; the only package that imports rich, matplotlib and jinja2."""

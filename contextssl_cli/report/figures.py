@@ -15,7 +15,7 @@ from contextssl_cli import files
 from contextssl_cli.evaluation.results import ProbeReport, Row, find
 from contextssl_cli.evaluation.retrieval import Retrieval
 from contextssl_cli.report.canvas import Axes, Figure, rendered
-from contextssl_cli.report.tables import Cell, Column, Measure, ResultTable, heads
+from contextssl_cli.report.tables import Cell, Measure, ResultTable, TableColumn, heads
 from contextssl_cli.text import printable, value_text
 from contextssl_cli.training.log import MetricsLog, main_losses, terms_of
 
@@ -149,9 +149,9 @@ def has_panels(table: ResultTable) -> bool:
     return bool(_panels(table))
 
 
-def _panels(table: ResultTable) -> dict[str, list[Column]]:
+def _panels(table: ResultTable) -> dict[str, list[TableColumn]]:
     """The columns by the title of their panel."""
-    panels: dict[str, list[Column]] = {}
+    panels: dict[str, list[TableColumn]] = {}
     for column in table.columns():
         if column.measure.panel:
             panels.setdefault(column.measure.panel, []).append(column)

@@ -16,10 +16,10 @@ from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.report.tables import (
     RANKS,
     Cell,
-    Column,
     Labels,
     Line,
     ResultTable,
+    TableColumn,
     TextTable,
     gap_line,
     heads,
@@ -72,7 +72,7 @@ def _by_length(title: str, rows: Sequence[Row]) -> TextTable:
     several = len({row.probe for row in rows if row.environment != BLIND}) > 1
     lines: dict[Labels, Line] = {}
     for row in rows:
-        column = Column(row.metric, row.target, probe=short_probe(row.probe) if several else "")
+        column = TableColumn(row.metric, row.target, probe=short_probe(row.probe) if several else "")
         lines.setdefault((row.environment, str(row.context_length)), {})[column] = Cell.of(row)
     return ResultTable(title, ("context", "tokens"), lines).text()
 
@@ -81,10 +81,10 @@ def side_by_side(report: ProbeReport) -> TextTable:
     """The encoder's feature z and the embeddings at the longest context (the paper's table 9), a line per figure."""
     longest = report.lengths[-1]
     places = [(ENCODER, 0), *((environment, longest) for environment in report.environments)]
-    lines: dict[tuple[Column, str], dict[tuple[str, int], str]] = {}
+    lines: dict[tuple[TableColumn, str], dict[tuple[str, int], str]] = {}
     for row in report.rows:
         if (row.environment, row.context_length) in places:
-            column = Column(row.metric, row.target)
+            column = TableColumn(row.metric, row.target)
             text = Cell.of(row).text(column.measure)
             lines.setdefault((column, short_probe(row.probe)), {})[row.environment, row.context_length] = text
     named = heads([column for column, _ in lines])
@@ -105,7 +105,7 @@ def comparison_table(reports: Sequence[ProbeReport], settings: Sequence[str] = (
     """
     lines = [
         gap_line(report.gaps, report.paper_gaps)
-        | {Column(row.metric, row.target, probe=short_probe(row.probe)): Cell.of(row)
+        | {TableColumn(row.metric, row.target, probe=short_probe(row.probe)): Cell.of(row)
            for row in report.rows if row.environment == ENCODER} for report in reports
     ]  # fmt: skip
     columns = list(dict.fromkeys(column for line in lines for column in line))
@@ -170,7 +170,9 @@ def _representations(values: Mapping[str, Any], task: str) -> TextTable:
             probe = row["probe"] if row["target"] == attribute else ""
             known = row["mean"] is not None
             cell = Cell(row["mean"], row["std"], len(row["values"])) if known else Cell(math.nan)
-            found.setdefault((row["representation"],), {})[Column(row["metric"], row["target"], probe=probe)] = cell
+            found.setdefault((row["representation"],), {})[TableColumn(row["metric"], row["target"], probe=probe)] = (
+                cell
+            )
     order = ["accuracy", *FAIRNESS_METRICS, PARITY]
     rows = {
         labels: dict(sorted(line.items(), key=lambda item: (order.index(item[0].metric), item[0].target == attribute)))

@@ -92,7 +92,7 @@ MEASURES = {
 
 
 @checked(frozen=True)
-class Column:
+class TableColumn:
     """The key of a column.
 
     Attributes:
@@ -139,11 +139,11 @@ RANKS = ("mrr", "h@1", "h@5", "h@10")
 """The metrics of the view after an action, whose columns have no target."""
 Labels = tuple[str, ...]
 """The labels of a row, one per column of labels."""
-Line = dict[Column, Cell]
+Line = dict[TableColumn, Cell]
 """The figures of a row."""
 
 
-def heads(columns: Sequence[Column]) -> list[str]:
+def heads(columns: Sequence[TableColumn]) -> list[str]:
     """The head of each column; what distinguishes it from the others is named."""
     targets: dict[str, set[str]] = {}
     for column in columns:
@@ -151,7 +151,7 @@ def heads(columns: Sequence[Column]) -> list[str]:
     return [_head(column, several=len(targets[column.metric]) > 1) for column in columns]
 
 
-def _head(column: Column, *, several: bool) -> str:
+def _head(column: TableColumn, *, several: bool) -> str:
     template = column.measure.head
     head = template.replace("{target}", column.target).strip()
     head += f" of {column.target}" if several and "{target}" not in template else ""
@@ -176,12 +176,12 @@ class ResultTable:
     stub: Labels
     rows: dict[Labels, Line]
     name: str = ""
-    published: dict[Labels, dict[Column, float]] = field(default_factory=dict)
+    published: dict[Labels, dict[TableColumn, float]] = field(default_factory=dict)
     sources: list[str] = field(default_factory=list)
 
-    def columns(self) -> list[Column]:
+    def columns(self) -> list[TableColumn]:
         """The columns in the order in which they first occur; columns that were only published come last."""
-        lines: list[Iterable[Column]] = [*self.rows.values(), *self.published.values()]
+        lines: list[Iterable[TableColumn]] = [*self.rows.values(), *self.published.values()]
         return list(dict.fromkeys(column for line in lines for column in line))
 
     def text(self) -> TextTable:
@@ -240,9 +240,9 @@ class ResultTable:
         Raises:
             LookupError, TypeError, ValueError: if it is damaged.
         """
-        columns = [Column(**one) for one in values["columns"]]
+        columns = [TableColumn(**one) for one in values["columns"]]
         rows: dict[Labels, Line] = {}
-        published: dict[Labels, dict[Column, float]] = {}
+        published: dict[Labels, dict[TableColumn, float]] = {}
         for row in values["rows"]:
             cells = zip(columns, row["cells"], strict=True)
             rows[tuple(row["labels"])] = {one: Cell(**cell) for one, cell in cells if cell is not None}
@@ -256,7 +256,7 @@ def row_line(rows: Iterable[Row]) -> Line:
     """Rows of one environment and context length as a line; a metric's second probe has a column of its own."""
     line: Line = {}
     for row in rows:
-        column = Column(row.metric, "" if row.metric in RANKS else row.target)
+        column = TableColumn(row.metric, "" if row.metric in RANKS else row.target)
         if column in line:
             column = replace(column, probe=short_probe(row.probe))
         line[column] = Cell.of(row)
@@ -266,7 +266,7 @@ def row_line(rows: Iterable[Row]) -> Line:
 def gap_line(gaps: Sequence[float], paper_gaps: Sequence[float]) -> Line:
     """The adaptation gap of several runs, and by the paper's definition; empty without any."""
     return {
-        Column(metric): Cell(statistics.fmean(values), sample_std(values), len(values))
+        TableColumn(metric): Cell(statistics.fmean(values), sample_std(values), len(values))
         for metric, values in (("adaptation_gap", gaps), ("adaptation_gap_paper", paper_gaps))
         if values
     }

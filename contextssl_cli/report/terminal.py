@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from contextssl_cli.errors import ContextSSLError
-from contextssl_cli.text import printable, printable_lines, reason
+from contextssl_cli.text import is_figure, printable, printable_lines, reason
 
 _LONGEST = 2000  # characters of an error message
 
@@ -104,7 +104,7 @@ class Terminal:
         """
         shown = [[printable(cell) for cell in line] for line in (header, *rows)]
         figures = [
-            number for number in range(labels, len(header)) if all(_is_figure(line[number]) for line in shown[1:])
+            number for number in range(labels, len(header)) if all(is_figure(line[number]) for line in shown[1:])
         ]
         self._print(self.out, printable(title), style="bold")
         for part in self._parts(shown, figures):
@@ -214,7 +214,3 @@ def _width(lines: Sequence[Sequence[str]], number: int) -> int:
     """The width that a column needs: of its longest word in the head or of its longest cell, with its borders."""
     head = max((cell_len(word) for word in lines[0][number].split()), default=0)
     return 3 + max([head, *(cell_len(line[number]) for line in lines[1:])])
-
-
-def _is_figure(text: str) -> bool:
-    return not text or text[0].isdigit() or text[0] in "-+"

@@ -191,7 +191,7 @@ def test_nor_is_one_that_the_model_reads_in_a_longer_file(cli: Command, made: Ma
         (2, "all labels are 0", [*BOTH, "--labels", "same.csv"]),
         (2, "no candidate meets the bounds", [*BOTH, "--labels", "grouped.csv", "--at-most", "group=0"]),
         (2, "1 of y", [*BOTH, "--labels", "lonely.csv", "--at-most", "group=0.9"]),
-        (2, "labels of class 1",
+        (2, ("equal-opportunity", "class 1"),
          [*BOTH, "--labels", "lonely.csv", "--at-most", "equal-opportunity=0.1"]),
     ],
 )  # fmt: skip

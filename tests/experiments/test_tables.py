@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from contextssl_cli.evaluation.results import ProbeReport, Row
 from contextssl_cli.experiments.execute import Probed
 from contextssl_cli.experiments.tables import fairness_tables, lengths_table, methods_table, sweep_table
-from contextssl_cli.report.tables import MEASURES, Cell, Column, Line, ResultTable, heads
+from contextssl_cli.report.tables import MEASURES, Cell, Line, ResultTable, TableColumn, heads
 
 PAPER, OTHER, STRONG = "mlp (Adam)", "ridge (closed form)", "logistic regression (strong)"
 
@@ -52,8 +52,8 @@ ROWS = [
 ]
 
 
-R2, TOP1, GAP = Column("r2", "turn"), Column("top1", "class"), Column("adaptation_gap")
-LOGISTIC = Column("top1", "class", probe="logistic regression")
+R2, TOP1, GAP = TableColumn("r2", "turn"), TableColumn("top1", "class"), TableColumn("adaptation_gap")
+LOGISTIC = TableColumn("top1", "class", probe="logistic regression")
 
 
 def rows_of(table: ResultTable) -> dict[str, Line]:
@@ -89,7 +89,7 @@ def test_a_model_without_a_context_is_read_from_its_encoder() -> None:
 def test_lengths_have_a_row_each_and_labels_name_the_model_if_there_are_several() -> None:
     points = [probed(ROWS), probed(ROWS[:2], "simclr", "plain"), probed(ROWS, "simclr+", "plus")]
     one = rows_of(lengths_table(points))
-    assert one["turn context, 4 tokens"][Column("mrr")].mean == 0.3
+    assert one["turn context, 4 tokens"][TableColumn("mrr")].mean == 0.3
     assert len(one) == 4
     two = rows_of(lengths_table([probed(ROWS), probed(ROWS, label="other")]))
     assert "other, empty context, 0 tokens" in two
@@ -104,19 +104,19 @@ def test_the_ranks_of_methods_without_a_context_come_after_the_lengths() -> None
     assert list(rows)[-1] == "sen, given turn"
     assert len(rows) == 5
     assert rows["sen, given turn"] == {
-        Column("mrr"): Cell(0.2, 0.01, 2, OTHER),
-        Column("h@5"): Cell(0.25, 0.01, 2, OTHER),
+        TableColumn("mrr"): Cell(0.2, 0.01, 2, OTHER),
+        TableColumn("h@5"): Cell(0.25, 0.01, 2, OTHER),
     }
     assert f"MRR, H@5: {OTHER}" in table.by()
 
 
 def test_a_sweep_names_the_context_of_every_figure() -> None:
     line = rows_of(sweep_table([probed(ROWS, gaps=[0.8], paper_gaps=[0.8])]))["ours"]
-    assert line[Column("r2", "turn", "turn context")].mean == 0.9
-    assert line[Column("r2", "turn", "empty context")].mean == 0.1
-    assert line[Column("top1", "class", "encoder")].mean == 0.8
-    assert Column("r2", "turn", "encoder") not in line
-    assert rows_of(sweep_table([probed(ROWS[:2], "simclr")]))["ours"][Column("r2", "turn", "encoder")].mean == 0.5
+    assert line[TableColumn("r2", "turn", "turn context")].mean == 0.9
+    assert line[TableColumn("r2", "turn", "empty context")].mean == 0.1
+    assert line[TableColumn("top1", "class", "encoder")].mean == 0.8
+    assert TableColumn("r2", "turn", "encoder") not in line
+    assert rows_of(sweep_table([probed(ROWS[:2], "simclr")]))["ours"][TableColumn("r2", "turn", "encoder")].mean == 0.5
 
 
 def test_fairness_has_a_table_for_each_probe_with_the_raw_columns_first() -> None:
@@ -129,12 +129,12 @@ def test_fairness_has_a_table_for_each_probe_with_the_raw_columns_first() -> Non
         row("raw columns without sex", 0, "accuracy", "income", 0.84, STRONG),
         row("turn", 4, "knn", "income", 0.5, "kNN"),
     ]
-    income = Column("accuracy", "income")
+    income = TableColumn("accuracy", "income")
     first, second = map(rows_of, fairness_tables([probed(rows)]))
     assert {label: list(line) for label, line in first.items()} == {"ours, turn context": [income]}
     assert first["ours, turn context"][income].mean == 0.8
     assert list(second) == ["raw columns without sex", "ours, turn context"]
-    assert second["ours, turn context"][Column("equalized_odds_difference", "income by sex")].mean == 0.2
+    assert second["ours, turn context"][TableColumn("equalized_odds_difference", "income by sex")].mean == 0.2
     assert list(rows_of(methods_table([probed(rows)]))["ours, turn context"]) == [R2]
 
 
@@ -153,7 +153,7 @@ def test_published_figures_come_after_ours_and_none_is_lost() -> None:
 
 def test_heads_differ_where_columns_do() -> None:
     columns = [
-        Column(metric, target, environment, probe)
+        TableColumn(metric, target, environment, probe)
         for metric in MEASURES
         if not metric.startswith("r2_") and metric != "context_label_top1"
         for target in ("a", "b")
@@ -164,11 +164,11 @@ def test_heads_differ_where_columns_do() -> None:
 
 
 def test_a_metric_without_a_measure_is_still_shown() -> None:
-    line = {Column("novel", "x"): Cell(0.25)}
+    line = {TableColumn("novel", "x"): Cell(0.25)}
     assert ResultTable("t", ("model",), {("ours",): line}).text().rows == [["ours", "0.250"]]
 
 
-COLUMNS = st.builds(Column, st.sampled_from([*MEASURES, "other"]), st.text(max_size=4), st.text(max_size=4))
+COLUMNS = st.builds(TableColumn, st.sampled_from([*MEASURES, "other"]), st.text(max_size=4), st.text(max_size=4))
 LABELS = st.tuples(st.text(max_size=5))
 CELLS = st.builds(Cell, st.floats(-2, 2), st.floats(0, 1), st.integers(1, 5), st.text(max_size=4))
 
@@ -178,7 +178,7 @@ CELLS = st.builds(Cell, st.floats(-2, 2), st.floats(0, 1), st.integers(1, 5), st
     st.dictionaries(LABELS, st.dictionaries(COLUMNS, st.floats(-2, 2), max_size=2), max_size=2),
 )
 def test_a_table_of_a_result_file_is_the_one_that_was_written(
-    rows: dict[tuple[str, ...], Line], published: dict[tuple[str, ...], dict[Column, float]]
+    rows: dict[tuple[str, ...], Line], published: dict[tuple[str, ...], dict[TableColumn, float]]
 ) -> None:
     table = ResultTable("title", ("model",), rows, "methods", published, ["a source"])
     assert ResultTable.from_dict(json.loads(json.dumps(table.as_dict()))) == table

@@ -30,7 +30,7 @@ from contextssl_cli.report.probe_tables import (
     side_by_side,
 )
 from contextssl_cli.report.summary import comparison_sentence, gap_sentence
-from contextssl_cli.text import printable_lines, value_text
+from contextssl_cli.text import is_figure, printable_lines, value_text
 
 GENERATOR = "contextssl"
 """Named in the head of a page; a page without it is not overwritten."""
@@ -102,7 +102,7 @@ def render(found: Sequence[Found], studies: Sequence[StudyView] = ()) -> str:
         gaps=_gaps(found, sections),
         studies=studies,
         sections=sections,
-        is_number=_is_number,
+        is_figure=is_figure,
     )
     return printable_lines(text)  # a name may reverse the text, or hold what HTML does not take
 
@@ -225,7 +225,3 @@ def _names(report: ProbeReport, prefix: str) -> list[str]:
 
 def _seeds(report: ProbeReport) -> str:
     return ", ".join(map(str, report.seeds))
-
-
-def _is_number(text: str) -> bool:
-    return text[:1].isdigit() or (text[:1] in "+-−" and text[1:2].isdigit())
