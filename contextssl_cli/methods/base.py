@@ -23,7 +23,7 @@ from contextssl_cli.plugin.task import EVERY_ENVIRONMENT
 from contextssl_cli.store.schema import Schema
 
 Model = TypeVar("Model", bound=EncoderModel)
-Options = TypeVar("Options", bound=MethodOptions)
+_Options = TypeVar("_Options", bound=MethodOptions)
 Terms = dict[str, dict[str, Tensor]]
 """Terms of a loss by name and environment, not weighted."""
 
@@ -80,7 +80,7 @@ class Method(Protocol[Model]):
         """The loss of a batch of pairs."""
 
 
-class Baseline(Generic[Options]):
+class Baseline(Generic[_Options]):
     """A method without a context: heads on the encoder's features, and a weighted sum of terms.
 
     Args:
@@ -91,7 +91,7 @@ class Baseline(Generic[Options]):
     weighted: ClassVar[tuple[str, ...]] = ()
     """The terms whose weights are options; every other term has weight 1."""
 
-    def __init__(self, options: Options, equivariant: tuple[str, ...] = ()) -> None:
+    def __init__(self, options: _Options, equivariant: tuple[str, ...] = ()) -> None:
         self.options = options
         self.equivariant = equivariant
 
@@ -151,7 +151,7 @@ class Baseline(Generic[Options]):
         return {name: getattr(self.options, name) for name in self.weighted}
 
 
-class Predicting(Baseline[Options]):
+class Predicting(Baseline[_Options]):
     """A baseline that is conditioned on actions and predicts where they move its representation of a view.
 
     A head computes the representation from the encoder's feature. The equivariance term of the loss compares
