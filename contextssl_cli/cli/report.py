@@ -33,7 +33,7 @@ def report_main(
     """
     from contextssl_cli.experiments.probe import gather, sort_inputs
     from contextssl_cli.report.html.page import check_page, write_page
-    from contextssl_cli.report.html.studies import studies_of
+    from contextssl_cli.report.studies import studies_of
     from contextssl_cli.report.summary import print_page
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.runs import latest_run

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import torch
@@ -32,8 +32,8 @@ class Probed:
         label, family: of the point.
         values: the settings in which the point differs from others.
         report: mean and standard deviation over its seeds.
-        gaps: the adaptation gap of each seed: its own with a context, else between the models of its family.
-        paper_gaps: the same by the paper's definition, in which a negative R2 counts as it is.
+        adaptation_gaps: the adaptation gap of each seed: its own with a context, else between the models of its family.
+        adaptation_gaps_paper: the same by the paper's definition, in which a negative R2 counts as it is.
         seconds: of training, by seed; None if the run has no record of them.
         processor_seconds: of the processor, by seed.
     """
@@ -42,40 +42,25 @@ class Probed:
     family: str
     values: dict[str, Any]
     report: ProbeReport
-    gaps: list[float]
-    paper_gaps: list[float]
+    adaptation_gaps: list[float]
+    adaptation_gaps_paper: list[float]
     seconds: list[float | None]
     processor_seconds: list[float | None]
 
     def as_dict(self) -> dict[str, Any]:
-        """One JSON object."""
-        return {
-            "label": self.label,
-            "family": self.family,
-            "values": self.values,
+        """One JSON object, with the mean and the standard deviation of the gaps."""
+        return vars(self) | {
             "report": self.report.as_dict(),
-            "adaptation_gap": mean_of(self.gaps),
-            "adaptation_gap_std": sample_std(self.gaps),
-            "adaptation_gaps": self.gaps,
-            "adaptation_gap_paper": mean_of(self.paper_gaps),
-            "adaptation_gaps_paper": self.paper_gaps,
-            "seconds": self.seconds,
-            "processor_seconds": self.processor_seconds,
+            "adaptation_gap": mean_of(self.adaptation_gaps),
+            "adaptation_gap_std": sample_std(self.adaptation_gaps),
+            "adaptation_gap_paper": mean_of(self.adaptation_gaps_paper),
         }
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """A point of a result file."""
-        return cls(
-            label=values["label"],
-            family=values["family"],
-            values=values["values"],
-            report=ProbeReport.from_dict(values["report"]),
-            gaps=values["adaptation_gaps"],
-            paper_gaps=values["adaptation_gaps_paper"],
-            seconds=values["seconds"],
-            processor_seconds=values["processor_seconds"],
-        )
+        own = {field.name: values[field.name] for field in fields(cls)}
+        return cls(**own | {"report": ProbeReport.from_dict(values["report"])})
 
 
 def train_missing(runs: Sequence[PlannedRun], store: Store, device: str) -> None:
@@ -152,8 +137,8 @@ def _probed(point: Point, report: ProbeReport, gaps: list[float], paper_gaps: li
         family=point.family,
         values=dict(point.values),
         report=report,
-        gaps=gaps,
-        paper_gaps=paper_gaps,
+        adaptation_gaps=gaps,
+        adaptation_gaps_paper=paper_gaps,
         seconds=[time.seconds for time in times],
         processor_seconds=[time.processor_seconds for time in times],
     )

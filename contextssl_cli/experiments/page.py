@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from contextssl_cli.config.probe import ProbeConfig
 from contextssl_cli.experiments.execute import Probed
 from contextssl_cli.experiments.plan import folder_name
 from contextssl_cli.experiments.recipe import Study
 from contextssl_cli.report.figures import CURVES, save_curves, save_sweep
-from contextssl_cli.report.probe_tables import FAIRNESS_NOTE, study_fairness_tables
-from contextssl_cli.report.tables import ResultTable, TextTable, as_markdown
-
-_MACHINE = ("platform", "cpus")  # listed among the versions
+from contextssl_cli.report.studies import Block, study_blocks
+from contextssl_cli.report.tables import ResultTable, as_markdown
 
 
 def page_text(results: Mapping[str, Any]) -> str:
@@ -50,7 +46,9 @@ def studies_text(results: Mapping[str, Any], folder: str = "") -> str:
     ]
     parts += [results["published_note"]] if results["published_note"] else []
     for part in results["parts"]:
-        parts += _study_text(part, folder, results["versions"])
+        parts.append(f"## {part['study']['name']}")
+        parts += map(_markdown, study_blocks(part, results["versions"]))
+        parts += [f"![{name.rpartition('.')[0]}]({folder}{name})" for name in part["figures"] if name.endswith(".png")]
     if results["not_run"]:
         parts.append(f"Not run yet: {', '.join(results['not_run'])}.")
     return "\n\n".join(parts)
@@ -61,77 +59,8 @@ def versions_text(results: Mapping[str, Any]) -> str:
     return as_markdown(", ".join(f"{name} {version}" for name, version in results["versions"].items()))
 
 
-def _study_text(part: Mapping[str, Any], folder: str, versions: Mapping[str, str]) -> list[str]:
-    study, store = part["study"], part["store"]
-    points = [Probed.from_dict(point) for point in part["points"]]
-    lines = [
-        f"## {study['name']}",
-        f"Data: `{study['plugin']}`, {store['train']:,} training and {store['test']:,} test samples (content "
-        f"{store['hash'][:12]}). Budget: {study['budget_minutes']:g} minutes a run ({study['budget_from']}). Probes "
-        f"are fitted to the training split and judged on the test split: {_probes(points[0])}.",
-        f"What differs from the paper: {study['differs']}",
-    ]
-    lines += [f"Not trained yet: {', '.join(part['not_trained'])}."] if part["not_trained"] else []
-    lines += [f"Left out by `--limit-seeds`: {', '.join(part['left_out'])}."] if part["left_out"] else []
-    lines += _other_origins(part, points, versions)
-    for table in map(ResultTable.from_dict, part["tables"]):
-        lines.append(f"### {table.title}\n\n{table.text().markdown()}")
-        lines.append(f"By: {table.by()}.")
-        lines += [f"Published: {source}" for source in table.sources]
-    if "fairness" in part:
-        lines += [f"### {table.title}\n\n{table.markdown()}" for table in study_fairness_tables(part["fairness"])]
-        lines.append(FAIRNESS_NOTE)
-    lines += [f"![{name.rpartition('.')[0]}]({folder}{name})" for name in part["figures"] if name.endswith(".png")]
-    lines.append(f"### Runs\n\n{_runs(points).markdown()}")
-    return lines
-
-
-def _other_origins(part: Mapping[str, Any], points: Sequence[Probed], versions: Mapping[str, str]) -> list[str]:
-    """Which runs were trained on other content or by other versions than the page's."""
-    content: dict[str, list[str]] = {}
-    packages: dict[str, list[str]] = {}
-    for point in points:
-        for run in point.report.protocol["runs"]:
-            name = f"{point.label} (seed {run['config']['seed']})"
-            if run["store_hash"] != part["store"]["hash"]:
-                content.setdefault(run["store_hash"][:12], []).append(name)
-            other = [f"{package} {version}" for package, version in run["versions"].items()
-                     if package not in _MACHINE and versions.get(package, version) != version]  # fmt: skip
-            if other:
-                packages.setdefault(", ".join(other), []).append(name)
-    lines = [f"On data made with the same options, whose content is {found}: {', '.join(runs)}."
-             for found, runs in content.items()]  # fmt: skip
-    lines += [f"By {found}: {', '.join(runs)}." for found, runs in packages.items()]
-    return [" ".join(lines)] if lines else []
-
-
-def _probes(point: Probed) -> str:
-    config = ProbeConfig.model_validate(point.report.protocol["probes"])
-    lengths = ", ".join(map(str, config.context_lengths))
-    return (
-        f"actions {config.action_epochs} epochs, labels {config.label_epochs} epochs, pairs of views of each sample "
-        f"{config.views}, context lengths {lengths} tokens, probe seed {config.seed}"
-    )
-
-
-def _runs(points: Sequence[Probed]) -> TextTable:
-    rows = []
-    for point in points:
-        configs = [run["config"] for run in point.report.protocol["runs"]]
-        length = f"{configs[0]['steps']} steps" if configs[0]["steps"] else f"{configs[0]['epochs']} epochs"
-        seeds = ", ".join(str(config["seed"]) for config in configs)
-        spent = [_minutes(point.seconds), _minutes(point.processor_seconds)]
-        rows.append([point.label, seeds, length, str(configs[0]["batch_size"]), *spent])
-    header = ["run", "seeds", "trained for", "pairs a step", "minutes of training, mean", "minutes of processor, mean"]
-    return TextTable("Runs", header, rows)
-
-
-def _minutes(seconds: Sequence[float | None]) -> str:
-    """The mean over the runs with a record."""
-    known = [value for value in seconds if value is not None]
-    if not known:
-        return "not known"
-    return f"{statistics.fmean(known) / 60:.1f}" + (f" (of {len(known)})" if len(known) < len(seconds) else "")
+def _markdown(block: Block) -> str:
+    return block if isinstance(block, str) else f"### {block.title}\n\n{block.markdown()}"
 
 
 def draw_study(study: Study, probed: Sequence[Probed], tables: Sequence[ResultTable], out: Path) -> list[Path]:

@@ -22,7 +22,7 @@ def methods_table(points: Sequence[Probed]) -> ResultTable:
     """
     rows: dict[Labels, Line] = {}
     for point in points:
-        report, gaps = point.report, gap_line(point.gaps, point.paper_gaps)
+        report, gaps = point.report, gap_line(point.adaptation_gaps, point.adaptation_gaps_paper)
         lengths = report.lengths
         if not lengths:
             rows[point.label,] = {**_line(report, ENCODER, 0, accuracy=False), **gaps}
@@ -90,7 +90,7 @@ def sweep_table(points: Sequence[Probed]) -> ResultTable:
     """One row per point: gap, R2 and top-1 under each context at its longest, and top-1 of the encoder."""
     rows: dict[Labels, Line] = {}
     for point in points:
-        report, line = point.report, gap_line(point.gaps, point.paper_gaps)
+        report, line = point.report, gap_line(point.adaptation_gaps, point.adaptation_gaps_paper)
         for environment in report.environments if report.lengths else ():
             line |= _under(_line(report, environment, report.lengths[-1]), context_name(environment))
         encoder = _under(_line(report, ENCODER, 0), ENCODER)

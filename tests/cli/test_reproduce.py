@@ -109,7 +109,7 @@ def test_fewer_seeds_are_a_part_of_the_same_runs(done: Path, cli: Command, tmp_p
     points = results(tmp_path / "one")["parts"][0]["points"]
     assert {point["label"]: len(point["seconds"]) for point in points}["contextssl"] == 1
     left_out = ["contextssl (seed 1)", "sie, given rotation (seed 1)", "sie, given color (seed 1)"]
-    assert f"Left out by `--limit-seeds`: {', '.join(left_out)}." in (tmp_path / "one" / "page.md").read_text()
+    assert f"Left out by --limit-seeds: {', '.join(left_out)}." in (tmp_path / "one" / "page.md").read_text()
     assert "Left out" not in (done / "page.md").read_text()
     assert len(results(done)["parts"][0]["points"][0]["seconds"]) == 2
 

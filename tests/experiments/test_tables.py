@@ -31,8 +31,8 @@ def probed(rows: list[Row], method: str = "contextssl", label: str = "ours", **g
     values: dict[str, Any] = {
         "family": label,
         "values": {},
-        "gaps": [],
-        "paper_gaps": [],
+        "adaptation_gaps": [],
+        "adaptation_gaps_paper": [],
         "seconds": [1.0],
         "processor_seconds": [1.0],
     }
@@ -62,7 +62,7 @@ def rows_of(table: ResultTable) -> dict[str, Line]:
 
 
 def test_a_model_with_a_context_has_a_row_for_each_context_and_its_gap_next_to_them() -> None:
-    rows = rows_of(methods_table([probed(ROWS, gaps=[0.8, 0.6], paper_gaps=[0.7, 0.6])]))
+    rows = rows_of(methods_table([probed(ROWS, adaptation_gaps=[0.8, 0.6], adaptation_gaps_paper=[0.7, 0.6])]))
     assert list(rows) == ["ours, encoder", "ours, no context", "ours, turn context", "ours, empty context"]
     turn = rows["ours, turn context"]
     assert turn[R2] == Cell(0.9, 0.01, 2, PAPER)  # the paper's probe, not the other one
@@ -111,7 +111,7 @@ def test_the_ranks_of_methods_without_a_context_come_after_the_lengths() -> None
 
 
 def test_a_sweep_names_the_context_of_every_figure() -> None:
-    line = rows_of(sweep_table([probed(ROWS, gaps=[0.8], paper_gaps=[0.8])]))["ours"]
+    line = rows_of(sweep_table([probed(ROWS, adaptation_gaps=[0.8], adaptation_gaps_paper=[0.8])]))["ours"]
     assert line[TableColumn("r2", "turn", "turn context")].mean == 0.9
     assert line[TableColumn("r2", "turn", "empty context")].mean == 0.1
     assert line[TableColumn("top1", "class", "encoder")].mean == 0.8

@@ -15,7 +15,7 @@ from contextssl_cli.evaluation.results import ProbeReport, Row
 from contextssl_cli.evaluation.stored import read_results
 from contextssl_cli.report.figures import draw_training, read_losses
 from contextssl_cli.report.html.page import render
-from contextssl_cli.report.html.studies import studies_of
+from contextssl_cli.report.studies import studies_of
 from contextssl_cli.report.summary import comparison_sentence, print_page
 from contextssl_cli.training.log import MetricsLog
 from tests.pages import Page

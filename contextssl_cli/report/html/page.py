@@ -20,7 +20,6 @@ from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.report.figures import CURVES, draw_training, read_losses
 from contextssl_cli.report.html import commands
 from contextssl_cli.report.html.inline_svg import Picture, inline_svg
-from contextssl_cli.report.html.studies import StudyView
 from contextssl_cli.report.probe_tables import (
     Found,
     comparison_table,
@@ -29,6 +28,7 @@ from contextssl_cli.report.probe_tables import (
     reports_of,
     side_by_side,
 )
+from contextssl_cli.report.studies import StudyView
 from contextssl_cli.report.summary import comparison_sentence, gap_sentence
 from contextssl_cli.text import is_figure, printable_lines, value_text
 
