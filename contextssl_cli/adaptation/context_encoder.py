@@ -54,7 +54,7 @@ class ContextEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         run: str | Path | None = None,
         context: Context | str | Path | None = None,
         device: str = "auto",
-        batch_size: int = 1024,
+        batch_size: int = 256,
         guard: str | None = None,
     ) -> None:
         self.run = run

@@ -24,7 +24,7 @@ from contextssl_cli.text import printable
 
 MEMORY_LIMIT = 4 << 30
 """Bytes of a split that training holds in memory; the samples of a larger one are read when they are needed."""
-_CHECKED = 1024
+_CHECKED = 256
 """Images that ``ImageFiles.unreadable`` decodes at a time."""
 
 

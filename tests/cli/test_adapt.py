@@ -238,7 +238,7 @@ def test_candidates_are_judged_by_what_the_guard_leaves(
     arguments = ["adapt", "--context", made.context, "--context", "other.h5", "--labels", few, "--guard", "color"]
     outcome = cli(*arguments)
     assert outcome.code == 0, outcome.err
-    assert len(guards) == 3  # each candidate, and the chosen one's embeddings
+    assert len(guards) >= 3  # each candidate, and batches of the chosen one's embeddings
     assert all(guards)
     fails(2, "color.h5: --guard color: the context shows color", *arguments, "--context", color)
 
