@@ -229,7 +229,7 @@ def test_the_gap_between_runs_told_different_action_types(cli: Command, fails: C
     assert "adaptation gap between the models" in text
     fails(2, "add r2", "probe", *runs, "--compare", "--metrics", "top1")
     fails(2, "cannot be averaged", "probe", "--run", "rotation0", "--run", "color0")
-    fails(2, "told different action types", "probe", "--run", "rotation0", "--run", "rotation1", "--compare")
+    fails(2, "--compare", "probe", "--run", "rotation0", "--run", "rotation1", "--compare")
     fails(2, "runs of one method", "probe", "--run", "rotation0", "--run", "sen", "--compare")
 
 
