@@ -24,11 +24,11 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         r"py:.*",
-        r"(torch|numpy|np|nn|h5py|pydantic|sklearn|typer|rich|matplotlib|pluggy|polars|importlib|pathlib|collections|contextlib|posix|PIL|typing|abc|argparse|fairlearn|markupsafe)\..*",
+        r"(torch|numpy|np|nn|h5py|pydantic|sklearn|typer|rich|matplotlib|pluggy|polars|importlib|pathlib|collections|contextlib|posix|PIL|typing|abc|argparse|enum|fairlearn|markupsafe)\..*",
     ),
     (
         r"py:.*",
-        r"(Tensor|Generator|Path|Any|NDArray|Array|Axes|Figure|Environment|Normalisation|EncoderName|MeasuredValues|Embed|Symmetry|Metric|ActionProbe|Judged|MethodName|InstanceObjective|TableName|TextIO|FrameType|Ge|Iterator|Self|types\..*)",
+        r"(Tensor|Generator|Path|Any|NDArray|Array|Axes|Figure|Environment|Normalisation|EncoderName|MeasuredValues|Embed|Symmetry|Metric|ActionProbe|Judged|MethodName|InstanceObjective|TableName|TextIO|FrameType|Ge|Field|NoneType|Iterator|Self|types\..*)",
     ),
     # Type variables.
     (r"py:.*", r"contextssl_cli\.(plugin\.options\.Chosen|methods\.base\.Model|training\.checkpoint\.Result)"),
