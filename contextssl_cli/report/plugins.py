@@ -24,7 +24,8 @@ _TITLES = {
 def print_plugins(registry: Registry, *, as_json: bool) -> None:
     """List data sets, action types and recipes, then plugins that failed, with the reason.
 
-    The text fits 80 columns. The JSON also names the plugin and the distribution that each comes from.
+    The text fits 80 columns, and names the plugin of what is not built in. The JSON names the plugin and the
+    distribution of everything.
     """
     rows = [line for row in registry.rows for line in _lines(row)]
     if as_json:
@@ -38,7 +39,8 @@ def print_plugins(registry: Registry, *, as_json: bool) -> None:
         for _, name, modality, plugin, owner, what in found:
             head = f"{plugin} of {owner}: " if kind == "failed" else f"{name:<13} {modality:<6} "
             indent = " " * 23 if kind != "failed" else "    "
-            for line in textwrap.wrap(f"  {head}{what}", _WIDTH, subsequent_indent=indent):
+            origin = "" if kind == "failed" or owner == "contextssl" else f" [{plugin}]"
+            for line in textwrap.wrap(f"  {head}{what}{origin}", _WIDTH, subsequent_indent=indent):
                 terminal.result(line)
     terminal.note("To train: contextssl pretrain --plugin digits-rotation-color")
 

@@ -99,11 +99,15 @@ def test_a_broken_plugin_is_a_row_and_no_more(
         assert len(message.splitlines()) <= 2
 
 
-def test_a_good_plugin_is_found(install: Install) -> None:
+def test_a_good_plugin_is_found(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
     install("foo", ACTIONS)
     install("bar", DATASETS)
     assert [(row["kind"], row["name"], row["what"]) for row in rows()] == [("action type", "bluer", "how blue")]
     assert resolve_task("leaves-bluer-rotation").environments == (("bluer",), ("rotation",))
+    assert run(["plugins"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines if "[foo]" in line] == [["bluer", "image", "how", "blue", "[foo]"]]
+    assert not [line for line in lines if "[contextssl" in line]
 
 
 def test_a_failed_plugin_is_named_by_its_prefix_too(install: Install) -> None:
