@@ -10,7 +10,7 @@ from contextssl_cli.experiments.execute import Probed
 from contextssl_cli.experiments.plan import folder_name
 from contextssl_cli.experiments.recipe import Study
 from contextssl_cli.report.figures import CURVES, save_curves, save_sweep
-from contextssl_cli.report.studies import Block, study_blocks
+from contextssl_cli.report.studies import PageBlock, study_blocks
 from contextssl_cli.report.tables import ResultTable, as_markdown
 
 
@@ -59,7 +59,7 @@ def versions_text(results: Mapping[str, Any]) -> str:
     return as_markdown(", ".join(f"{name} {version}" for name, version in results["versions"].items()))
 
 
-def _markdown(block: Block) -> str:
+def _markdown(block: PageBlock) -> str:
     return block if isinstance(block, str) else f"### {block.title}\n\n{block.markdown()}"
 
 

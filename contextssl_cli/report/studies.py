@@ -27,7 +27,7 @@ from contextssl_cli.report.tables import ResultTable, TextTable
 _SWEPT = "Figures against the varied setting: the mean over the runs, and one sample standard deviation."
 _MACHINE = ("platform", "cpus")  # listed among the versions
 
-Block = str | TextTable
+PageBlock = str | TextTable
 """A paragraph, or a table with its title."""
 
 
@@ -60,7 +60,7 @@ class StudyView:
 
     title: str
     command: str
-    blocks: list[Block]
+    blocks: list[PageBlock]
     pictures: list[Picture]
 
 
@@ -121,7 +121,7 @@ def _sweep(path: Path, written: Mapping[str, Any], prefix: str) -> StudyView:
     )
 
 
-def study_blocks(part: Mapping[str, Any], versions: Mapping[str, str]) -> list[Block]:
+def study_blocks(part: Mapping[str, Any], versions: Mapping[str, str]) -> list[PageBlock]:
     """Data, budget, what is missing, tables with their probes, and runs of one study of ``results.json``.
 
     Args:
@@ -129,7 +129,7 @@ def study_blocks(part: Mapping[str, Any], versions: Mapping[str, str]) -> list[B
         versions: of the packages that made the results.
     """
     study, store = part["study"], part["store"]
-    blocks: list[Block] = [
+    blocks: list[PageBlock] = [
         f"Data: {study['plugin']}, {store['train']:,} training and {store['test']:,} test samples (content "
         f"{store['hash'][:12]}). Budget: {study['budget_minutes']:g} minutes a run ({study['budget_from']}). Probes "
         f"are fitted to the training split and judged on the test split: {_probes(part['points'][0])}.",
@@ -146,7 +146,7 @@ def study_blocks(part: Mapping[str, Any], versions: Mapping[str, str]) -> list[B
     return [*blocks, _runs(part["points"])]
 
 
-def _table_blocks(table: ResultTable) -> list[Block]:
+def _table_blocks(table: ResultTable) -> list[PageBlock]:
     return [table.text(), f"By: {table.by()}.", *(f"Published: {source}" for source in table.sources)]
 
 

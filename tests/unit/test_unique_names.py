@@ -19,7 +19,8 @@ def defined(module: str) -> Iterator[str]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names = [node.name]
         elif isinstance(node, ast.Assign | ast.AnnAssign):
-            parts = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            parts = [part for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)]
             names = [part.id for part in parts if isinstance(part.ctx, ast.Store)]
         yield from (name for name in names if not name.startswith("_"))
 
