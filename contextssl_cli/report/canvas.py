@@ -26,7 +26,9 @@ def _without_settings() -> Iterator[None]:
     kept = {name: os.environ.get(name) for name in hidden}
     here = os.open(".", os.O_RDONLY)  # not its name, which is gone if the folder was removed
     os.environ |= hidden
-    os.chdir(Path(__file__).parent)  # a matplotlibrc in the working folder goes before all others
+    # A matplotlibrc in the working folder goes before all others. The folder may be on sys.path, as in `python -c`, so
+    # it is one whose modules hide no others.
+    os.chdir(Path(os.__file__).parent)
     try:
         yield
     finally:
