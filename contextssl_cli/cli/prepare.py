@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from contextssl_cli.cli import options
+from contextssl_cli.cli.options import option
 
 
 def prepare_main(
@@ -19,20 +20,20 @@ def prepare_main(
     ] = None,
     source: Annotated[
         Path | None,
-        typer.Option(
-            "--source",
-            metavar="PATH",
-            help="Source folder, or source file if the data set reads one.  [default: a download, where there is one]",
+        option(
+            "--source PATH",
+            "Source folder, or source file if the data set reads one.",
+            "a download, where there is one",
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Store to write.  [default: stores/NAME.h5 in CONTEXTSSL_HOME]"),
+        option("--out FILE", "Store to write.", "stores/NAME.h5 in CONTEXTSSL_HOME"),
     ] = None,
     force: options.Force = False,
     dry_run: options.DryRun = False,
     show_help: Annotated[
-        bool, typer.Option("--help", help="Show this message; with NAME, also the options of that data set.")
+        bool, option("--help", "Show this message; with NAME, also the options of that data set.")
     ] = False,
 ) -> None:
     """Write a data set into one HDF5 store.
