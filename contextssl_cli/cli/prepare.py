@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -87,11 +88,12 @@ def _notes(provenance: Mapping[str, Any]) -> list[str]:
 
 def _help(context: typer.Context, name: str | None) -> list[str]:
     """The lines of ``prepare --help``, or of ``prepare NAME --help``."""
-    from contextssl_cli.cli.dataset_options import option_lines
+    from contextssl_cli.cli.dataset_options import HELP_WIDTH, option_lines
     from contextssl_cli.plugin.registry import registry
 
     text = context.get_help().split("\n")
     if name is None:
         return text
     plugin = registry().dataset(name)
-    return [*text, "", f"{name}: {plugin.summary}", "", f"Options of {name}:", *(option_lines(plugin) or ["  none"])]
+    summary = textwrap.wrap(f"{name}: {plugin.summary}", HELP_WIDTH)
+    return [*text, "", *summary, "", f"Options of {name}:", *(option_lines(plugin) or ["  none"])]

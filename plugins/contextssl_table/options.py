@@ -31,8 +31,8 @@ class TableOptions(Options):
     )
     linked: tuple[str, ...] = Field(
         default=(),
-        description="Values that change with an attribute, such as 'sex=Female: relationship: Husband=Wife': in a record "
-        "that becomes Female, Husband becomes Wife.",
+        description="Values that change with an attribute, such as 'sex=Female: relationship: Husband=Wife': in a "
+        "record that becomes Female, Husband becomes Wife.",
     )
     drop: tuple[str, ...] = Field(default=(), description="Columns to leave out.")
     max_categories: int = Field(
