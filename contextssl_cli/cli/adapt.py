@@ -5,71 +5,60 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
 from contextssl_cli.cli import options
+from contextssl_cli.cli.options import option
 from contextssl_cli.errors import UsageError
 
 
 def adapt_main(
     context: Annotated[
         list[Path] | None,
-        typer.Option("--context", metavar="FILE", help="Context file (repeatable: --labels chooses between several)."),
+        option("--context FILE", "Context file (repeatable: --labels chooses between several)."),
     ] = None,
     run: Annotated[
         Path | None,
-        typer.Option("--run", metavar="FOLDER", help="Folder of the run.  [default: the run that the context fits]"),
+        option("--run FOLDER", "Folder of the run.", "the run that the context fits"),
     ] = None,
     source: Annotated[
         Path | None,
-        typer.Option(
-            "--input",
-            metavar="PATH",
-            help="Store, array file (.npy, .npz, .h5) or folder of images to embed.  [default: the run's test split]",
+        option(
+            "--input PATH", "Store, array file (.npy, .npz, .h5) or folder of images to embed.", "the run's test split"
         ),
     ] = None,
     guard: Annotated[
         str | None,
-        typer.Option(
-            "--guard",
-            metavar="ACTION",
-            help="Also remove the remaining information about an action type that the context zeroes.",
-        ),
+        option("--guard ACTION", "Also remove the remaining information about an action type that the context zeroes."),
     ] = None,
     labels: Annotated[
         Path | None,
-        typer.Option(
-            "--labels", metavar="FILE", help="CSV file with the labels of a few inputs, to choose the context."
-        ),
+        option("--labels FILE", "CSV file with the labels of a few inputs, to choose the context."),
     ] = None,
     candidates: Annotated[
         str | None,
-        typer.Option(
-            "--candidates",
-            metavar="all",
-            help="With --labels, choose between all contexts of the run and the embedding without a context.",
+        option(
+            "--candidates all",
+            "With --labels, choose between all contexts of the run and the embedding without a context.",
         ),
     ] = None,
     at_most: Annotated[
         list[str] | None,
-        typer.Option(
-            "--at-most",
-            metavar="NAME=N",
-            help="Limit for the choice (repeatable): accuracy of predicting a sensitive attribute, such as sex=0.7, or "
+        option(
+            "--at-most NAME=N",
+            "Limit for the choice (repeatable): accuracy of predicting a sensitive attribute, such as sex=0.7, or "
             "a difference between its groups, equalized-odds=N or equal-opportunity=N.",
         ),
     ] = None,
     no_profile: Annotated[
         bool,
-        typer.Option("--no-profile", help="Skip the symmetry profile and the probes of the guard, which saves time."),
+        option("--no-profile", "Skip the symmetry profile and the probes of the guard, which saves time."),
     ] = False,
     skip_corrupt: Annotated[
         bool,
-        typer.Option("--skip-corrupt", help="Leave out images that cannot be read, and list them."),
+        option("--skip-corrupt", "Leave out images that cannot be read, and list them."),
     ] = False,
-    out: Annotated[
-        Path, typer.Option("--out", metavar="FILE", help="Embeddings file to write; an existing one is overwritten.")
-    ] = Path("embeddings.h5"),
+    out: Annotated[Path, option("--out FILE", "Embeddings file to write; an existing one is overwritten.")] = Path(
+        "embeddings.h5"
+    ),
     seed: options.Seed = 0,
     device: options.Device = "auto",
     json: options.Json = False,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from contextssl_cli.cli import options
+from contextssl_cli.cli.options import option
 from contextssl_cli.errors import UsageError
 
 
@@ -15,21 +16,17 @@ def create_main(
     run: options.RunFolder = None,
     action: Annotated[
         list[str] | None,
-        typer.Option(
-            "--action",
-            metavar="ACTION",
-            help="Action type to follow (repeatable); all others are zeroed. Write none to zero all.",
-        ),
+        option("--action ACTION", "Action type to follow (repeatable); all others are zeroed. Write none to zero all."),
     ] = None,
     pairs: Annotated[
         int | None,
-        typer.Option("--pairs", metavar="N", help="Pairs to draw.  [default: as many as the model reads]"),
+        option("--pairs N", "Pairs to draw.", "as many as the model reads"),
     ] = None,
     from_pairs: Annotated[
         Path | None,
-        typer.Option("--from-pairs", metavar="FILE", help="Your own pairs: HDF5 or .npz with x, y and actions/ACTION."),
+        option("--from-pairs FILE", "Your own pairs: HDF5 or .npz with x, y and actions/ACTION."),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Context file to write.")] = Path("ctx.h5"),
+    out: Annotated[Path, option("--out FILE", "Context file to write.")] = Path("ctx.h5"),
     seed: options.Seed = 0,
     force: options.Force = False,
     dry_run: options.DryRun = False,
@@ -69,7 +66,7 @@ def inspect_main(
     context: Annotated[Path, typer.Argument(metavar="FILE", help="Context file.")],
     run: Annotated[
         Path | None,
-        typer.Option("--run", metavar="FOLDER", help="Folder of the run.  [default: the run that the context fits]"),
+        option("--run FOLDER", "Folder of the run.", "the run that the context fits"),
     ] = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",

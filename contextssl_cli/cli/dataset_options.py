@@ -11,7 +11,9 @@ from typing import Any, Literal, get_args, get_origin
 from contextssl_cli.errors import UsageError
 from contextssl_cli.plugin.kinds import Dataset
 
-_WIDTH, _INDENT = 80, 24  # of the help, in columns
+HELP_WIDTH = 80
+"""Columns of the help."""
+_INDENT = 24
 _METAVARS = {int: "N", float: "N", Path: "PATH", str: "TEXT"}
 
 
@@ -57,7 +59,7 @@ def option_lines(dataset: Dataset) -> list[str]:
     for flag, text in option_flags(dataset).items():
         head = f"  {flag}"
         unbroken = text.replace("[default: ", "[default:\xa0")
-        wrapped = [line.replace("\xa0", " ") for line in textwrap.wrap(unbroken, _WIDTH - _INDENT)]
+        wrapped = [line.replace("\xa0", " ") for line in textwrap.wrap(unbroken, HELP_WIDTH - _INDENT)]
         if len(head) + 2 > _INDENT:
             lines.append(head)
         elif wrapped:

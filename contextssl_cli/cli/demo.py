@@ -5,23 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from contextssl_cli.cli import options
+from contextssl_cli.cli.options import option
 
 
 def demo_main(
-    out: Annotated[
-        Path, typer.Option("--out", metavar="FOLDER", help="Folder for runs, contexts, embeddings and the report.")
-    ] = Path("contextssl-demo"),
+    out: Annotated[Path, option("--out FOLDER", "Folder for runs, contexts, embeddings and the report.")] = Path(
+        "contextssl-demo"
+    ),
     seed: options.Seed = 0,
     seeds: Annotated[
         str | None,
-        typer.Option("--seeds", metavar="N,N,...", help="Train a run with each of these seeds, and average them."),
+        option("--seeds N,N,...", "Train a run with each of these seeds, and average them."),
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option("--steps", metavar="N", min=1, help="Optimiser steps; fewer give a shorter demo."),
+        option("--steps N", "Optimiser steps; fewer give a shorter demo.", min=1),
     ] = None,
     device: options.Device = "auto",
     json: options.Json = False,

@@ -9,13 +9,14 @@ import typer
 
 from contextssl_cli import files
 from contextssl_cli.cli import options
+from contextssl_cli.cli.options import option
 
 
 def info_main(
     file: Annotated[Path, typer.Argument(metavar="PATH", help="Store, context, embeddings file, or folder of a run.")],
     verify: Annotated[
         bool,
-        typer.Option("--verify", help="Read the whole file, and compare stores and weights with their saved hashes."),
+        option("--verify", "Read the whole file, and compare stores and weights with their saved hashes."),
     ] = False,
     json: options.Json = False,
 ) -> None:
@@ -30,24 +31,14 @@ def import_official_main(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="Checkpoint of the authors' code: a PyTorch state_dict.")
     ],
-    heads: Annotated[
-        int, typer.Option("--heads", min=1, metavar="N", help="Attention heads, which the file does not record.")
-    ] = 4,
+    heads: Annotated[int, option("--heads N", "Attention heads, which the file does not record.", min=1)] = 4,
     blocks: Annotated[
-        str, typer.Option("--blocks", metavar="NAME=N,...", help="Action blocks in their order, with their widths.")
+        str, option("--blocks NAME=N,...", "Action blocks in their order, with their widths.")
     ] = "rotation=4,color=2",
-    block_size: Annotated[
-        int, typer.Option("--block-size", min=4, metavar="N", help="Tokens of a training sequence.")
-    ] = 128,
-    image_size: Annotated[
-        int, typer.Option("--image-size", min=1, metavar="N", help="Height and width of an input.")
-    ] = 128,
-    mean: Annotated[
-        str, typer.Option("--mean", metavar="X,X,X", help="Per-channel mean of the images in [0, 1].")
-    ] = "0,0,0",
-    std: Annotated[
-        str, typer.Option("--std", metavar="X,X,X", help="Per-channel standard deviation of the images.")
-    ] = "1,1,1",
+    block_size: Annotated[int, option("--block-size N", "Tokens of a training sequence.", min=4)] = 128,
+    image_size: Annotated[int, option("--image-size N", "Height and width of an input.", min=1)] = 128,
+    mean: Annotated[str, option("--mean X,X,X", "Per-channel mean of the images in [0, 1].")] = "0,0,0",
+    std: Annotated[str, option("--std X,X,X", "Per-channel standard deviation of the images.")] = "1,1,1",
     out: options.Out = None,
     force: options.Force = False,
     dry_run: options.DryRun = False,

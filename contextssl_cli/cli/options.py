@@ -12,71 +12,74 @@ import typer
 
 from contextssl_cli.errors import UsageError, suggestion
 
+
+def option(flag: str, text: str, default: str = "", **how: Any) -> Any:
+    """An option of Typer.
+
+    Args:
+        flag: the option and the name of its value, such as ``--out FILE``.
+        text: its help.
+        default: what an option means that has no value by default, for the help.
+        how: other arguments of ``typer.Option``.
+    """
+    name, _, metavar = flag.partition(" ")
+    shown = f"{text}  [default: {default}]" if default else text
+    return typer.Option(name, metavar=metavar or None, help=shown, **how)
+
+
 RunFolder = Annotated[
     Path | None,
-    typer.Option("--run", metavar="FOLDER", help="Folder of the run.  [default: the newest run]", show_default=False),
+    option("--run FOLDER", "Folder of the run.", "the newest run"),
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FOLDER", help="Folder of the new run.  [default: FILE without its suffix]"),
+    option("--out FOLDER", "Folder of the new run.", "FILE without its suffix"),
 ]
 StoreFile = Annotated[
     Path | None,
-    typer.Option(
-        "--store",
-        metavar="FILE",
-        help="Prepared store to train on.  [default: the store of the data set, prepared if it is missing]",
-    ),
+    option("--store FILE", "Prepared store to train on.", "the store of the data set, prepared if it is missing"),
 ]
 PresetName = Annotated[
     str | None,
-    typer.Option("--preset", metavar="NAME", help="default, or paper for the paper's recipe.  [default: default]"),
+    option("--preset NAME", "default, or paper for the paper's recipe.", "default"),
 ]
 AnySetting = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Any other setting (repeatable; --dry-run lists the keys)."),
+    option("--set KEY=VALUE", "Any other setting (repeatable; --dry-run lists the keys)."),
 ]
 Seed = Annotated[
     int,
-    typer.Option("--seed", metavar="N", min=0, help="Seed of all random numbers.", envvar="CONTEXTSSL_SEED"),
+    option("--seed N", "Seed of all random numbers.", min=0, envvar="CONTEXTSSL_SEED"),
 ]
-Device = Annotated[
-    str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or mps.", envvar="CONTEXTSSL_DEVICE")
-]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing output of the same kind.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and stop.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+Device = Annotated[str, option("--device NAME", "auto, cpu, cuda or mps.", envvar="CONTEXTSSL_DEVICE")]
+Force = Annotated[bool, option("--force", "Overwrite an existing output of the same kind.")]
+DryRun = Annotated[bool, option("--dry-run", "Print what would be done, and stop.")]
+Json = Annotated[bool, option("--json", "Print one JSON object instead of text.")]
 Metrics = Annotated[
     str | None,
-    typer.Option(
-        "--metrics",
-        metavar="NAMES",
-        help="Some of r2, individual, top1, knn, mrr and context-labels, separated by commas; or all.  "
-        "[default: r2,top1,knn,mrr]",
+    option(
+        "--metrics NAMES",
+        "Some of r2, individual, top1, knn, mrr and context-labels, separated by commas; or all.",
+        "r2,top1,knn,mrr",
     ),
 ]
 Probes = Annotated[
     str | None,
-    typer.Option(
-        "--probes",
-        metavar="NAMES",
-        help="Probes of actions in addition to the paper's: some of ridge, ridge-cv, linear and mlp, "
-        "separated by commas; or none.  [default: ridge]",
+    option(
+        "--probes NAMES",
+        "Probes of actions in addition to the paper's: some of ridge, ridge-cv, linear and mlp, separated by commas; "
+        "or none.",
+        "ridge",
     ),
 ]
 Lengths = Annotated[
     str | None,
-    typer.Option(
-        "--lengths",
-        metavar="N,N,...",
-        help="Context lengths in tokens, two for each pair.  [default: 0,2,14,30,126]",
-    ),
+    option("--lengths N,N,...", "Context lengths in tokens, two for each pair.", "0,2,14,30,126"),
 ]
 JudgeOn = Annotated[
     Literal["test", "held-out"],
-    typer.Option(
-        "--judge-on",
-        help="Measure on the test split, or on the training objects that the run held out, to choose settings.",
+    option(
+        "--judge-on", "Measure on the test split, or on the training objects that the run held out, to choose settings."
     ),
 ]
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from contextssl_cli.cli import options
+from contextssl_cli.cli.options import option
 from contextssl_cli.errors import PluginError, UsageError
 
 
@@ -30,11 +31,9 @@ def plugins_main(context: typer.Context, json: options.Json = False) -> None:
 
 def new_main(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the data set or action type: a-z, 0-9 and _.")],
-    kind: Annotated[Literal["dataset", "action"], typer.Option("--kind", help="Kind of plugin.")] = "dataset",
-    modality: Annotated[Literal["image", "table"], typer.Option("--modality", help="Data that it works on.")] = "image",
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="FOLDER", help="Folder to create.  [default: contextssl-NAME]")
-    ] = None,
+    kind: Annotated[Literal["dataset", "action"], option("--kind", "Kind of plugin.")] = "dataset",
+    modality: Annotated[Literal["image", "table"], option("--modality", "Data that it works on.")] = "image",
+    out: Annotated[Path | None, option("--out FOLDER", "Folder to create.", "contextssl-NAME")] = None,
     force: options.Force = False,
     dry_run: options.DryRun = False,
 ) -> None:
@@ -59,7 +58,7 @@ def check_main(
     package: Annotated[str, typer.Argument(metavar="PACKAGE", help="Import package or entry point of a plugin.")],
     source: Annotated[
         Path | None,
-        typer.Option("--source", metavar="PATH", help="Small source, for a data set that needs one."),
+        option("--source PATH", "Small source, for a data set that needs one."),
     ] = None,
     json: options.Json = False,
 ) -> None:

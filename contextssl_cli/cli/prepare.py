@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from contextssl_cli.cli import options
+from contextssl_cli.cli.options import option
 
 
 def prepare_main(
@@ -19,20 +21,20 @@ def prepare_main(
     ] = None,
     source: Annotated[
         Path | None,
-        typer.Option(
-            "--source",
-            metavar="PATH",
-            help="Source folder, or source file if the data set reads one.  [default: a download, where there is one]",
+        option(
+            "--source PATH",
+            "Source folder, or source file if the data set reads one.",
+            "a download, where there is one",
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Store to write.  [default: stores/NAME.h5 in CONTEXTSSL_HOME]"),
+        option("--out FILE", "Store to write.", "stores/NAME.h5 in CONTEXTSSL_HOME"),
     ] = None,
     force: options.Force = False,
     dry_run: options.DryRun = False,
     show_help: Annotated[
-        bool, typer.Option("--help", help="Show this message; with NAME, also the options of that data set.")
+        bool, option("--help", "Show this message; with NAME, also the options of that data set.")
     ] = False,
 ) -> None:
     """Write a data set into one HDF5 store.
@@ -86,11 +88,12 @@ def _notes(provenance: Mapping[str, Any]) -> list[str]:
 
 def _help(context: typer.Context, name: str | None) -> list[str]:
     """The lines of ``prepare --help``, or of ``prepare NAME --help``."""
-    from contextssl_cli.cli.dataset_options import option_lines
+    from contextssl_cli.cli.dataset_options import HELP_WIDTH, option_lines
     from contextssl_cli.plugin.registry import registry
 
     text = context.get_help().split("\n")
     if name is None:
         return text
     plugin = registry().dataset(name)
-    return [*text, "", f"{name}: {plugin.summary}", "", f"Options of {name}:", *(option_lines(plugin) or ["  none"])]
+    summary = textwrap.wrap(f"{name}: {plugin.summary}", HELP_WIDTH)
+    return [*text, "", *summary, "", f"Options of {name}:", *(option_lines(plugin) or ["  none"])]

@@ -8,9 +8,8 @@ from json import dumps as to_json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
-import typer
-
 from contextssl_cli.cli import options
+from contextssl_cli.cli.options import option
 from contextssl_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,75 +22,57 @@ if TYPE_CHECKING:
 def pretrain_main(
     plugin: Annotated[
         str | None,
-        typer.Option(
-            "--plugin",
-            metavar="TASK",
-            help="Data set and actions, such as digits-rotation-color; contextssl plugins lists both.",
-        ),
+        option("--plugin TASK", "Data set and actions, such as digits-rotation-color; contextssl plugins lists both."),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FOLDER", help="Folder of the run.  [default: a new folder in CONTEXTSSL_HOME]"),
+        option("--out FOLDER", "Folder of the run.", "a new folder in CONTEXTSSL_HOME"),
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Continue the run in --out, or the newest run, from its newest checkpoint."),
+        option("--resume", "Continue the run in --out, or the newest run, from its newest checkpoint."),
     ] = False,
     store: options.StoreFile = None,
-    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="TOML file of settings.")] = None,
+    config: Annotated[Path | None, option("--config FILE", "TOML file of settings.")] = None,
     preset: options.PresetName = None,
     method: Annotated[
         str | None,
-        typer.Option(
-            "--method",
-            metavar="NAME",
-            help="contextssl, simclr, vicreg, simclr+, vicreg+, equimod, sie or sen.  [default: contextssl]",
-        ),
+        option("--method NAME", "contextssl, simclr, vicreg, simclr+, vicreg+, equimod, sie or sen.", "contextssl"),
     ] = None,
     equivariant: Annotated[
         list[str] | None,
-        typer.Option(
-            "--equivariant",
-            metavar="ACTION",
-            help="Action type that equimod, sie or sen is conditioned on (repeatable).  [default: all]",
-        ),
+        option("--equivariant ACTION", "Action type that equimod, sie or sen is conditioned on (repeatable).", "all"),
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option("--steps", metavar="N", min=1, help="Optimiser steps.  [default: decided by the data set]"),
+        option("--steps N", "Optimiser steps.", "decided by the data set", min=1),
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option("--batch-size", metavar="N", min=2, help="Pairs per step.  [default: decided by the data set]"),
+        option("--batch-size N", "Pairs per step.", "decided by the data set", min=2),
     ] = None,
     lr: Annotated[
         float | None,
-        typer.Option("--lr", metavar="X", help="Peak learning rate.  [default: decided by the data set]"),
+        option("--lr X", "Peak learning rate.", "decided by the data set"),
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of all random numbers.  [default: 0]")
-    ] = None,
+    seed: Annotated[int | None, option("--seed N", "Seed of all random numbers.", "0", min=0)] = None,
     sensitive: Annotated[
         str | None,
-        typer.Option("--sensitive", metavar="NAME", help="Attribute of a table that its action type changes."),
+        option("--sensitive NAME", "Attribute of a table that its action type changes."),
     ] = None,
     pairing: Annotated[
         str | None,
-        typer.Option(
-            "--pairing",
-            metavar="NAME",
-            help="How that action type pairs records: alone, counterfactual or matched.  [default: counterfactual]",
+        option(
+            "--pairing NAME", "How that action type pairs records: alone, counterfactual or matched.", "counterfactual"
         ),
     ] = None,
     settings: options.AnySetting = None,
     device: options.Device = "auto",
     force: options.Force = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print all settings with their values and origins, and stop.")
+        bool, option("--dry-run", "Print all settings with their values and origins, and stop.")
     ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="With --dry-run: print one JSON object instead of text.")
-    ] = False,
+    json: Annotated[bool, option("--json", "With --dry-run: print one JSON object instead of text.")] = False,
 ) -> None:
     """Train an encoder on a data set.
 
@@ -127,15 +108,15 @@ def pretrain_main(
 def _of_actions(task: Task, chosen: dict[str, str]) -> dict[str, Any]:
     """Turn flags that are short for options of action types into settings."""
     found: dict[str, Any] = {}
-    for option, value in chosen.items():
-        names = [action.name for action in task.actions if option in action.options.model_fields]
-        if not names:
+    for name, value in chosen.items():
+        owners = [action.name for action in task.actions if name in action.options.model_fields]
+        if not owners:
             known = ", ".join(action.name for action in task.actions)
             raise UsageError(
-                f"--{option}: no action type of {task.name} ({known}) has this option; action types for tables, such "
-                "as attribute, have it"
+                f"--{name}: no action type of {task.name} ({known}) has this option; action types for tables, such as "
+                "attribute, have it"
             )
-        found |= {f"actions.{name}.{option}": value for name in names}
+        found |= {f"actions.{owner}.{name}": value for owner in owners}
     return found
 
 

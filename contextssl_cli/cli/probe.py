@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from contextssl_cli.cli import options
+from contextssl_cli.cli.options import option
 from contextssl_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,15 +17,11 @@ if TYPE_CHECKING:
 def probe_main(
     run: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--run",
-            metavar="FOLDER",
-            help="Folder of the run (repeatable: runs of one task are averaged).  [default: the newest run]",
-        ),
+        option("--run FOLDER", "Folder of the run (repeatable: runs of one task are averaged).", "the newest run"),
     ] = None,
     seeds: Annotated[
         str | None,
-        typer.Option("--seeds", metavar="N,N,...", help="Average the runs with these seeds in the folder --run."),
+        option("--seeds N,N,...", "Average the runs with these seeds in the folder --run."),
     ] = None,
     metrics: options.Metrics = None,
     probes: options.Probes = None,
@@ -34,22 +29,19 @@ def probe_main(
     judge_on: options.JudgeOn = "test",
     compare: Annotated[
         bool,
-        typer.Option(
+        option(
             "--compare",
-            help="Compare runs of a method without contexts: measure the adaptation gap between runs that were "
-            "conditioned on different action types.",
+            "Compare runs of a method without contexts: measure the adaptation gap between runs that were conditioned "
+            "on different action types.",
         ),
     ] = False,
     retrieval: Annotated[
         bool,
-        typer.Option(
-            "--retrieval",
-            help="Also draw retrieval.png: the nearest neighbours of predicted views under each context.",
-        ),
+        option("--retrieval", "Also draw retrieval.png: the nearest neighbours of predicted views under each context."),
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FOLDER", help="Folder for results.  [default: probe in the folder of the run]"),
+        option("--out FOLDER", "Folder for results.", "probe in the folder of the run"),
     ] = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",

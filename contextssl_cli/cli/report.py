@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from contextssl_cli.cli import options
+from contextssl_cli.cli.options import option
 
 
 def report_main(
@@ -21,7 +22,7 @@ def report_main(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Page to write.  [default: report.html in the first folder]"),
+        option("--out FILE", "Page to write.", "report.html in the first folder"),
     ] = None,
     device: options.Device = "auto",
     json: options.Json = False,

@@ -8,43 +8,42 @@ from typing import Annotated, Literal
 import typer
 
 from contextssl_cli.cli import options
+from contextssl_cli.cli.options import option
 
 
 def reproduce_main(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Recipe; contextssl plugins lists them.")],
     scale: Annotated[
         Literal["demo", "full"],
-        typer.Option("--scale", help="demo takes hours on two CPU cores; full is the paper's size."),
+        option("--scale", "demo takes hours on two CPU cores; full is the paper's size."),
     ] = "demo",
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", metavar="FOLDER", help="Folder for runs, results and page.  [default: contextssl-NAME-SCALE]"
-        ),
+        option("--out FOLDER", "Folder for runs, results and page.", "contextssl-NAME-SCALE"),
     ] = None,
     runs: Annotated[
         Path | None,
-        typer.Option("--runs", metavar="FOLDER", help="Folder of runs, which experiments can share.  [default: --out]"),
+        option("--runs FOLDER", "Folder of runs, which experiments can share.", "--out"),
     ] = None,
     source: Annotated[
         list[str] | None,
-        typer.Option("--source", metavar="NAME=PATH", help="Source of a data set, such as adult=FOLDER (repeatable)."),
+        option("--source NAME=PATH", "Source of a data set, such as adult=FOLDER (repeatable)."),
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="PART", help="Part of the experiment (repeatable).  [default: all parts]"),
+        option("--only PART", "Part of the experiment (repeatable).", "all parts"),
     ] = None,
     limit_seeds: Annotated[
         int | None,
-        typer.Option("--limit-seeds", min=1, metavar="N", help="Use only the first N seeds.  [default: all seeds]"),
+        option("--limit-seeds N", "Use only the first N seeds.", "all seeds", min=1),
     ] = None,
     no_train: Annotated[
         bool,
-        typer.Option("--no-train", help="Train nothing: write the page from finished runs, and list the others."),
+        option("--no-train", "Train nothing: write the page from finished runs, and list the others."),
     ] = False,
     share: Annotated[
         str | None,
-        typer.Option("--share", metavar="I/N", help="Train only the I-th of N shares of the runs, without a page."),
+        option("--share I/N", "Train only the I-th of N shares of the runs, without a page."),
     ] = None,
     device: options.Device = "auto",
     json: options.Json = False,

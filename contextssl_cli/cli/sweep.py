@@ -5,40 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
 from contextssl_cli.cli import options
+from contextssl_cli.cli.options import option
 
 
 def sweep_main(
-    plugin: Annotated[str, typer.Option("--plugin", metavar="TASK", help="Data set and actions, as for pretrain.")],
+    plugin: Annotated[str, option("--plugin TASK", "Data set and actions, as for pretrain.")],
     vary: Annotated[
         list[str],
-        typer.Option(
-            "--vary",
-            metavar="KEY=VALUE,...",
-            help="Setting and its values, such as context-mask=0,0.5,0.9 (repeatable: all combinations).",
+        option(
+            "--vary KEY=VALUE,...",
+            "Setting and its values, such as context-mask=0,0.5,0.9 (repeatable: all combinations).",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder for runs, table and plot.")] = Path(
-        "contextssl-sweep"
-    ),
-    seeds: Annotated[str, typer.Option("--seeds", metavar="N,N,...", help="Seeds of the runs at each point.")] = "0",
+    out: Annotated[Path, option("--out FOLDER", "Folder for runs, table and plot.")] = Path("contextssl-sweep"),
+    seeds: Annotated[str, option("--seeds N,N,...", "Seeds of the runs at each point.")] = "0",
     store: options.StoreFile = None,
     preset: options.PresetName = None,
     steps: Annotated[
         int | None,
-        typer.Option(
-            "--steps", metavar="N", min=1, help="Optimiser steps of each run.  [default: decided by the data set]"
-        ),
+        option("--steps N", "Optimiser steps of each run.", "decided by the data set", min=1),
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Setting of all runs (repeatable; contextssl pretrain --dry-run lists the keys).",
-        ),
+        option("--set KEY=VALUE", "Setting of all runs (repeatable; contextssl pretrain --dry-run lists the keys)."),
     ] = None,
     metrics: options.Metrics = None,
     probes: options.Probes = None,

@@ -23,8 +23,8 @@ class PairingOptions(Options):
 
     pairing: Literal["alone", "counterfactual", "matched"] = Field(
         default="counterfactual",
-        description="counterfactual: the attribute changes, and the columns linked to it. alone: nothing else changes. "
-        "matched: the second record is a real one of another group, the nearest in the other columns.",
+        description="counterfactual: the attribute and the columns linked to it change. alone: nothing else changes. "
+        "matched: the second record is the nearest real record of another group.",
     )
 
 

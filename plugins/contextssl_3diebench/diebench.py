@@ -26,14 +26,16 @@ class DIEBenchOptions(Options):
     """What is read, and how strictly."""
 
     lists: Path | None = Field(
-        default=None, description="Folder of train_images.npy and the other lists; by default the source, or its meta/."
+        default=None, description="Folder with train_images.npy and the other lists; if unset, the source or its meta/."
     )
     limit_objects: int | None = Field(
-        default=None, ge=2, description="Use only N objects, spread evenly over the lists."
+        default=None, ge=2, description="Use only N objects, taken at even distances from the lists."
     )
-    size: int = Field(default=128, ge=16, le=256, description="Height and width of the images as they are read.")
+    size: int = Field(
+        default=128, ge=16, le=256, description="Height and width of the images when they are read, in pixels."
+    )
     skip_corrupt: bool = Field(
-        default=False, description="Leave out views that are missing or cannot be read, and name them in the store."
+        default=False, description="Leave out views that are missing or cannot be read, and list them in the store."
     )
 
 

@@ -24,7 +24,7 @@ class Cifar10Options(Options):
     """How strictly image files are read."""
 
     skip_corrupt: bool = Field(
-        default=False, description="Leave out images that cannot be read, and name them in the store."
+        default=False, description="Leave out images that cannot be read, and list them in the store."
     )
 
 

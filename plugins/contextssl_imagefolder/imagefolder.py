@@ -28,18 +28,21 @@ class ImageFolderOptions(Options):
     """How a folder is read."""
 
     size: int = Field(
-        default=64, ge=8, le=1024, description="Height and width in pixels; up to 64 pixels are kept, above the files."
+        default=64,
+        ge=8,
+        le=1024,
+        description="Height and width in pixels. Up to 64 the store has pixels, above the image files.",
     )
     test_fraction: float | None = Field(
         default=None,
         gt=0,
         lt=1,
-        description="Share of the images of each class for the test; 0.2 unless there are folders of splits.",
+        description="Fraction of each class for the test split; 0.2 unless the source has folders for splits.",
     )
-    seed: int = Field(default=0, ge=0, description="Decides which images are test images.")
-    unlabelled: bool = Field(default=False, description="Take the images of all sub-folders, which are no classes.")
+    seed: int = Field(default=0, ge=0, description="Seed for drawing the test images.")
+    unlabelled: bool = Field(default=False, description="Use the images in all folders, without class labels.")
     skip_corrupt: bool = Field(
-        default=False, description="Leave out images that cannot be read, and name them in the store."
+        default=False, description="Leave out images that cannot be read, and list them in the store."
     )
 
 

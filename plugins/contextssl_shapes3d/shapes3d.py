@@ -25,14 +25,16 @@ MEAN, STD = (0.535, 0.535, 0.535), (0.154, 0.154, 0.154)
 class Shapes3DOptions(Options):
     """What is rendered."""
 
-    objects: int = Field(default=2000, ge=2, description="Objects; the last fifth of them are test data.")
+    objects: int = Field(default=2000, ge=2, description="Number of objects; the last fifth are test data.")
     views: int = Field(default=20, ge=2, description="Views of each object.")
     size: int = Field(default=64, ge=16, le=512, description="Height and width of the images, in pixels.")
-    seed: int = Field(default=0, ge=0, description="Decides shapes, colours and views; the same seed, the same bytes.")
-    layout: Literal["3diebench"] | None = Field(
-        default=None, description="Write the images, latents and lists as files too, laid out as 3DIEBench."
+    seed: int = Field(
+        default=0, ge=0, description="Seed of shapes, colours and views; the same seed gives the same bytes."
     )
-    layout_dir: Path | None = Field(default=None, description="The folder for --layout.")
+    layout: Literal["3diebench"] | None = Field(
+        default=None, description="Also write images, latents and lists as files in the layout of 3DIEBench."
+    )
+    layout_dir: Path | None = Field(default=None, description="Folder for --layout.")
 
     @model_validator(mode="after")
     def _check_layout(self) -> Self:

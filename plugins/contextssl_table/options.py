@@ -19,26 +19,26 @@ class TableOptions(Options):
 
     label: tuple[str, ...] = Field(default=(), description="Columns to predict; the first is the main task.")
     sensitive: tuple[str, ...] = Field(
-        default=(), description="Columns that hold a sensitive attribute; action types may change them."
+        default=(), description="Columns with sensitive attributes, which action types can change."
     )
     split: str | None = Field(
         default=None,
-        description=f"A column that says train or test, or the share of records for the test (default: {SHARE}).",
+        description=f"Column with the values train and test, or fraction of records to test on; {SHARE} if unset.",
     )
-    id: str | None = Field(default=None, description="A column that names each record; no name may occur twice.")
+    id: str | None = Field(default=None, description="Column that identifies each record; its values must be unique.")
     categorical: tuple[str, ...] = Field(
-        default=(), description="Columns to read as categories although they hold numbers, or many values."
+        default=(), description="Columns to treat as categories although they contain numbers or many values."
     )
     linked: tuple[str, ...] = Field(
         default=(),
-        description="What changes with an attribute, as in 'sex=Female: relationship: Husband=Wife': in a record that "
-        "becomes Female, Husband becomes Wife.",
+        description="Values that change with an attribute, such as 'sex=Female: relationship: Husband=Wife': in a "
+        "record that becomes Female, Husband becomes Wife.",
     )
     drop: tuple[str, ...] = Field(default=(), description="Columns to leave out.")
     max_categories: int = Field(
-        default=50, ge=2, description="A column of text with more values in the training split is left out."
+        default=50, ge=2, description="Text columns with more values in the training split are left out."
     )
-    seed: int = Field(default=0, ge=0, description="Of the records that are drawn for the test.")
+    seed: int = Field(default=0, ge=0, description="Seed for drawing the test records.")
 
 
 def check_roles(options: TableOptions, columns: Collection[str], unread: Mapping[str, str]) -> None:

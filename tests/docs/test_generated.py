@@ -10,7 +10,9 @@ import pytest
 from contextssl_cli import plugin
 from contextssl_cli.cli.app import run
 from contextssl_cli.plugin import spec
+from contextssl_cli.plugin.registry import registry
 from tests.docs.conftest import DOCS
+from tests.places import built_in
 
 
 def test_no_generated_page_is_stale(generate: ModuleType) -> None:
@@ -36,6 +38,17 @@ def test_every_help_names_its_values_and_fits_80_columns(
         assert max(map(len, shown.splitlines())) <= 80, command.name
         options = shown.split("Options:\n")[1]
         assert re.findall(r"^  .*--[\w-]+ <(?:str|int|float|path)", options, re.MULTILINE) == [], command.name
+
+
+@pytest.mark.parametrize("name", ["digits", "imagefolder", "shapes3d", "table"])
+def test_the_help_of_a_data_set_fits_80_columns(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    built_in(name)
+    assert run(["prepare", name, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    for key, field in registry().dataset(name).options.model_fields.items():
+        assert f"--{key.replace('_', '-')}" in shown
+        assert field.default in (None, False, ()) or f"[default: {field.default}]" in shown
 
 
 def test_every_top_level_command_is_on_the_page(generate: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
