@@ -1,4 +1,4 @@
-"""What the guard holds down on a table, and what it costs, beside the raw columns; judged on the test split.
+"""What the guard holds down on a table, and what it costs, compared with the raw columns; judged on the test split.
 
 Run: ``python benchmarks/guard.py RUN gender`` with runs of adult-gender. For each run a context of the empty
 environment is drawn with the seed; strong probes read attribute and tasks from the raw columns without the attribute,

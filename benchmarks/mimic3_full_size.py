@@ -1,7 +1,7 @@
 """MIMIC-III at full size: time and memory of ``contextssl prepare mimic3`` on made-up tables.
 
 The full database needs credentials, so tables of the same columns and row counts are made first, compressed as
-published; the values mean nothing. Then ``prepare`` runs in a process of its own, beside a plain decompression of the
+published; the values mean nothing. Then ``prepare`` runs in a process of its own, and a plain decompression of the
 same files and polars' own ``scan_csv`` of the largest one, all in one run.
 
 Run: ``python benchmarks/mimic3_full_size.py FOLDER``; the folder takes 1.5 GB, with all rows of CHARTEVENTS about 9 GB.

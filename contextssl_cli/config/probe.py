@@ -22,7 +22,7 @@ _JUDGED: dict[Judged, str] = {
 
 
 def place_of(name: str, judged_on: Judged) -> str:
-    """The name of results on the test split, or of those that stand beside them."""
+    """The name of results on the test split, or of other results in the same folder."""
     return name if judged_on == "test" else f"{name}-{judged_on}"
 
 

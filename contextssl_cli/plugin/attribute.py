@@ -167,7 +167,8 @@ def nearest(asked: Tensor, among: Tensor, chunk: int = _CHUNK) -> Tensor:
     """The row of ``among`` that is nearest to each row of ``asked``, by Euclidean distance; (N,) row numbers.
 
     Distances are computed in float64 and rounded, and of equal ones the first row wins: neither the division into
-    chunks nor the number of threads changes the answer. Beside the tables, ``chunk`` distances are in memory at a time.
+    chunks nor the number of threads changes the answer. In addition to the tables, ``chunk`` distances are in
+    memory at a time.
 
     Args:
         asked: (N, D).

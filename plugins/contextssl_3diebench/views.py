@@ -1,4 +1,4 @@
-"""The views of an object: ``image_{i}.jpg`` and, beside it, ``latent_{i}.npy``."""
+"""The views of an object: ``image_{i}.jpg`` and, next to it, ``latent_{i}.npy``."""
 
 from __future__ import annotations
 

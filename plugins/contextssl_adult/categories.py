@@ -1,4 +1,4 @@
-"""The categories of the published files, by column; ``?`` stands for a missing value (``adult.names``)."""
+"""The categories of the published files, by column; ``?`` is a missing value (``adult.names``)."""
 
 CATEGORIES: dict[str, tuple[str, ...]] = {
     "workclass": (

@@ -37,10 +37,10 @@ def place(name: str, source: Path) -> Place | None:
         source: for messages.
 
     Returns:
-        None for what is no image, is hidden, or stands outside of ``train/`` and ``test/``.
+        None for what is no image, is hidden, or is outside of ``train/`` and ``test/``.
 
     Raises:
-        CorruptFileError: if it is an image of ``train/`` or ``test/`` that stands in no class's folder.
+        CorruptFileError: if it is an image of ``train/`` or ``test/`` that is in no class's folder.
     """
     parts = name.split("/")
     if parts[0] not in SPLITS:

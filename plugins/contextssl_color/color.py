@@ -74,7 +74,7 @@ class Color(ActionType):
 
 
 def chroma(saturation: Tensor, hue: Tensor) -> Tensor:
-    """Matrices on (red, green, blue) that scale and turn what a colour has beside its luma.
+    """Matrices on (red, green, blue) that scale and turn the part of a colour that is not its luma.
 
     L = 1 l^T takes a colour to the grey of its luma, P = I - L to the rest, and K, the generator of rotations about the
     grey axis, turns by a quarter what of it is orthogonal to grey. H = P K is that quarter turn in the image of P:

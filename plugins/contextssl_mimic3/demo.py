@@ -1,7 +1,7 @@
 """The open demo of MIMIC-III v1.4 on PhysioNet (ODbL 1.0), with the digests of its files.
 
 Only files whose digest we could compute are downloaded. CHARTEVENTS, LABEVENTS and INPUTEVENTS_CV of the demo were not
-at hand; fetched by hand and put beside the others, they are read with ``--source``.
+at hand; fetched by hand and put next to the others, they are read with ``--source``.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ VASOPRESSORS_CV = (
 )  # fmt: skip
 """From INPUTEVENTS_CV."""
 RATE_IN_AMOUNT_CV = (42273, 42802)
-"""Vasopressin of two patients, whose rate stands in the column AMOUNT."""
+"""Vasopressin of two patients, whose rate is in the column AMOUNT."""
 
 VASOPRESSOR_NAMES = (
     "norepinephrine", "levophed", "epinephrine", "phenylephrine", "neosynephrine", "neo-synephrine", "vasopressin",

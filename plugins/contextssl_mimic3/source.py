@@ -52,7 +52,7 @@ def find_folder(source: Path | None, *, demo: bool) -> Path:
 class Source:
     """The tables of a folder, ``.csv`` or ``.csv.gz``, their names in capitals or not.
 
-    Where a table stands there both plain and compressed, the plain one is read.
+    Where a table exists both plain and compressed, the plain one is read.
 
     Args:
         folder: that holds them.

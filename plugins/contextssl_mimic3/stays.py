@@ -50,7 +50,7 @@ def choose_stays(source: Source) -> Stays:
     """Choose the rows.
 
     Raises:
-        CorruptFileError: if an identifier stands in a table twice, one table names what another lacks, or a sex is
+        CorruptFileError: if an identifier is in a table twice, one table names what another lacks, or a sex is
             not F or M.
     """
     import polars as pl

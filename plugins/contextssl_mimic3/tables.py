@@ -151,7 +151,7 @@ PUBLISHED_ROWS: dict[int, dict[str, int]] = {
     },
 }
 """Rows by number of patients: of the database v1.4, and of the demo v1.4. A table that is cut at the end of a line is
-found by nothing else; since a user may have left rows out on purpose, it is told and not refused."""
+found by nothing else; since a user may have left rows out on purpose, it is reported and not refused."""
 
 SPREADSHEET_ROWS = (65_535, 1_048_575)
 """Records that a spreadsheet holds below the header, in older formats and today; what is beyond them it leaves out."""

@@ -1,4 +1,4 @@
-"""The files of 3DIEBench's layout: ``<class>/<object>/image_{i}.jpg`` with ``latent_{i}.npy`` beside it, and lists."""
+"""The files of 3DIEBench's layout: ``<class>/<object>/image_{i}.jpg`` with ``latent_{i}.npy`` next to it, and lists."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Frame:
     origin: Floats32
     directions: Floats32
     near: NDArray[np.intp]
-    """Rays that meet the unit sphere about the origin, in which every object stands."""
+    """Rays that meet the unit sphere about the origin, which holds every object."""
     floor: Floats32
 
 
@@ -96,7 +96,7 @@ class Caster:
         return found
 
     def blocked(self, points: Floats32, target: Floats32) -> NDArray[np.bool_]:
-        """(N,) whether the mesh stands between each point and the target, which is outside the mesh."""
+        """(N,) whether the mesh is between each point and the target, which is outside the mesh."""
         if not len(points):
             return np.zeros(0, dtype=bool)
         return np.asarray(self._scene.run(points, target - points, query="OCCLUDED") != -1)

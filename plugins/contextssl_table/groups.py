@@ -13,7 +13,7 @@ def check_groups(what: str, values: int, others: int = 0) -> None:
     Args:
         what: the column, for messages.
         values: how many it has in the training split.
-        others: groups beside them, such as the records without a value.
+        others: further groups, such as the records without a value.
 
     Raises:
         UsageError: if there is one, or too many.

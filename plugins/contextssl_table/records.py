@@ -1,4 +1,4 @@
-"""The records of a table as columns, and where each of them stands in its file."""
+"""The records of a table as columns, and the place of each in its file."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Records:
         return sum(self.counts)
 
     def place(self, row: int) -> str:
-        """Where the record with this number stands, for messages."""
+        """The place of the record with this number, for messages."""
         starts = np.cumsum([0, *self.counts])
         number = int(np.searchsorted(starts, row, side="right")) - 1
         if self.lines is not None:
