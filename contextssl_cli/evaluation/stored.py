@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contextssl_cli import files
+from contextssl_cli.config.probe import ProbeConfig
 from contextssl_cli.errors import CorruptFileError, UsageError, invalid_value
 from contextssl_cli.evaluation.comparison import Comparison
 from contextssl_cli.evaluation.results import ProbeReport, Row, find
@@ -78,7 +79,7 @@ class _Run(Checked):
 
 
 class _Protocol(Checked):
-    probes: dict[str, Any]
+    probes: ProbeConfig
     splits: str
     runs: list[_Run] = Field(min_length=1)
     store_hash: str

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
+from contextssl_cli.config.probe import ProbeConfig
 from contextssl_cli.errors import CorruptFileError
 from contextssl_cli.evaluation.comparison import Comparison
 from contextssl_cli.evaluation.results import ProbeReport, Row
 from contextssl_cli.evaluation.stored import read_results
+from contextssl_cli.plugin.task import resolve_task
 from contextssl_cli.report.figures import draw_training, read_losses
+from contextssl_cli.report.html.commands import probe_command, settings_without_flags
 from contextssl_cli.report.html.page import render
 from contextssl_cli.report.studies import studies_of
 from contextssl_cli.report.summary import comparison_sentence, print_page
@@ -142,6 +145,18 @@ def test_what_the_commands_cannot_set_is_told() -> None:
             run["asked"] = {}
         page = render([ProbeReport.from_dict(report)])
         assert (f"measured with {told}" in " ".join(page.split())) is expected
+
+
+def test_a_setting_of_the_probes_that_a_result_leaves_out_has_its_default() -> None:
+    report = ProbeReport.from_dict(stored("digits"))
+    task = resolve_task(report.task)
+    settings = ProbeConfig().model_dump(mode="json")
+    report.protocol["probes"] = settings
+    whole = probe_command(report, ["run"], "results"), settings_without_flags(report, task)
+    assert whole[0].startswith("contextssl probe --run run")
+    for key in settings:
+        report.protocol["probes"] = {name: value for name, value in settings.items() if name != key}
+        assert (probe_command(report, ["run"], "results"), settings_without_flags(report, task)) == whole, key
 
 
 def test_several_reports_have_figures_of_their_own_and_an_overview() -> None:
