@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import assert_never
 
 import torch
 from torch import Tensor, nn
@@ -89,7 +90,13 @@ def build_encoder(config: ModelConfig, schema: Schema) -> nn.Module:
             f"the encoder {config.encoder} takes images, {schema.dataset} has inputs of the shape "
             f"{schema.shape}; choose mlp"
         )
-    body = _convnet(schema.shape, config) if config.encoder == "convnet" else _resnet(config)
+    match config.encoder:
+        case "convnet":
+            body = _convnet(schema.shape, config)
+        case "resnet18" | "resnet34" | "resnet50":
+            body = _resnet(config)
+        case _:
+            assert_never(config.encoder)
     return nn.Sequential(Normalise(schema.mean, schema.std), body) if schema.mean else body
 
 

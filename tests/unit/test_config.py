@@ -77,6 +77,11 @@ def test_each_place_overrules_those_below_it(key: str, preset: str, tmp_path: Pa
     assert value() == by_flag
 
 
+def test_the_papers_recipe_sets_the_weight_of_every_loss_term() -> None:
+    weights = {name for name in TrainConfig.model_fields if name.endswith("_weight")}
+    assert weights <= PAPER.keys()
+
+
 def test_what_no_place_names_is_the_default() -> None:
     assert resolve() == TrainConfig()
 
