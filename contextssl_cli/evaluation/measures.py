@@ -19,7 +19,7 @@ from contextssl_cli.config.probe import METRICS, ActionProbe, Metric
 from contextssl_cli.evaluation import context_labels, probes
 from contextssl_cli.evaluation.cache import MeasuredValues, keep_values, read_values
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
-from contextssl_cli.evaluation.fairness import fairness_differences
+from contextssl_cli.evaluation.fairness import judged
 from contextssl_cli.evaluation.ranking import view_ranks
 from contextssl_cli.evaluation.results import BLIND, ENCODER, Key
 from contextssl_cli.evaluation.strong_probes import LOGISTIC, strong_classify_each
@@ -200,29 +200,18 @@ def _top1(stacks: Stacks, conditions: list[Condition]) -> list[MeasuredValues]:
     found: list[MeasuredValues] = [{} for _ in conditions]
     for target, classes in _readable(evaluator).items():
         labels = evaluator.train.classes(target).to(evaluator.device)
+        truth = evaluator.test.classes(target)
         known = labels >= 0
         _log.info("probing %s from %d embeddings of %d samples each", target, len(fit), int(known.sum()))
         predictions = {
             probes.label_probe_name(config): probes.classify(fit[:, known], labels[known], judge, classes, config)
         }
         if config.strong or evaluator.store.schema.attributes:
-            predictions[LOGISTIC] = strong_classify_each(fit[:, known], labels[known], judge)
+            predictions[LOGISTIC] = strong_classify_each(fit, labels, judge)
         for probe, predicted in predictions.items():
             for values, one in zip(found, predicted.cpu(), strict=True):
-                values.update(_judge(evaluator, target, probe, one))
+                values.update(judged(one, truth, evaluator.test.attributes, target, probe))
     return found
-
-
-def _judge(evaluator: Evaluator, target: str, probe: str, predicted: Tensor) -> MeasuredValues:
-    """Accuracy of one prediction, and its fairness where the target is a task."""
-    schema, truth = evaluator.store.schema, evaluator.test.classes(target)
-    asked = truth >= 0
-    metric = "accuracy" if schema.attributes else "top1"
-    values: MeasuredValues = {(metric, target, probe): float((predicted == truth)[asked].double().mean())}
-    if target in schema.tasks:
-        groups = {name: categories[asked] for name, categories in evaluator.test.attributes.items()}
-        values.update(fairness_differences(truth[asked], predicted[asked], groups, target, probe))
-    return values
 
 
 def _knn(stacks: Stacks, conditions: list[Condition]) -> list[MeasuredValues]:
