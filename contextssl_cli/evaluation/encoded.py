@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from contextssl_cli.config.probe import ProbeConfig
-from contextssl_cli.data.pairs import PairBatch, PairSource
+from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.data.random import Purpose, seeded
 from contextssl_cli.data.rows import Rows
 from contextssl_cli.evaluation.cache import cache_key, keep_tensors, read_tensors
@@ -136,15 +136,12 @@ def _draws(
     for _ in range(draws):
         for indices in torch.arange(len(source)).split(_BATCH):
             batch = source.draw(indices, generator, augment=False)
-            for name, value in (_parameters(batch) | {"x": read(batch.x), "y": read(batch.y)}).items():
+            values = {"x": read(batch.x), "y": read(batch.y)}
+            values |= {f"actions/{name}": value.float() for name, value in batch.actions.items()}
+            values |= {f"first/{name}": value.float() for name, value in batch.first.items()}
+            for name, value in values.items():
                 parts.setdefault(name, []).append(value)
-    return {name: torch.cat(values) for name, values in parts.items()}
-
-
-def _parameters(batch: PairBatch) -> dict[str, Tensor]:
-    named = {f"actions/{name}": value for name, value in batch.actions.items()}
-    named |= {f"first/{name}": value for name, value in batch.first.items()}
-    return {name: value.float().contiguous() for name, value in named.items()}
+    return {name: torch.cat(values).contiguous() for name, values in parts.items()}
 
 
 def _part(pairs: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -172,12 +172,7 @@ def guard_profile(
     guarded = next(one for one in evaluator.task.actions if one.name == action)
     attribute = changed_attribute(guarded, evaluator.store.schema)
     if attribute in evaluator.store.schema.attributes:
-        rows += _labels(
-            evaluator,
-            attribute,
-            *singles,
-            (LOGISTIC, MLP),
-        )
+        rows += _labels(evaluator, attribute, *singles, (LOGISTIC, MLP))
     else:
         rows += _actions(evaluator, action, embed)
     for task in evaluator.store.schema.tasks:
@@ -192,14 +187,13 @@ def _labels(
     labels, truth = evaluator.train.classes(target), evaluator.test.classes(target)
     if not can_be_read(labels, truth):
         return []
-    rows = []
-    for name in probes:
-        accuracies = (
-            strong_accuracy(name, train, labels.numpy(), test, truth.numpy())
-            for train, test in zip(fit, judge, strict=True)
-        )
-        rows.append(GuardRow("accuracy", target, name, *accuracies))
-    return rows
+    parts = list(zip(fit, judge, strict=True))
+    return [
+        GuardRow("accuracy", target, probe, *(
+            strong_accuracy(probe, train, labels.numpy(), test, truth.numpy()) for train, test in parts
+        ))
+        for probe in probes
+    ]  # fmt: skip
 
 
 def _actions(evaluator: Evaluator, name: str, embed: Callable[[Tensor], tuple[_Array, _Array]]) -> list[GuardRow]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from contextssl_cli.config.train import TrainConfig
@@ -40,8 +38,8 @@ class ProbeSamples:
         return cls(
             split.name,
             PairSource.of(task, schema, split),
-            _by_name(schema.tasks, split.labels),
-            _by_name(schema.attributes, split.attribute),
+            {task: torch.from_numpy(split.labels(task)) for task in schema.tasks},
+            {name: torch.from_numpy(split.attribute(name)) for name in schema.attributes},
         )
 
     def held_out(self, config: TrainConfig) -> tuple[ProbeSamples, ProbeSamples]:
@@ -57,7 +55,3 @@ class ProbeSamples:
             {task: classes[chosen] for task, classes in self.labels.items()},
             {attribute: categories[chosen] for attribute, categories in self.attributes.items()},
         )
-
-
-def _by_name(names: Mapping[str, Any], read: Callable[[str], NDArray[Any]]) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(read(name)) for name in names}
