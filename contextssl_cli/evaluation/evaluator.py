@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from contextssl_cli.config.probe import ProbeConfig
-from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.evaluation.cache import cache_key
 from contextssl_cli.evaluation.contexts import context_hash, draw_context, draw_context_pairs
 from contextssl_cli.evaluation.encoded import (
@@ -116,16 +115,6 @@ class Evaluator:
         """For judging probes: the test split, or what the run held out."""
         return self._held_out[1] if self._held_out else ProbeSamples.of(self.task, self.store.test)
 
-    @property
-    def train_source(self) -> PairSource:
-        """Pairs of the training samples."""
-        return self.train_samples.source
-
-    @property
-    def test_source(self) -> PairSource:
-        """Pairs of the test samples."""
-        return self.test_samples.source
-
     @functools.cached_property
     def train(self) -> EncodedSplit:
         """Features that probes are fitted to."""
@@ -139,12 +128,13 @@ class Evaluator:
     @property
     def longest_context(self) -> int:
         """In tokens: what the model reads, or what the training samples give."""
-        return min(self.model.config.max_context, 2 * len(self.train_source))
+        return min(self.model.config.max_context, 2 * len(self.train_samples.source))
 
     def draw_context(self, environment: Environment, pairs: int) -> Context:
         """A context of distinct pairs of the training samples, the same ones in every environment."""
-        context = draw_context(self.train_source, environment, pairs, self.config.seed)
-        if self.train_source.recorded and not self._drawn:  # its views are samples, whose features may be known
+        source = self.train_samples.source
+        context = draw_context(source, environment, pairs, self.config.seed)
+        if source.recorded and not self._drawn:  # its views are samples, whose features may be known
             self._drawn.append(context)
         return context
 
@@ -194,7 +184,7 @@ class Evaluator:
             return
         drawn = self._drawn.pop()
         z = self.sample_features(self.train_samples)
-        pairs = draw_context_pairs(self.train_source.with_inputs(z), len(drawn), self.config.seed)
+        pairs = draw_context_pairs(self.train_samples.source.with_inputs(z), len(drawn), self.config.seed)
         bank.add(drawn.x, pairs.x)
         bank.add(drawn.y, pairs.y)
 

@@ -11,6 +11,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from torch import Tensor
 from contextssl_cli.config.probe import METRICS, ActionProbe, Metric
 from contextssl_cli.evaluation import context_labels, probes
 from contextssl_cli.evaluation.cache import MeasuredValues, keep_values, read_values
+from contextssl_cli.evaluation.encoded import EncodedSplit
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.fairness import judged
 from contextssl_cli.evaluation.ranking import view_ranks
@@ -27,10 +29,6 @@ from contextssl_cli.plugin.kinds import ActionType
 from contextssl_cli.training.metrics import pooled_r2
 
 _log = logging.getLogger(__name__)
-
-
-def _same_embeddings(condition: Condition) -> str:
-    return condition.identity
 
 
 def _same_predictions(condition: Condition) -> str:
@@ -50,25 +48,23 @@ class _Measurement:
 
     name: str
     measure: Callable[[list[Condition]], list[MeasuredValues]]
-    identity: Callable[[Condition], str] = _same_embeddings
+    identity: Callable[[Condition], str] = attrgetter("identity")
 
 
 def measure(
     evaluator: Evaluator,
     conditions: Sequence[Condition],
-    metrics: Sequence[Metric] | None = None,
-    action_probes: Sequence[ActionProbe] | None = None,
+    metrics: Sequence[Metric],
+    action_probes: Sequence[ActionProbe],
 ) -> dict[Key, float]:
     """Every value under each of the conditions; values that are in the cache are not computed again.
 
     Args:
         evaluator: of the run.
         conditions: contexts to embed under.
-        metrics: groups of metrics; by default those of the evaluator's configuration.
-        action_probes: probes of actions in addition to the paper's; by default those of the configuration.
+        metrics: groups of metrics. Labels that depend on the context need the conditions of all environments.
+        action_probes: probes of actions in addition to the paper's.
     """
-    metrics = evaluator.config.metrics if metrics is None else metrics
-    action_probes = evaluator.config.action_probes if action_probes is None else action_probes
     measured: dict[Key, float] = {}
     for one in _measurements(evaluator, conditions, metrics, action_probes):
         paths = [evaluator.values_path(one.name, one.identity(c)) for c in conditions]
@@ -86,20 +82,13 @@ def measure(
 
 def context_label_ceiling(evaluator: Evaluator) -> dict[Key, float]:
     """The best share of context-dependent labels that can be read without a context, by task."""
-    train, test, environments = evaluator.train, evaluator.test, evaluator.task.environments
     found = {}
     for task in evaluator.store.schema.tasks:
-        classes = _classes(test.labels[task], test.z_x)
-        truth = context_labels.labels(classes, context_labels.bins(train.first, test.first), environments)
+        classes, truth = _by_environment(evaluator, evaluator.test, task)
         if bool((classes >= 0).any()):
             key = Key(BLIND, 0, context_labels.METRIC, f"{task} and bin", "none: the share that could be right at best")
             found[key] = context_labels.ceiling(truth[:, classes >= 0])
     return found
-
-
-def ranks_views(evaluator: Evaluator) -> bool:
-    """Whether the run's objects have several views, which MRR needs."""
-    return evaluator.train_source.recorded
 
 
 class Stacks:
@@ -157,7 +146,7 @@ def _measurements(
             made.append(_Measurement("top1", functools.partial(_top1, stacks)))
         elif metric == "knn":
             made.append(_Measurement("knn", functools.partial(_knn, stacks)))
-        elif metric == "mrr" and ranks_views(evaluator):
+        elif metric == "mrr" and evaluator.train_samples.source.recorded:
             made.append(_Measurement("mrr", functools.partial(view_ranks, evaluator), _same_predictions))
         elif metric == "context-labels":
             take = functools.partial(_context_labels, evaluator, conditions)
@@ -245,22 +234,20 @@ def _context_labels(
     evaluator: Evaluator, conditions: Sequence[Condition], missing: list[Condition]
 ) -> list[MeasuredValues]:
     """Accuracy, in each environment, of one linear probe for all environments of a context length."""
-    train, test, config = evaluator.train, evaluator.test, evaluator.config
-    environments = list(dict.fromkeys(c.active for c in conditions if c.environment != ENCODER))
+    config, environments = evaluator.config, evaluator.task.environments
     groups = {id(c): _together(conditions, c) for c in missing}
     lengths = {tuple(c.identity for c in group): group for group in groups.values()}
     fit, judge = (
         torch.stack([_stack(evaluator, group, part.z_x, len(environments)) for group in lengths.values()])
-        for part in (train, test)
+        for part in (evaluator.train, evaluator.test)
     )
     probe = f"{probes.label_probe_name(config)}, one for all contexts"
     found: list[MeasuredValues] = [{} for _ in missing]
     for task, names in evaluator.store.schema.tasks.items():
-        fit_classes, judge_classes = _classes(train.labels[task], train.z_x), _classes(test.labels[task], test.z_x)
+        fit_classes, labels = _by_environment(evaluator, evaluator.train, task)
+        judge_classes, truth = _by_environment(evaluator, evaluator.test, task)
         if not probes.can_be_read(fit_classes, judge_classes):
             continue
-        labels = context_labels.labels(fit_classes, context_labels.bins(train.first, train.first), environments)
-        truth = context_labels.labels(judge_classes, context_labels.bins(train.first, test.first), environments)
         known, count = labels.flatten() >= 0, len(names) * context_labels.codes(environments)
         _log.info("probing %s by context from %d embeddings of %d views each", task, len(fit), int(known.sum()))
         wanted = labels.flatten()[known].to(evaluator.device)
@@ -280,6 +267,9 @@ def _stack(evaluator: Evaluator, group: list[Condition], z: Tensor, environments
     return torch.cat(parts * (environments // len(parts)))
 
 
-def _classes(labels: Tensor, views: Tensor) -> Tensor:
-    """Class indices of the views (draws x N,), where labels are those of samples or of views."""
-    return labels.repeat(len(views) // len(labels))
+def _by_environment(evaluator: Evaluator, split: EncodedSplit, task: str) -> tuple[Tensor, Tensor]:
+    """Classes of the N first views of a split, -1 where missing, and their labels in each environment, (E, N)."""
+    labels = split.labels[task]  # of the samples or of the views
+    classes = labels.repeat(len(split.z_x) // len(labels))
+    binned = context_labels.bins(evaluator.train.first, split.first)
+    return classes, context_labels.labels(classes, binned, evaluator.task.environments)
