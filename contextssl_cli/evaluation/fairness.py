@@ -129,7 +129,6 @@ def raw_baseline(schema: Schema, train: ProbeSamples, test: ProbeSamples) -> dic
         test: encoded rows to judge on.
     """
     found: dict[Key, float] = {}
-    known_by, asked_by = {**train.labels, **train.attributes}, {**test.labels, **test.attributes}
     rows, asked_rows = whole(train.source.inputs).numpy(), whole(test.source.inputs).numpy()
     for attribute in schema.attributes:
         column = schema.column_of(attribute)
@@ -139,7 +138,7 @@ def raw_baseline(schema: Schema, train: ProbeSamples, test: ProbeSamples) -> dic
         kept = np.delete(every, np.r_[column.start : column.stop])
         for source, columns in ((RAW, every), (f"{RAW} without {attribute}", kept)):
             for target in (*schema.tasks, attribute):
-                known, truth = known_by[target], asked_by[target]
+                known, truth = train.classes(target), test.classes(target)
                 if not can_be_read(known, truth):
                     continue
                 predicted = strong_classify(rows[:, columns], known.numpy(), asked_rows[:, columns])
@@ -215,15 +214,12 @@ class FairnessTable:
     def as_dict(self) -> dict[str, Any]:
         """One JSON object: the attribute, the tasks, how many records each group has, and the rows."""
         names = self.store.schema.attributes[self.attribute]
-        splits = {"train": self.store.train, "test": self.store.test}
+        splits = self.store.train, self.store.test
         return {
             "attribute": self.attribute,
             "tasks": self.tasks,
             "support": {
-                task: {
-                    name: support(part.labels(task), part.attribute(self.attribute), names)
-                    for name, part in splits.items()
-                }
+                task: {part.name: support(part.labels(task), part.attribute(self.attribute), names) for part in splits}
                 for task in self.tasks
             },
             "rows": [asdict(row) for row in self.rows()],

@@ -208,24 +208,24 @@ def _lengths(pairs: int, trained: int) -> list[int]:
 
 
 def _reading(judge: _Judge, context: Context, pairs: int, trained: int) -> Reading:
-    draws = 1 if pairs in (0, len(context)) else DRAWS
-    found = [_r2(judge.errors(_subset(context, pairs, draw))) for draw in range(draws)]
+    found = [_r2(judge.errors(subset)) for subset in _subsets(context, pairs)]
     scores = [judge.score(r2) for r2 in found]
     return Reading(
         pairs=pairs,
         beyond=pairs > trained,
-        draws=draws,
+        draws=len(found),
         r2={name: statistics.fmean(r2[name] for r2 in found) for name in found[0]},
         score=statistics.fmean(scores),
         score_std=sample_std(scores),
     )
 
 
-def _subset(context: Context, pairs: int, draw: int) -> Context | None:
-    """Pairs drawn from the context; all of them in their order, none for 0."""
+def _subsets(context: Context, pairs: int) -> list[Context | None]:
+    """Pairs drawn from the context ``DRAWS`` times; all of them in their order, or none, once."""
     if pairs in (0, len(context)):
-        return context if pairs else None
-    return _rows(context, torch.randperm(len(context), generator=seeded(draw, Purpose.SUBSETS, pairs))[:pairs])
+        return [context if pairs else None]
+    orders = (torch.randperm(len(context), generator=seeded(draw, Purpose.SUBSETS, pairs)) for draw in range(DRAWS))
+    return [_rows(context, order[:pairs]) for order in orders]
 
 
 def _rows(context: Context, rows: Tensor) -> Context:

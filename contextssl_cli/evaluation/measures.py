@@ -9,8 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 
 import torch
@@ -36,19 +35,10 @@ def _same_predictions(condition: Condition) -> str:
     return f"{condition.identity} {'+'.join(condition.active)}"
 
 
-@dataclass(frozen=True)
-class _Measurement:
-    """Values that are computed and cached together.
-
-    Attributes:
-        name: in the names of cache files.
-        measure: computes the values under each of several conditions.
-        identity: equal for conditions with equal values.
-    """
-
-    name: str
-    measure: Callable[[list[Condition]], list[MeasuredValues]]
-    identity: Callable[[Condition], str] = attrgetter("identity")
+_Measurement = tuple[str, Callable[[list[Condition]], list[MeasuredValues]], Callable[[Condition], str]]
+"""The name in those of cache files; the function that computes the values under each of several conditions; and a
+function that is equal for conditions with equal values."""
+_same_embeddings = attrgetter("identity")
 
 
 def measure(
@@ -66,17 +56,16 @@ def measure(
         action_probes: probes of actions in addition to the paper's.
     """
     measured: dict[Key, float] = {}
-    for one in _measurements(evaluator, conditions, metrics, action_probes):
-        paths = [evaluator.values_path(one.name, one.identity(c)) for c in conditions]
+    for name, compute, identity in _measurements(evaluator, conditions, metrics, action_probes):
+        paths = [evaluator.values_path(name, identity(c)) for c in conditions]
         known = {path: read_values(path) for path in paths}
         missing = {path: c for path, c in zip(paths, conditions, strict=True) if known[path] is None}
         if missing:
-            found = one.measure(list(missing.values()))
-            for path, values in zip(missing, found, strict=True):
+            for path, values in zip(missing, compute(list(missing.values())), strict=True):
                 keep_values(path, values)
                 known[path] = values
         for path, c in zip(paths, conditions, strict=True):
-            measured |= {Key(c.environment, c.length, *name): value for name, value in (known[path] or {}).items()}
+            measured |= {Key(c.environment, c.length, *key): value for key, value in (known[path] or {}).items()}
     return measured
 
 
@@ -106,7 +95,7 @@ class Stacks:
 
     def pairs(self, conditions: list[Condition]) -> tuple[Tensor, Tensor]:
         """Both views of a pair of each training sample, (K, N, 2, D), and of every test pair, (K, M, 2, D)."""
-        train, test, first = self.evaluator.train, self.evaluator.test, slice(self.evaluator.train.samples)
+        train, test, first = self.evaluator.train, self.evaluator.test, slice(len(self.evaluator.train_samples.source))
         views = [torch.stack([train.z_x[first], train.z_y[first]], dim=1), torch.stack([test.z_x, test.z_y], dim=1)]
         return self._once("pairs", conditions, views)
 
@@ -131,27 +120,25 @@ def _measurements(
     conditions: Sequence[Condition],
     metrics: Sequence[Metric],
     action_probes: Sequence[ActionProbe],
-) -> list[_Measurement]:
+) -> Iterator[_Measurement]:
     """In the order of `METRICS`, the paper's own probes before others."""
-    made: list[_Measurement] = []
     stacks = Stacks(evaluator)
     for metric in (m for m in METRICS if m in metrics):
         if metric in ("r2", "individual"):
             own = [(action, action.probe) for action in evaluator.task.actions]
             others = [(action, p) for p in action_probes for action in evaluator.task.actions if p != action.probe]
             for action, probe in [*own, *others]:
-                take = functools.partial(_action, stacks, metric, action, probe)
-                made.append(_Measurement(f"{metric}/{action.name}/{probe}", take))
+                compute = functools.partial(_action, stacks, metric, action, probe)
+                yield f"{metric}/{action.name}/{probe}", compute, _same_embeddings
         elif metric == "top1":
-            made.append(_Measurement("top1", functools.partial(_top1, stacks)))
+            yield metric, functools.partial(_top1, stacks), _same_embeddings
         elif metric == "knn":
-            made.append(_Measurement("knn", functools.partial(_knn, stacks)))
+            yield metric, functools.partial(_knn, stacks), _same_embeddings
         elif metric == "mrr" and evaluator.train_samples.source.recorded:
-            made.append(_Measurement("mrr", functools.partial(view_ranks, evaluator), _same_predictions))
+            yield metric, functools.partial(view_ranks, evaluator), _same_predictions
         elif metric == "context-labels":
-            take = functools.partial(_context_labels, evaluator, conditions)
-            made.append(_Measurement("context-labels", take, functools.partial(_same_length, conditions)))
-    return made
+            compute = functools.partial(_context_labels, evaluator, conditions)
+            yield metric, compute, functools.partial(_same_length, conditions)
 
 
 def _action(
@@ -186,6 +173,7 @@ def _top1(stacks: Stacks, conditions: list[Condition]) -> list[MeasuredValues]:
     """Accuracy of tasks and sensitive attributes by a linear probe (and a strong one); fairness of each task."""
     evaluator, (fit, judge) = stacks.evaluator, stacks.labelled(conditions)
     config = evaluator.config
+    groups = {name: evaluator.test.classes(name) for name in evaluator.store.schema.attributes}
     found: list[MeasuredValues] = [{} for _ in conditions]
     for target, classes in _readable(evaluator).items():
         labels = evaluator.train.classes(target).to(evaluator.device)
@@ -195,11 +183,11 @@ def _top1(stacks: Stacks, conditions: list[Condition]) -> list[MeasuredValues]:
         predictions = {
             probes.label_probe_name(config): probes.classify(fit[:, known], labels[known], judge, classes, config)
         }
-        if config.strong or evaluator.store.schema.attributes:
+        if config.strong or groups:
             predictions[LOGISTIC] = strong_classify_each(fit, labels, judge)
         for probe, predicted in predictions.items():
             for values, one in zip(found, predicted.cpu(), strict=True):
-                values.update(judged(one, truth, evaluator.test.attributes, target, probe))
+                values.update(judged(one, truth, groups, target, probe))
     return found
 
 
@@ -269,7 +257,6 @@ def _stack(evaluator: Evaluator, group: list[Condition], z: Tensor, environments
 
 def _by_environment(evaluator: Evaluator, split: EncodedSplit, task: str) -> tuple[Tensor, Tensor]:
     """Classes of the N first views of a split, -1 where missing, and their labels in each environment, (E, N)."""
-    labels = split.labels[task]  # of the samples or of the views
-    classes = labels.repeat(len(split.z_x) // len(labels))
+    classes = split.samples.classes(task).repeat(len(split.z_x) // len(split.samples.source))
     binned = context_labels.bins(evaluator.train.first, split.first)
     return classes, context_labels.labels(classes, binned, evaluator.task.environments)

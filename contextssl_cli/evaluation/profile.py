@@ -81,8 +81,7 @@ def symmetry_profile(evaluator: Evaluator, context: Context) -> list[ProfileRow]
             probe="MLP" if action.probe == "mlp" else action.probe,
             guard=action.name if action.name in context.changes else None,
         )
-        row = ProfileRow(action.name, target, before[0], now[0], probe, before[1], now[1], RIDGE_CV, words)
-        rows.append(row)
+        rows.append(ProfileRow(action.name, target, before[0], now[0], probe, before[1], now[1], RIDGE_CV, words))
     return rows
 
 

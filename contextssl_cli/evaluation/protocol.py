@@ -200,15 +200,11 @@ def _lengths(evaluator: Evaluator) -> list[int]:
 
 
 def _about(run: Run) -> dict[str, Any]:
-    record = run.record
     step, steps = run.reached()
     return {
         "folder": printable(Path(run.folder).resolve()),  # JSON holds no names that are not UTF-8
         "fingerprint": run.fingerprint(),
         "step": step,
         "steps": steps,
-        "store_hash": record.store_hash,
-        "config": record.config.model_dump(mode="json"),
-        "asked": record.asked.model_dump(mode="json"),
-        "versions": record.versions,
+        **run.record.model_dump(mode="json", include={"store_hash", "config", "asked", "versions"}),
     }

@@ -42,6 +42,10 @@ class ProbeSamples:
             {name: torch.from_numpy(split.attribute(name)) for name in schema.attributes},
         )
 
+    def classes(self, target: str) -> Tensor:
+        """Class indices of a task, or category indices of a sensitive attribute: (N,)."""
+        return self.labels[target] if target in self.labels else self.attributes[target]
+
     def held_out(self, config: TrainConfig) -> tuple[ProbeSamples, ProbeSamples]:
         """The samples of a training split that a run trained on, and those of the objects that it held out."""
         _, apart = hold_out(self.source, config)

@@ -18,6 +18,7 @@ from contextssl_cli.evaluation.encoded import EncodedSplit, RecordedViews
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.ranking import HITS, view_ranks
 from contextssl_cli.evaluation.results import ENCODER
+from contextssl_cli.evaluation.samples import ProbeSamples
 from contextssl_cli.methods.base import Predicting
 from contextssl_cli.methods.registry import method_of
 from contextssl_cli.model.encoders import EncoderModel
@@ -57,8 +58,8 @@ def split() -> EncodedSplit:
     assert torch.equal(objects[source], objects[target])
     turn, tint = z[target, :2] - z[source, :2], torch.randn(len(source), 3, generator=generator)
     return EncodedSplit(
-        z_x=z[source], z_y=z[target], actions={"turn": turn, "tint": tint}, first={}, z=z, labels={}, attributes={},
-        samples=len(z), recorded=RecordedViews(z, objects, source, target),
+        z_x=z[source], z_y=z[target], actions={"turn": turn, "tint": tint}, first={}, z=z,
+        samples=cast(ProbeSamples, None), recorded=RecordedViews(z, objects, source, target),
     )  # fmt: skip
 
 
