@@ -153,7 +153,7 @@ def _action(
         for part in (evaluator.train, evaluator.test)
     )
     _log.info("probing %s (%s, %s) from %d embeddings of %d samples each", action.name, metric, probe, *fit.shape[:2])
-    outputs = probes.predict_actions(fit, wanted[: fit.shape[1]], judge, probe, evaluator.config)
+    outputs = probes.regress(fit, wanted[: fit.shape[1]], judge, probe, evaluator.config)
     row = ("r2" if metric == "r2" else "r2_individual", action.name, probes.action_probe_name(probe, evaluator.config))
     return [{row: pooled_r2(output, truth)} for output in outputs]
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -58,33 +57,26 @@ def label_probe_name(config: ProbeConfig) -> str:
     return f"linear (Adam {config.label_lr:g}, {config.label_epochs} epochs of batches of {config.label_batch_size})"
 
 
-def regress(
-    train: Tensor, targets: Tensor, test: Tensor, kind: Literal["linear", "mlp"], config: ProbeConfig
-) -> Tensor:
-    """Predict (N, W) numbers by a gradient-trained probe under mean squared error.
+def regress(train: Tensor, targets: Tensor, test: Tensor, kind: ActionProbe, config: ProbeConfig) -> Tensor:
+    """Predict (N, W) numbers by a probe of a kind.
 
     Args:
         train: (K, N, D).
         targets: (N, W), the same for every embedding.
         test: (K, M, D).
-        kind: linear, or an MLP D-hidden-hidden-W with ReLU.
-        config: epochs, rate, batch size, seed.
+        kind: in closed form; or trained by gradient under mean squared error: linear, or an MLP D-hidden-hidden-W with
+            ReLU.
+        config: of the gradient-trained probes: epochs, rate, batch size, seed.
 
     Returns:
         (K, M, W).
     """
+    if kind in ("ridge", "ridge-cv"):
+        fit: Callable[[Tensor, Tensor, Tensor], Tensor] = ridge if kind == "ridge" else strong_regress
+        return torch.stack([fit(own, targets, judge) for own, judge in zip(train, test, strict=True)])
     sizes = [train.shape[-1], *([config.hidden] * 2 if kind == "mlp" else []), targets.shape[-1]]
     schedule = config.lr, config.action_epochs, config.action_batch_size, config.seed
     return _outputs(train, targets, test, sizes, _mean_squared_error, *schedule)
-
-
-def predict_actions(train: Tensor, targets: Tensor, test: Tensor, kind: ActionProbe, config: ProbeConfig) -> Tensor:
-    """Predict (N, W) numbers from (K, N, D) for (K, M, D) by a kind of probe: (K, M, W)."""
-    if kind == "ridge":
-        return torch.stack([ridge(fit, targets, judge) for fit, judge in zip(train, test, strict=True)])
-    if kind == "ridge-cv":
-        return torch.stack([strong_regress(fit, targets, judge) for fit, judge in zip(train, test, strict=True)])
-    return regress(train, targets, test, kind, config)
 
 
 def ridge(train: Tensor, targets: Tensor, test: Tensor, penalty: float = PENALTY) -> Tensor:

@@ -201,8 +201,8 @@ def _actions(evaluator: Evaluator, name: str, embed: Callable[[Tensor], tuple[_A
         [torch.from_numpy(np.hstack(views)) for views in zip(embed(part.z_x), embed(part.z_y), strict=True)]
         for part in (train, test)
     )
-    rows = []
-    for probe in (RIDGE_CV, MLP):
-        outputs = (strong_regress(f, train.actions[name], j, probe) for f, j in zip(fit, judge, strict=True))
-        rows.append(GuardRow("r2", name, probe, *(pooled_r2(output, test.actions[name]) for output in outputs)))
-    return rows
+    parts, wanted, truth = list(zip(fit, judge, strict=True)), train.actions[name], test.actions[name]
+    return [
+        GuardRow("r2", name, probe, *(pooled_r2(strong_regress(f, wanted, j, probe), truth) for f, j in parts))
+        for probe in (RIDGE_CV, MLP)
+    ]

@@ -39,20 +39,13 @@ def check_results(folder: Path, name: str, keys: Sequence[str], others: Sequence
     Raises:
         UsageError: naming a file that is not ours, or no regular file.
     """
-    path, *rest = (files.check_output(folder / one) for one in (name, *others))
-    if path.exists() and path.stat().st_size:
-        if not files.is_own_json(path, *keys):
-            raise _foreign(path)
-        return
-    for other in rest:
-        if other.exists() and other.stat().st_size:
-            raise _foreign(other)
-
-
-def _foreign(path: Path) -> UsageError:
-    return UsageError(
-        f"{printable(path)} is not a result of this command and is not replaced; choose another --out, or move it away"
-    )
+    paths = [files.check_output(folder / one) for one in (name, *others)]
+    taken = [path for path in paths if path.exists() and path.stat().st_size]
+    if taken and not (taken[0] == paths[0] and files.is_own_json(paths[0], *keys)):
+        raise UsageError(
+            f"{printable(taken[0])} is not a result of this command and is not replaced; choose another --out, or move "
+            "it away"
+        )
 
 
 class Checked(BaseModel):
