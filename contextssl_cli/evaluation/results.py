@@ -111,7 +111,7 @@ def find(rows: Iterable[Row], environment: str, length: int, metric: str, target
         KeyError: if there is none.
     """
     for row in rows:
-        if (row.environment, row.context_length, row.metric, row.target) == (environment, length, metric, target):
+        if row.key[:4] == (environment, length, metric, target):
             return row
     raise KeyError((environment, length, metric, target))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from contextssl_cli import files
 from contextssl_cli.errors import CorruptFileError, UsageError, invalid_value
 from contextssl_cli.evaluation.comparison import Comparison
-from contextssl_cli.evaluation.results import ProbeReport, find
+from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.text import printable
 
 RESULTS = "results.json"
@@ -168,18 +169,15 @@ def checked_report(path: Path, values: dict[str, Any]) -> ProbeReport:
     """
     report = _checked(path, ProbeReport.from_dict, values)
     _checked(path, _Result.model_validate, values)
+    measured = {row.key[:4] for row in report.rows}
     for metric, targets in (("r2", report.actions), ("mrr", ["view"])):
         promised = metric == "r2" and report.gaps  # they are differences of R2
         if not promised and all(row.metric != metric for row in report.rows):
             continue
-        try:
-            for environment in report.environments:
-                for length in report.lengths:
-                    for target in targets:
-                        find(report.rows, environment, length, metric, target)
-        except KeyError as error:
-            raise CorruptFileError(
-                f"{path} is damaged: it lacks the {metric} of {target} under {environment} at {length} tokens; probe "
-                "again"
-            ) from error
+        for environment, length, target in product(report.environments, report.lengths, targets):
+            if (environment, length, metric, target) not in measured:
+                raise CorruptFileError(
+                    f"{path} is damaged: it lacks the {metric} of {target} under {environment} at {length} tokens; "
+                    "probe again"
+                )
     return report

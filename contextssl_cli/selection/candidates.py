@@ -91,9 +91,8 @@ def read_choice(contexts: Candidates, labels: Path, inputs: Inputs, at_most: Seq
     """
     bounds = _bounds(at_most)
     few = read_labels(labels, inputs)
-    groups = {name: values[few.rows] for name, values in inputs.attributes.items()}
-    if few.groups is not None:
-        groups = {"group": few.groups}
+    attributes = {name: values[few.rows] for name, values in inputs.attributes.items()}
+    groups = attributes if few.groups is None else {"group": few.groups}
     rows = Subset(inputs.rows, torch.from_numpy(few.rows))
     return check_choice(len(contexts), rows, few.labels, bounds, groups)
 
