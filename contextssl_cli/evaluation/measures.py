@@ -107,12 +107,12 @@ class Stacks:
         asked = [name, *(condition.identity for condition in conditions)]
         if self._kept is None or self._kept[0] != asked:
             self._kept = None  # makes room
-            fit, judge = (
-                torch.stack([self.evaluator.embeddings(c, z.flatten(0, -2)).view(z.shape) for c in conditions])
-                for z in parts
-            )
+            fit, judge = (torch.stack([self._embed(c, part) for c in conditions]) for part in parts)
             self._kept = asked, (fit, judge)
         return self._kept[1]
+
+    def _embed(self, condition: Condition, features: Tensor) -> Tensor:
+        return self.evaluator.embeddings(condition, features.flatten(0, -2)).view(features.shape)
 
 
 def _measurements(

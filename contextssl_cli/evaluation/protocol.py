@@ -19,7 +19,7 @@ from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.fairness import raw_baseline
 from contextssl_cli.evaluation.measures import context_label_ceiling, measure
 from contextssl_cli.evaluation.open_run import OpenRun
-from contextssl_cli.evaluation.results import ENCODER, Key, ProbeReport, average, find, pool
+from contextssl_cli.evaluation.results import ENCODER, ProbeReport, average, find, pool
 from contextssl_cli.plugin.kinds import Dataset
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.text import printable
@@ -123,9 +123,14 @@ def _check_alike(runs: Sequence[Run]) -> None:
 
 
 def _probe(evaluator: Evaluator, metrics: Sequence[Metric]) -> ProbeReport:
-    """The report of one run."""
-    run, task, lengths = evaluator.run, evaluator.task, _lengths(evaluator)
-    rows = average([(run.record.config.seed, _measure(evaluator, metrics, lengths))])
+    """The report of one run; all conditions are measured at once, so that their probes are fitted side by side."""
+    run, task, lengths, schema = evaluator.run, evaluator.task, _lengths(evaluator), evaluator.store.schema
+    measured = measure(evaluator, drawn_conditions(evaluator, lengths), metrics, evaluator.config.action_probes)
+    if "context-labels" in metrics:
+        measured |= context_label_ceiling(evaluator)
+    if "top1" in metrics and schema.columns and schema.attributes:
+        measured |= raw_baseline(schema, evaluator.train_samples, evaluator.test_samples)
+    rows = average([(run.record.config.seed, measured)])
     r2 = {}
     if lengths and "r2" in evaluator.config.metrics:
         r2 = {
@@ -152,18 +157,6 @@ def _probe(evaluator: Evaluator, metrics: Sequence[Metric]) -> ProbeReport:
             "versions": versions(),
         },
     )
-
-
-def _measure(evaluator: Evaluator, metrics: Sequence[Metric], lengths: Sequence[int]) -> dict[Key, float]:
-    """All conditions of one run at once, so that their probes are fitted side by side."""
-    conditions = drawn_conditions(evaluator, lengths)
-    schema = evaluator.store.schema
-    measured = measure(evaluator, conditions, metrics, evaluator.config.action_probes)
-    if "context-labels" in metrics:
-        measured |= context_label_ceiling(evaluator)
-    if "top1" in metrics and schema.columns and schema.attributes:
-        measured |= raw_baseline(schema, evaluator.train_samples, evaluator.test_samples)
-    return measured
 
 
 def drawn_conditions(evaluator: Evaluator, lengths: Sequence[int]) -> list[Condition]:
