@@ -13,6 +13,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -55,7 +56,7 @@ DIFFERENCE_CLASSES = {"equalized_odds_difference": (0, 1), "equal_opportunity_di
 _Codes = NDArray[np.integer[Any]]
 _Figures = dict[tuple[str, str, str], float | None]  # by metric, target and probe; None where a figure is undefined
 Embed = Callable[[NDArray[Any]], NDArray[Any]]
-"""Gives a representation (N, D) of inputs (N, F)."""
+"""Gives a representation (N, D), or classes (N,), of inputs (N, F)."""
 
 
 def group_differences(labels: _Codes, predicted: _Codes, groups: _Codes) -> dict[str, float | None]:
@@ -178,7 +179,7 @@ class FairnessTable:
         for name in (LOGISTIC, MLP):
             values["accuracy", self.attribute, name] = strong_accuracy(name, fit, groups, judge, truth, seed)
         for task in self.tasks:
-            values |= self._judged(task, LOGISTIC, strong_classify(fit, train.labels(task), judge[self._asked(task)]))
+            values |= self._judged(task, LOGISTIC, partial(strong_classify, fit, train.labels(task)), judge)
         self._found.setdefault(representation, []).append(values)
 
     def add_reduction(self, seeds: Iterable[int], max_iter: int) -> dict[str, Any]:
@@ -189,30 +190,29 @@ class FairnessTable:
         """
         about = {}
         values: list[_Figures] = [{} for _ in seeds]
-        train = self.store.train
+        train, test = self.store.train, self.store.test
         for task in self.tasks:
             labels, groups = train.labels(task), train.attribute(self.attribute)
-            known, asked = labels >= 0, self._asked(task)
+            known = labels >= 0
             _log.info("fitting %s for %s", REDUCTION, task)
             reduction = Reduction.fit(train.inputs()[known], labels[known], groups[known], max_iter)
             about[task] = reduction.about()
             for found, seed in zip(values, seeds, strict=True):
-                found |= self._judged(task, REDUCTION, reduction.predict(self.store.test.inputs()[asked], seed))
+                found |= self._judged(task, REDUCTION, partial(reduction.predict, seed=seed), test.inputs())
         self._found[f"{RAW}, reduction"] = values
         return about
 
-    def rows(self) -> list[FairnessRow]:
-        """Mean and standard deviation over the seeds; a figure that is undefined for one seed is undefined."""
+    def as_dict(self) -> dict[str, Any]:
+        """One JSON object: the attribute, the tasks, how many records each group has, and the rows.
+
+        A row has the mean and standard deviation over the seeds; a figure that is undefined for one seed is undefined.
+        """
         rows = []
         for name, found in self._found.items():
             for key in found[0]:
                 values = [value for figures in found if (value := figures[key]) is not None]
                 values = values if len(values) == len(found) else []
-                rows.append(FairnessRow(name, *key, values, mean_of(values), sample_std(values)))
-        return rows
-
-    def as_dict(self) -> dict[str, Any]:
-        """One JSON object: the attribute, the tasks, how many records each group has, and the rows."""
+                rows.append(asdict(FairnessRow(name, *key, values, mean_of(values), sample_std(values))))
         names = self.store.schema.attributes[self.attribute]
         splits = self.store.train, self.store.test
         return {
@@ -222,19 +222,15 @@ class FairnessTable:
                 task: {part.name: support(part.labels(task), part.attribute(self.attribute), names) for part in splits}
                 for task in self.tasks
             },
-            "rows": [asdict(row) for row in self.rows()],
+            "rows": rows,
         }
 
-    def _judged(self, task: str, probe: str, predicted: NDArray[Any]) -> _Figures:
-        test, asked = self.store.test, self._asked(task)
-        truth, groups = test.labels(task)[asked], test.attribute(self.attribute)[asked]
+    def _judged(self, task: str, probe: str, predict: Embed, inputs: NDArray[Any]) -> _Figures:
+        """The figures of what is predicted for the test records (M, D) that have a label."""
+        truth, groups = self.store.test.labels(task), self.store.test.attribute(self.attribute)
+        truth, groups, predicted = truth[truth >= 0], groups[truth >= 0], predict(inputs[truth >= 0])
         values: _Figures = {("accuracy", task, probe): float((predicted == truth).mean())}
         return values | {(m, task, probe): value for m, value in group_differences(truth, predicted, groups).items()}
-
-    def _asked(self, task: str) -> NDArray[np.bool_]:
-        """Which test records have a label."""
-        asked: NDArray[np.bool_] = self.store.test.labels(task) >= 0
-        return asked
 
     def _is_binary(self, task: str) -> bool:
         fit, judge = (torch.from_numpy(part.labels(task)) for part in (self.store.train, self.store.test))
