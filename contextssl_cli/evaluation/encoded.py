@@ -1,4 +1,4 @@
-"""The features of a split's views, encoded once and kept in the run's cache."""
+"""The samples that probes are fitted to and judged on, and the features of their views, which a run's cache keeps."""
 
 from __future__ import annotations
 
@@ -10,14 +10,63 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from contextssl_cli.config.train import TrainConfig
+from contextssl_cli.data.holdout import hold_out
 from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.data.rows import Rows
 from contextssl_cli.evaluation.cache import keep_tensors, read_tensors
-from contextssl_cli.evaluation.samples import ProbeSamples
 from contextssl_cli.model.encoders import EncoderModel
+from contextssl_cli.plugin.task import Task
+from contextssl_cli.store.dataset import Split
 
 _log = logging.getLogger(__name__)
 _BATCH = 1024
+
+
+@dataclass(frozen=True)
+class ProbeSamples:
+    """N samples.
+
+    Attributes:
+        name: of the split, or of its part; no two of a store have the same.
+        source: their pairs.
+        labels: class indices by task, (N,), -1 where missing.
+        attributes: category indices by sensitive attribute, (N,).
+    """
+
+    name: str
+    source: PairSource
+    labels: Mapping[str, Tensor]
+    attributes: Mapping[str, Tensor]
+
+    @classmethod
+    def of(cls, task: Task, split: Split) -> ProbeSamples:
+        """All samples of a split."""
+        schema = split.schema
+        return cls(
+            split.name,
+            PairSource.of(task, schema, split),
+            {task: torch.from_numpy(split.labels(task)) for task in schema.tasks},
+            {name: torch.from_numpy(split.attribute(name)) for name in schema.attributes},
+        )
+
+    def classes(self, target: str) -> Tensor:
+        """Class indices of a task, or category indices of a sensitive attribute: (N,)."""
+        return self.labels[target] if target in self.labels else self.attributes[target]
+
+    def held_out(self, config: TrainConfig) -> tuple[ProbeSamples, ProbeSamples]:
+        """The samples of a training split that a run trained on, and those of the objects that it held out."""
+        _, apart = hold_out(self.source, config)
+        held = torch.isin(self.source.objects, apart.objects)
+        return self._part("trained", ~held), self._part("held-out", held)
+
+    def _part(self, name: str, chosen: Tensor) -> ProbeSamples:
+        return ProbeSamples(
+            name,
+            self.source.subset(chosen.nonzero()[:, 0]),
+            {task: classes[chosen] for task, classes in self.labels.items()},
+            {attribute: categories[chosen] for attribute, categories in self.attributes.items()},
+        )
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,9 @@ from contextssl_cli.config.probe import ProbeConfig
 from contextssl_cli.data.random import Purpose, seeded
 from contextssl_cli.evaluation.cache import cache_key
 from contextssl_cli.evaluation.contexts import context_hash, draw_context, draw_context_pairs
-from contextssl_cli.evaluation.encoded import EncodedSplit, RecordedViews, cached, draw_pairs, encode
+from contextssl_cli.evaluation.encoded import EncodedSplit, ProbeSamples, RecordedViews, cached, draw_pairs, encode
 from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.results import ENCODER
-from contextssl_cli.evaluation.samples import ProbeSamples
 from contextssl_cli.methods.base import Predicting
 from contextssl_cli.methods.registry import method_of
 from contextssl_cli.model.contextssl import Cache, ContextSSL, Environment

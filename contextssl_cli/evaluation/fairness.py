@@ -26,9 +26,9 @@ from torch import Tensor
 from contextssl_cli.data.random import Purpose, integer_seed
 from contextssl_cli.data.rows import whole
 from contextssl_cli.evaluation.cache import MeasuredValues
+from contextssl_cli.evaluation.encoded import ProbeSamples
 from contextssl_cli.evaluation.probes import can_be_read
 from contextssl_cli.evaluation.results import RAW, FairnessRow, Key, mean_of, sample_std
-from contextssl_cli.evaluation.samples import ProbeSamples
 from contextssl_cli.evaluation.strong_probes import (
     LOGISTIC,
     MLP,

@@ -14,11 +14,10 @@ from contextssl_cli.config.methods import EQUIVARIANT, MethodName, MethodOptions
 from contextssl_cli.config.model import ModelConfig
 from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.evaluation.cache import MeasuredValues
-from contextssl_cli.evaluation.encoded import EncodedSplit, RecordedViews
+from contextssl_cli.evaluation.encoded import EncodedSplit, ProbeSamples, RecordedViews
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.ranking import HITS, view_ranks
 from contextssl_cli.evaluation.results import ENCODER
-from contextssl_cli.evaluation.samples import ProbeSamples
 from contextssl_cli.methods.base import Predicting
 from contextssl_cli.methods.registry import method_of
 from contextssl_cli.model.encoders import EncoderModel
