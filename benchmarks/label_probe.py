@@ -71,7 +71,7 @@ class Embedded:
         conditions = drawn_conditions(evaluator, [2 * PAIRS] if evaluator.run.has_context else [])
         self.names = [condition.environment for condition in conditions]
         self.fit, self.judge = Stacks(evaluator).labelled(conditions)
-        self.labels, self.truth = evaluator.train.labels[task], evaluator.test.labels[task]
+        self.labels, self.truth = evaluator.train.classes(task), evaluator.test.classes(task)
         self.classes = len(evaluator.store.schema.tasks[task])
 
     def accuracy(self, config: ProbeConfig) -> Tensor:

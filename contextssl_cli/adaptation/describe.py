@@ -30,22 +30,17 @@ def describe(path: Path, *, verify: bool = False) -> dict[str, Any]:
         DataMissingError: if there is nothing at ``path``; with ``verify`` also if a run's store is gone.
         CorruptFileError: if it is damaged, or none of these; with ``verify`` also if it differs from its hash.
     """
-    facts = _facts(path)
-    return facts | ({"verified": _verified(path, facts["format"])} if verify else {})
-
-
-def _facts(path: Path) -> dict[str, Any]:
-    if path.is_dir():
-        return _run(Run(path))
     describers: dict[str, Callable[[Path], dict[str, Any]]] = {
         dataset.STORE_KIND: _store, context.CONTEXT_KIND: _context, embeddings.EMBEDDINGS_KIND: _embeddings,
     }  # fmt: skip
-    kind = hdf5.kind_of(path)
-    if kind not in describers:
+    is_run = path.is_dir()
+    kind = RUN if is_run else hdf5.kind_of(path)
+    if not is_run and kind not in describers:
         raise CorruptFileError(
             f"{printable(path)} has the format {printable(kind or 'unknown')!r}; expected {', '.join(describers)}"
         )
-    return {"format": kind} | describers[kind](path)
+    facts = {"format": kind} | describers.get(kind, _run)(path)
+    return facts | ({"verified": _verified(path, kind)} if verify else {})
 
 
 def _verified(path: Path, kind: str) -> str:
@@ -65,11 +60,11 @@ def _verified(path: Path, kind: str) -> str:
     return f"{weights}, and the content of the store has the hash that the run was trained on"
 
 
-def _run(run: Run) -> dict[str, Any]:
+def _run(path: Path) -> dict[str, Any]:
+    run = Run(path)
     record = run.record
     state = run.state()
     return {
-        "format": RUN,
         "task": record.task or "imported",
         "method": record.config.method,
         **({"equivariant to": ", ".join(types)} if (types := record.config.equivariant) else {}),

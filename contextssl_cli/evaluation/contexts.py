@@ -1,9 +1,8 @@
-"""Drawing contexts from a training split, and running any context through a model."""
+"""Drawing contexts from a training split."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,10 @@ from torch import Tensor
 
 from contextssl_cli.data.pairs import PairBatch, PairSource
 from contextssl_cli.data.random import Purpose, seeded
-from contextssl_cli.data.tensors import to_array, to_tensor
+from contextssl_cli.data.tensors import to_array
 from contextssl_cli.errors import UsageError
-from contextssl_cli.model.contextssl import Cache, ContextSSL, Environment
+from contextssl_cli.model.contextssl import Environment
 from contextssl_cli.store.context import Context
-from contextssl_cli.store.schema import Schema
 
 
 def draw_context(source: PairSource, environment: Environment, pairs: int, seed: int) -> Context:
@@ -60,34 +58,6 @@ def _chosen(source: PairSource, pairs: int, seed: int) -> tuple[Tensor, torch.Ge
     """The samples of a context, and the generator that goes on to draw their views."""
     generator = seeded(seed, Purpose.CONTEXT)
     return torch.randperm(len(source), generator=generator)[:pairs], generator
-
-
-@torch.no_grad()
-def read_context(
-    model: ContextSSL, schema: Schema, context: Context | None, encode: Callable[[NDArray[Any]], Tensor] | None = None
-) -> Cache:
-    """Run a context through a model once; None is no context at all.
-
-    Args:
-        model: in evaluation mode.
-        schema: of the inputs of the model.
-        context: its pairs.
-        encode: gives features (P, D) of the inputs of pairs; by default the encoder of the model.
-
-    Raises:
-        CorruptFileError: if its action blocks or its inputs do not fit the model.
-    """
-    device = model.device
-    if context is None:
-        empty = torch.empty(0, model.config.feature_dim, device=device)
-        return model.read_context(empty, empty, torch.empty(0, model.space.width, device=device), ())
-    if encode is None:
-        z_x, z_y = (model.encode(to_tensor(part, schema, "the context").to(device)) for part in (context.x, context.y))
-    else:
-        z_x, z_y = (encode(part).to(device) for part in (context.x, context.y))
-    parts = {name: torch.tensor(block, dtype=torch.float32, device=device) for name, block in context.actions.items()}
-    actions = model.space.assemble(parts, context.environment, len(context)).to(device)
-    return model.read_context(z_x, z_y, actions, context.environment)
 
 
 def context_hash(context: Context | None) -> str:

@@ -1,4 +1,4 @@
-"""The features of a split's views, encoded once and kept in the run's cache."""
+"""The samples that probes are fitted to and judged on, and the features of their views, which a run's cache keeps."""
 
 from __future__ import annotations
 
@@ -10,16 +10,63 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from contextssl_cli.config.probe import ProbeConfig
-from contextssl_cli.data.pairs import PairBatch, PairSource
-from contextssl_cli.data.random import Purpose, seeded
+from contextssl_cli.config.train import TrainConfig
+from contextssl_cli.data.holdout import hold_out
+from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.data.rows import Rows
-from contextssl_cli.evaluation.cache import cache_key, keep_tensors, read_tensors
-from contextssl_cli.evaluation.samples import ProbeSamples
+from contextssl_cli.evaluation.cache import keep_tensors, read_tensors
 from contextssl_cli.model.encoders import EncoderModel
+from contextssl_cli.plugin.task import Task
+from contextssl_cli.store.dataset import Split
 
 _log = logging.getLogger(__name__)
 _BATCH = 1024
+
+
+@dataclass(frozen=True)
+class ProbeSamples:
+    """N samples.
+
+    Attributes:
+        name: of the split, or of its part; no two of a store have the same.
+        source: their pairs.
+        labels: class indices by task, (N,), -1 where missing.
+        attributes: category indices by sensitive attribute, (N,).
+    """
+
+    name: str
+    source: PairSource
+    labels: Mapping[str, Tensor]
+    attributes: Mapping[str, Tensor]
+
+    @classmethod
+    def of(cls, task: Task, split: Split) -> ProbeSamples:
+        """All samples of a split."""
+        schema = split.schema
+        return cls(
+            split.name,
+            PairSource.of(task, schema, split),
+            {task: torch.from_numpy(split.labels(task)) for task in schema.tasks},
+            {name: torch.from_numpy(split.attribute(name)) for name in schema.attributes},
+        )
+
+    def classes(self, target: str) -> Tensor:
+        """Class indices of a task, or category indices of a sensitive attribute: (N,)."""
+        return self.labels[target] if target in self.labels else self.attributes[target]
+
+    def held_out(self, config: TrainConfig) -> tuple[ProbeSamples, ProbeSamples]:
+        """The samples of a training split that a run trained on, and those of the objects that it held out."""
+        _, apart = hold_out(self.source, config)
+        held = torch.isin(self.source.objects, apart.objects)
+        return self._part("trained", ~held), self._part("held-out", held)
+
+    def _part(self, name: str, chosen: Tensor) -> ProbeSamples:
+        return ProbeSamples(
+            name,
+            self.source.subset(chosen.nonzero()[:, 0]),
+            {task: classes[chosen] for task, classes in self.labels.items()},
+            {attribute: categories[chosen] for attribute, categories in self.attributes.items()},
+        )
 
 
 @dataclass(frozen=True)
@@ -31,9 +78,7 @@ class EncodedSplit:
         actions: relative parameters by action type, (draws x N, width).
         first: absolute parameters of the first views by action type, (draws x N, width).
         z: (M, D) features that labels are read from: the first views, or the samples as they are.
-        labels: class indices by task, (M,), -1 where missing.
-        attributes: category indices by sensitive attribute, (M,).
-        samples: N.
+        samples: the N samples.
         recorded: what ranks the views of an object, where they are samples of the store; else None.
     """
 
@@ -42,14 +87,12 @@ class EncodedSplit:
     actions: Mapping[str, Tensor]
     first: Mapping[str, Tensor]
     z: Tensor
-    labels: Mapping[str, Tensor]
-    attributes: Mapping[str, Tensor]
-    samples: int
+    samples: ProbeSamples
     recorded: RecordedViews | None = None
 
     def classes(self, target: str) -> Tensor:
-        """Class indices of a task, or category indices of a sensitive attribute."""
-        return self.labels[target] if target in self.labels else self.attributes[target]
+        """Class indices of a task, or category indices of a sensitive attribute, of what labels are read from: (M,)."""
+        return self.samples.classes(target).repeat(len(self.z) // len(self.samples.source))
 
 
 @dataclass(frozen=True)
@@ -68,59 +111,6 @@ class RecordedViews:
     target: Tensor
 
 
-def encode_split(
-    model: EncoderModel, samples: ProbeSamples, config: ProbeConfig, cache: Path, fingerprint: str
-) -> EncodedSplit:
-    """Encode pairs of views of samples without view augmentation, or read them from the cache.
-
-    Where both views of a pair are samples of the store, each sample is encoded once, whatever pairs it is in.
-
-    Args:
-        model: in evaluation mode.
-        samples: of a split, or of a part of one.
-        config: how many views, and their seed.
-        cache: folder of the run's cache.
-        fingerprint: of the weights, the store and the task.
-    """
-    source = samples.source
-    generator = seeded(config.seed, Purpose.PAIRS, int(samples.name in ("test", "held-out")))
-    recorded = None
-    if source.recorded:
-        z = encode_samples(model, samples, cache, fingerprint)
-        pairs = _draws(source.with_inputs(torch.arange(len(source))), config.views, generator, lambda rows: rows)
-        recorded = RecordedViews(z, source.objects, pairs["x"], pairs["y"])
-        pairs["x"], pairs["y"] = z[recorded.source], z[recorded.target]
-    else:
-        path = cache / f"pairs-{cache_key(fingerprint, samples.name, config.views, config.seed)}.safetensors"
-        pairs = _cached(path, lambda: _draws(source, config.views, generator, lambda views: encode(model, views)))
-    if config.label_inputs == "views":
-        labelled, repeats = pairs["x"], config.views
-    else:
-        labelled, repeats = encode_samples(model, samples, cache, fingerprint), 1
-    return EncodedSplit(
-        z_x=pairs["x"],
-        z_y=pairs["y"],
-        actions=_part(pairs, "actions/"),
-        first=_part(pairs, "first/"),
-        z=labelled,
-        labels={task: classes.repeat(repeats) for task, classes in samples.labels.items()},
-        attributes={name: categories.repeat(repeats) for name, categories in samples.attributes.items()},
-        samples=len(source),
-        recorded=recorded,
-    )
-
-
-def encode_samples(model: EncoderModel, samples: ProbeSamples, cache: Path, fingerprint: str) -> Tensor:
-    """Features (N, D) of samples as they are, encoded or from the cache."""
-    path = samples_path(samples.name, cache, fingerprint)
-    return _cached(path, lambda: {"z": encode(model, samples.source.inputs)})["z"]
-
-
-def samples_path(name: str, cache: Path, fingerprint: str) -> Path:
-    """The cache file of ``encode_samples``, by the samples' name."""
-    return cache / f"samples-{cache_key(fingerprint, name)}.safetensors"
-
-
 @torch.no_grad()
 def encode(model: EncoderModel, inputs: Rows) -> Tensor:
     """Features (N, D) of N inputs, batch by batch, on the model's device; returned on the CPU."""
@@ -128,30 +118,26 @@ def encode(model: EncoderModel, inputs: Rows) -> Tensor:
     return torch.cat([model.encode(inputs[rows].to(model.device)).float().cpu() for rows in parts])
 
 
-def _draws(
+def draw_pairs(
     source: PairSource, draws: int, generator: torch.Generator, read: Callable[[Tensor], Tensor]
 ) -> dict[str, Tensor]:
-    """The results of ``read`` on both views, and the parameters, of ``draws`` pairs for every sample."""
+    """The results ``x`` and ``y`` of ``read`` on both views of ``draws`` pairs for every sample, and their parameters.
+
+    The parameters are named ``actions/<action type>`` and ``first/<action type>``, as a cache file has them.
+    """
     parts: dict[str, list[Tensor]] = {}
     for _ in range(draws):
         for indices in torch.arange(len(source)).split(_BATCH):
             batch = source.draw(indices, generator, augment=False)
-            for name, value in (_parameters(batch) | {"x": read(batch.x), "y": read(batch.y)}).items():
+            values = {"x": read(batch.x), "y": read(batch.y)}
+            values |= {f"actions/{name}": value.float() for name, value in batch.actions.items()}
+            values |= {f"first/{name}": value.float() for name, value in batch.first.items()}
+            for name, value in values.items():
                 parts.setdefault(name, []).append(value)
-    return {name: torch.cat(values) for name, values in parts.items()}
+    return {name: torch.cat(values).contiguous() for name, values in parts.items()}
 
 
-def _parameters(batch: PairBatch) -> dict[str, Tensor]:
-    named = {f"actions/{name}": value for name, value in batch.actions.items()}
-    named |= {f"first/{name}": value for name, value in batch.first.items()}
-    return {name: value.float().contiguous() for name, value in named.items()}
-
-
-def _part(pairs: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in pairs.items() if name.startswith(prefix)}
-
-
-def _cached(path: Path, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+def cached(path: Path, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
     """The tensors of a cache file; a missing or damaged file is computed anew."""
     tensors = read_tensors(path)
     if tensors is None:

@@ -11,18 +11,12 @@ import torch
 from torch import Tensor
 
 from contextssl_cli.config.probe import ProbeConfig
-from contextssl_cli.data.pairs import PairSource
+from contextssl_cli.data.random import Purpose, seeded
 from contextssl_cli.evaluation.cache import cache_key
 from contextssl_cli.evaluation.contexts import context_hash, draw_context, draw_context_pairs
-from contextssl_cli.evaluation.encoded import (
-    EncodedSplit,
-    encode_samples,
-    encode_split,
-    samples_path,
-)
+from contextssl_cli.evaluation.encoded import EncodedSplit, ProbeSamples, RecordedViews, cached, draw_pairs, encode
 from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.results import ENCODER
-from contextssl_cli.evaluation.samples import ProbeSamples
 from contextssl_cli.methods.base import Predicting
 from contextssl_cli.methods.registry import method_of
 from contextssl_cli.model.contextssl import Cache, ContextSSL, Environment
@@ -116,16 +110,6 @@ class Evaluator:
         """For judging probes: the test split, or what the run held out."""
         return self._held_out[1] if self._held_out else ProbeSamples.of(self.task, self.store.test)
 
-    @property
-    def train_source(self) -> PairSource:
-        """Pairs of the training samples."""
-        return self.train_samples.source
-
-    @property
-    def test_source(self) -> PairSource:
-        """Pairs of the test samples."""
-        return self.test_samples.source
-
     @functools.cached_property
     def train(self) -> EncodedSplit:
         """Features that probes are fitted to."""
@@ -139,12 +123,13 @@ class Evaluator:
     @property
     def longest_context(self) -> int:
         """In tokens: what the model reads, or what the training samples give."""
-        return min(self.model.config.max_context, 2 * len(self.train_source))
+        return min(self.model.config.max_context, 2 * len(self.train_samples.source))
 
     def draw_context(self, environment: Environment, pairs: int) -> Context:
         """A context of distinct pairs of the training samples, the same ones in every environment."""
-        context = draw_context(self.train_source, environment, pairs, self.config.seed)
-        if self.train_source.recorded and not self._drawn:  # its views are samples, whose features may be known
+        source = self.train_samples.source
+        context = draw_context(source, environment, pairs, self.config.seed)
+        if source.recorded and not self._drawn:  # its views are samples, whose features may be known
             self._drawn.append(context)
         return context
 
@@ -177,7 +162,7 @@ class Evaluator:
 
     def sample_features(self, samples: ProbeSamples) -> Tensor:
         """Features (N, D) of samples as they are, from the cache of the run if they were encoded before."""
-        return encode_samples(self.encoder, samples, self._folder, self._fingerprint)
+        return cached(self._path(samples), lambda: {"z": encode(self.encoder, samples.source.inputs)})["z"]
 
     def values_path(self, kind: str, identity: str) -> Path:
         """The file that keeps the values of a kind of metric under a condition."""
@@ -189,14 +174,40 @@ class Evaluator:
         bank = self.opened.bank
         if context is None or not self._drawn or not (bank.missing(context.x) or bank.missing(context.y)):
             return
-        path = samples_path(self.train_samples.name, self._folder, self._fingerprint)
-        if "train" not in vars(self) and not path.is_file():
+        if "train" not in vars(self) and not self._path(self.train_samples).is_file():
             return
         drawn = self._drawn.pop()
         z = self.sample_features(self.train_samples)
-        pairs = draw_context_pairs(self.train_source.with_inputs(z), len(drawn), self.config.seed)
+        pairs = draw_context_pairs(self.train_samples.source.with_inputs(z), len(drawn), self.config.seed)
         bank.add(drawn.x, pairs.x)
         bank.add(drawn.y, pairs.y)
 
+    def _path(self, samples: ProbeSamples) -> Path:
+        """The cache file of ``sample_features``."""
+        return self._folder / f"samples-{cache_key(self._fingerprint, samples.name)}.safetensors"
+
     def _encoded(self, samples: ProbeSamples) -> EncodedSplit:
-        return encode_split(self.encoder, samples, self.config, self._folder, self._fingerprint)
+        """Encode pairs of views of samples without view augmentation, or read them from the cache.
+
+        Where both views of a pair are samples of the store, each sample is encoded once, whatever pairs it is in.
+        """
+        source, views, seed = samples.source, self.config.views, self.config.seed
+        generator = seeded(seed, Purpose.PAIRS, int(samples.name in ("test", "held-out")))
+        recorded = None
+        if source.recorded:
+            z = self.sample_features(samples)
+            numbered = source.with_inputs(torch.arange(len(source)))
+            pairs = draw_pairs(numbered, views, generator, lambda rows: rows)
+            recorded = RecordedViews(z, source.objects, pairs["x"], pairs["y"])
+            pairs["x"], pairs["y"] = z[recorded.source], z[recorded.target]
+        else:
+            path = self._folder / f"pairs-{cache_key(self._fingerprint, samples.name, views, seed)}.safetensors"
+            pairs = cached(
+                path, lambda: draw_pairs(source, views, generator, lambda inputs: encode(self.encoder, inputs))
+            )
+        actions, first = (
+            {name.removeprefix(prefix): value for name, value in pairs.items() if name.startswith(prefix)}
+            for prefix in ("actions/", "first/")
+        )
+        labelled = pairs["x"] if self.config.label_inputs == "views" else self.sample_features(samples)
+        return EncodedSplit(pairs["x"], pairs["y"], actions, first, labelled, samples, recorded)

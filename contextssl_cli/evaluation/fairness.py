@@ -10,10 +10,10 @@ Shapes: N and M records, F columns, D numbers.
 from __future__ import annotations
 
 import logging
-import statistics
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -21,22 +21,22 @@ import torch
 from fairlearn.metrics import demographic_parity_difference, equal_opportunity_difference, equalized_odds_difference
 from fairlearn.reductions import EqualizedOdds, ExponentiatedGradient
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from contextssl_cli.data.random import Purpose, integer_seed
 from contextssl_cli.data.rows import whole
+from contextssl_cli.evaluation.cache import MeasuredValues
+from contextssl_cli.evaluation.encoded import ProbeSamples
 from contextssl_cli.evaluation.probes import can_be_read
-from contextssl_cli.evaluation.results import RAW, FairnessRow, Key, sample_std
-from contextssl_cli.evaluation.samples import ProbeSamples
+from contextssl_cli.evaluation.results import RAW, FairnessRow, Key, mean_of, sample_std
 from contextssl_cli.evaluation.strong_probes import (
     LOGISTIC,
     MLP,
     strong_accuracy,
+    strong_classifier,
     strong_classify,
 )
-from contextssl_cli.store.dataset import Split, Store
+from contextssl_cli.store.dataset import Store
 from contextssl_cli.store.schema import Schema
 
 _log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ DIFFERENCE_CLASSES = {"equalized_odds_difference": (0, 1), "equal_opportunity_di
 _Codes = NDArray[np.integer[Any]]
 _Figures = dict[tuple[str, str, str], float | None]  # by metric, target and probe; None where a figure is undefined
 Embed = Callable[[NDArray[Any]], NDArray[Any]]
-"""Gives a representation (N, D) of inputs (N, F)."""
+"""Gives a representation (N, D), or classes (N,), of inputs (N, F)."""
 
 
 def group_differences(labels: _Codes, predicted: _Codes, groups: _Codes) -> dict[str, float | None]:
@@ -81,7 +81,7 @@ def group_differences(labels: _Codes, predicted: _Codes, groups: _Codes) -> dict
 
 def fairness_differences(
     labels: Tensor, predicted: Tensor, groups: Mapping[str, Tensor], target: str, probe: str
-) -> dict[tuple[str, str, str], float]:
+) -> MeasuredValues:
     """The ``FAIRNESS_METRICS`` that are defined, by (metric, target, probe).
 
     Args:
@@ -104,6 +104,23 @@ def fairness_differences(
     }
 
 
+def judged(predicted: Tensor, truth: Tensor, groups: Mapping[str, Tensor], target: str, probe: str) -> MeasuredValues:
+    """The accuracy of one prediction, ``top1`` for data without sensitive attributes, and its fairness.
+
+    Args:
+        predicted: (N,) class indices.
+        truth: (N,), -1 where missing.
+        groups: (N,) category indices by sensitive attribute.
+        target: the task or the attribute that is predicted.
+        probe: name of the probe that predicted.
+    """
+    asked = truth >= 0
+    metric = "accuracy" if groups else "top1"
+    values = {(metric, target, probe): float((predicted == truth)[asked].double().mean())}
+    by_group = {name: group[asked] for name, group in groups.items() if target not in groups}
+    return values | fairness_differences(truth[asked], predicted[asked], by_group, target, probe)
+
+
 def raw_baseline(schema: Schema, train: ProbeSamples, test: ProbeSamples) -> dict[Key, float]:
     """What the strong probe reads from the table itself: each task with and without each attribute, and the attribute.
 
@@ -113,30 +130,22 @@ def raw_baseline(schema: Schema, train: ProbeSamples, test: ProbeSamples) -> dic
         test: encoded rows to judge on.
     """
     found: dict[Key, float] = {}
-    known_by, asked_by = {**train.labels, **train.attributes}, {**test.labels, **test.attributes}
     rows, asked_rows = whole(train.source.inputs).numpy(), whole(test.source.inputs).numpy()
     for attribute in schema.attributes:
         column = schema.column_of(attribute)
         if column is None:
             continue
-        kept = np.r_[0 : column.start, column.stop : rows.shape[1]]
         every = np.arange(rows.shape[1])
-        groups = test.attributes[attribute]
+        kept = np.delete(every, np.r_[column.start : column.stop])
         for source, columns in ((RAW, every), (f"{RAW} without {attribute}", kept)):
-            fit, judge = rows[:, columns], asked_rows[:, columns]
             for target in (*schema.tasks, attribute):
-                known_labels, labels = known_by[target], asked_by[target]
-                if not can_be_read(known_labels, labels):
+                known, truth = train.classes(target), test.classes(target)
+                if not can_be_read(known, truth):
                     continue
-                known, asked = known_labels >= 0, labels >= 0
-                predicted = torch.from_numpy(strong_classify(fit[known], known_labels[known].numpy(), judge[asked]))
-                accuracy = float((predicted == labels[asked]).double().mean())
-                found[Key(source, 0, "accuracy", target, LOGISTIC)] = accuracy
-                if target == attribute:
-                    continue
-                by_group = {attribute: groups[asked]}
-                differences = fairness_differences(labels[asked], predicted, by_group, target, LOGISTIC)
-                found |= {Key(source, 0, *name): value for name, value in differences.items()}
+                predicted = strong_classify(rows[:, columns], known.numpy(), asked_rows[:, columns])
+                groups = {attribute: test.attributes[attribute]}
+                values = judged(torch.from_numpy(predicted), truth, groups, target, LOGISTIC)
+                found |= {Key(source, 0, *name): value for name, value in values.items()}
     return found
 
 
@@ -163,14 +172,14 @@ class FairnessTable:
             seed: of the MLP's weights and batches.
         """
         _log.info("probing %s, seed %d", representation, seed)
-        fit, judge = embed(self.store.train.inputs()), embed(self.store.test.inputs())
+        train, test = self.store.train, self.store.test
+        fit, judge = embed(train.inputs()), embed(test.inputs())
         values: _Figures = {}
-        groups, truth = self._groups(self.store.train), self._groups(self.store.test)
+        groups, truth = train.attribute(self.attribute), test.attribute(self.attribute)
         for name in (LOGISTIC, MLP):
             values["accuracy", self.attribute, name] = strong_accuracy(name, fit, groups, judge, truth, seed)
         for task in self.tasks:
-            known, labels, asked = self._labels(task)
-            values |= self._judged(task, LOGISTIC, strong_classify(fit[known], labels[known], judge[asked]))
+            values |= self._judged(task, LOGISTIC, partial(strong_classify, fit, train.labels(task)), judge)
         self._found.setdefault(representation, []).append(values)
 
     def add_reduction(self, seeds: Iterable[int], max_iter: int) -> dict[str, Any]:
@@ -181,54 +190,47 @@ class FairnessTable:
         """
         about = {}
         values: list[_Figures] = [{} for _ in seeds]
+        train, test = self.store.train, self.store.test
         for task in self.tasks:
-            known, labels, asked = self._labels(task)
-            groups = self._groups(self.store.train)
+            labels, groups = train.labels(task), train.attribute(self.attribute)
+            known = labels >= 0
             _log.info("fitting %s for %s", REDUCTION, task)
-            reduction = Reduction.fit(self.store.train.inputs()[known], labels[known], groups[known], max_iter)
+            reduction = Reduction.fit(train.inputs()[known], labels[known], groups[known], max_iter)
             about[task] = reduction.about()
             for found, seed in zip(values, seeds, strict=True):
-                predicted = reduction.predict(self.store.test.inputs()[asked], seed)
-                found |= self._judged(task, REDUCTION, predicted)
+                found |= self._judged(task, REDUCTION, partial(reduction.predict, seed=seed), test.inputs())
         self._found[f"{RAW}, reduction"] = values
         return about
 
-    def rows(self) -> list[FairnessRow]:
-        """Mean and standard deviation over the seeds; a figure that is undefined for one seed is undefined."""
-        return [
-            _row(name, key, [values[key] for values in found])
-            for name, found in self._found.items()
-            for key in found[0]
-        ]
-
     def as_dict(self) -> dict[str, Any]:
-        """One JSON object: the attribute, the tasks, how many records each group has, and the rows."""
+        """One JSON object: the attribute, the tasks, how many records each group has, and the rows.
+
+        A row has the mean and standard deviation over the seeds; a figure that is undefined for one seed is undefined.
+        """
+        rows = []
+        for name, found in self._found.items():
+            for key in found[0]:
+                values = [value for figures in found if (value := figures[key]) is not None]
+                values = values if len(values) == len(found) else []
+                rows.append(asdict(FairnessRow(name, *key, values, mean_of(values), sample_std(values))))
         names = self.store.schema.attributes[self.attribute]
-        splits = {"train": self.store.train, "test": self.store.test}
+        splits = self.store.train, self.store.test
         return {
             "attribute": self.attribute,
             "tasks": self.tasks,
             "support": {
-                task: {name: support(part.labels(task), self._groups(part), names) for name, part in splits.items()}
+                task: {part.name: support(part.labels(task), part.attribute(self.attribute), names) for part in splits}
                 for task in self.tasks
             },
-            "rows": [asdict(row) for row in self.rows()],
+            "rows": rows,
         }
 
-    def _judged(self, task: str, probe: str, predicted: NDArray[Any]) -> _Figures:
-        truth, groups = self.store.test.labels(task), self._groups(self.store.test)
-        asked = truth >= 0
-        values: _Figures = {("accuracy", task, probe): float((predicted == truth[asked]).mean())}
-        differences = group_differences(truth[asked], predicted, groups[asked])
-        return values | {(metric, task, probe): value for metric, value in differences.items()}
-
-    def _labels(self, task: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """Which training records have a label, the labels, and which test records have one."""
-        labels = self.store.train.labels(task)
-        return labels >= 0, labels, self.store.test.labels(task) >= 0
-
-    def _groups(self, part: Split) -> NDArray[Any]:
-        return part.attribute(self.attribute)
+    def _judged(self, task: str, probe: str, predict: Embed, inputs: NDArray[Any]) -> _Figures:
+        """The figures of what is predicted for the test records (M, D) that have a label."""
+        truth, groups = self.store.test.labels(task), self.store.test.attribute(self.attribute)
+        truth, groups, predicted = truth[truth >= 0], groups[truth >= 0], predict(inputs[truth >= 0])
+        values: _Figures = {("accuracy", task, probe): float((predicted == truth).mean())}
+        return values | {(m, task, probe): value for m, value in group_differences(truth, predicted, groups).items()}
 
     def _is_binary(self, task: str) -> bool:
         fit, judge = (torch.from_numpy(part.labels(task)) for part in (self.store.train, self.store.test))
@@ -236,13 +238,6 @@ class FairnessTable:
         if not usable:
             _log.warning("%s is left out: it needs two classes to learn from and a label to be judged on", task)
         return usable
-
-
-def _row(representation: str, key: tuple[str, str, str], values: list[float | None]) -> FairnessRow:
-    defined = [value for value in values if value is not None]
-    if len(defined) < len(values):
-        return FairnessRow(representation, *key, values=[], mean=None, std=0.0)
-    return FairnessRow(representation, *key, values=defined, mean=statistics.fmean(defined), std=sample_std(defined))
 
 
 def support(labels: _Codes, groups: _Codes, names: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -262,11 +257,9 @@ class Reduction:
     record.
 
     Attributes:
-        scaler: of the columns.
         predictor: fairlearn's.
     """
 
-    scaler: StandardScaler
     predictor: ExponentiatedGradient
 
     BOUND = 0.01
@@ -282,19 +275,18 @@ class Reduction:
             groups: (N,) category indices, which are needed for fitting only.
             max_iter: the largest number of iterations.
         """
-        scaler = StandardScaler().fit(columns)
-        base, constraint = LogisticRegression(max_iter=2000), EqualizedOdds(difference_bound=cls.BOUND)
-        predictor = ExponentiatedGradient(base, constraint, max_iter=max_iter)
+        predictor = ExponentiatedGradient(
+            strong_classifier(), EqualizedOdds(difference_bound=cls.BOUND), max_iter=max_iter,
+            sample_weight_name="logisticregression__sample_weight",
+        )  # fmt: skip
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of pandas 3, which fairlearn 0.15 does not know yet
-            predictor.fit(scaler.transform(columns), labels, sensitive_features=groups)
-        return cls(scaler, predictor)
+            predictor.fit(columns, labels, sensitive_features=groups)
+        return cls(predictor)
 
     def predict(self, columns: NDArray[Any], seed: int) -> NDArray[np.int64]:
         """Classes (M,) of ``columns`` (M, F)."""
-        predicted = self.predictor.predict(
-            self.scaler.transform(columns), random_state=integer_seed(seed, Purpose.REDUCTION)
-        )
+        predicted = self.predictor.predict(columns, random_state=integer_seed(seed, Purpose.REDUCTION))
         return np.asarray(predicted, dtype=np.int64)
 
     def about(self) -> dict[str, Any]:

@@ -160,35 +160,31 @@ class _Judge:
 
     def __init__(self, evaluator: Evaluator, environment: tuple[str, ...]) -> None:
         self._evaluator = evaluator
-        split, source = evaluator.train, evaluator.train_source
+        source = evaluator.train_samples.source
         _, held_out = hold_out(source, evaluator.run.record.config)
         apart = torch.isin(source.objects, held_out.objects)
         generator = seeded(evaluator.config.seed, Purpose.INSPECTION)
         self.fit = _some(~apart, MAX_FIT, generator)
         self.held_out = _some(apart.repeat(evaluator.config.views), MAX_JUDGED, generator)
-        self._views = {part: (split.z_x[rows], split.z_y[rows]) for part, rows in self._parts().items()}
         names = [action.name for action in evaluator.task.actions]
-        self._actions = {part: {n: split.actions[n][rows] for n in names} for part, rows in self._parts().items()}
         active = sum(name in environment for name in names)
         passive = len(names) - active
         self.signs = {name: 1 / active if name in environment else -1 / passive for name in names}
 
-    def _parts(self) -> dict[str, Tensor]:
-        return {"fit": self.fit, "judge": self.held_out}
-
     @torch.no_grad()
     def errors(self, context: Context | None, probe: _Probe = ridge) -> dict[str, Tensor]:
         """Each judged pair's share of 1 - R2, by action type: (M,)."""
-        model, device = self._evaluator.model, self._evaluator.device
+        split, model, device = self._evaluator.train, self._evaluator.model, self._evaluator.device
         cache = self._evaluator.read_context(context)
         fit, judge = (
-            torch.cat([model.embed(z.to(device), cache) for z in views], dim=1) for views in self._views.values()
+            torch.cat([model.embed(z[rows].to(device), cache) for z in (split.z_x, split.z_y)], dim=1)
+            for rows in (self.fit, self.held_out)
         )
         found = {}
-        for name, truth in self._actions["judge"].items():
-            output = probe(fit, self._actions["fit"][name].to(device), judge).cpu().double()
-            total = (truth.double() - truth.double().mean()).square().sum()
-            found[name] = (truth.double() - output).square().sum(dim=1) / total
+        for name in self.signs:
+            wanted, truth = split.actions[name][self.fit], split.actions[name][self.held_out].double()
+            output = probe(fit, wanted.to(device), judge).cpu().double()
+            found[name] = (truth - output).square().sum(dim=1) / (truth - truth.mean()).square().sum()
         return found
 
     def score(self, r2: Mapping[str, float]) -> float:
@@ -212,24 +208,24 @@ def _lengths(pairs: int, trained: int) -> list[int]:
 
 
 def _reading(judge: _Judge, context: Context, pairs: int, trained: int) -> Reading:
-    draws = 1 if pairs in (0, len(context)) else DRAWS
-    found = [_r2(judge.errors(_subset(context, pairs, draw))) for draw in range(draws)]
+    found = [_r2(judge.errors(subset)) for subset in _subsets(context, pairs)]
     scores = [judge.score(r2) for r2 in found]
     return Reading(
         pairs=pairs,
         beyond=pairs > trained,
-        draws=draws,
+        draws=len(found),
         r2={name: statistics.fmean(r2[name] for r2 in found) for name in found[0]},
         score=statistics.fmean(scores),
         score_std=sample_std(scores),
     )
 
 
-def _subset(context: Context, pairs: int, draw: int) -> Context | None:
-    """Pairs drawn from the context; all of them in their order, none for 0."""
+def _subsets(context: Context, pairs: int) -> list[Context | None]:
+    """Pairs drawn from the context ``DRAWS`` times; all of them in their order, or none, once."""
     if pairs in (0, len(context)):
-        return context if pairs else None
-    return _rows(context, torch.randperm(len(context), generator=seeded(draw, Purpose.SUBSETS, pairs))[:pairs])
+        return [context if pairs else None]
+    orders = (torch.randperm(len(context), generator=seeded(draw, Purpose.SUBSETS, pairs)) for draw in range(DRAWS))
+    return [_rows(context, order[:pairs]) for order in orders]
 
 
 def _rows(context: Context, rows: Tensor) -> Context:

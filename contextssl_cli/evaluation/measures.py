@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 
 import torch
 from torch import Tensor
@@ -18,8 +18,9 @@ from torch import Tensor
 from contextssl_cli.config.probe import METRICS, ActionProbe, Metric
 from contextssl_cli.evaluation import context_labels, probes
 from contextssl_cli.evaluation.cache import MeasuredValues, keep_values, read_values
+from contextssl_cli.evaluation.encoded import EncodedSplit
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
-from contextssl_cli.evaluation.fairness import fairness_differences
+from contextssl_cli.evaluation.fairness import judged
 from contextssl_cli.evaluation.ranking import view_ranks
 from contextssl_cli.evaluation.results import BLIND, ENCODER, Key
 from contextssl_cli.evaluation.strong_probes import LOGISTIC, strong_classify_each
@@ -29,77 +30,54 @@ from contextssl_cli.training.metrics import pooled_r2
 _log = logging.getLogger(__name__)
 
 
-def _same_embeddings(condition: Condition) -> str:
-    return condition.identity
-
-
 def _same_predictions(condition: Condition) -> str:
     """A prediction is conditioned on the active actions even without a context."""
     return f"{condition.identity} {'+'.join(condition.active)}"
 
 
-@dataclass(frozen=True)
-class _Measurement:
-    """Values that are computed and cached together.
-
-    Attributes:
-        name: in the names of cache files.
-        measure: computes the values under each of several conditions.
-        identity: equal for conditions with equal values.
-    """
-
-    name: str
-    measure: Callable[[list[Condition]], list[MeasuredValues]]
-    identity: Callable[[Condition], str] = _same_embeddings
+_Measurement = tuple[str, Callable[[list[Condition]], list[MeasuredValues]], Callable[[Condition], str]]
+"""The name in those of cache files; the function that computes the values under each of several conditions; and a
+function that is equal for conditions with equal values."""
+_same_embeddings = attrgetter("identity")
 
 
 def measure(
     evaluator: Evaluator,
     conditions: Sequence[Condition],
-    metrics: Sequence[Metric] | None = None,
-    action_probes: Sequence[ActionProbe] | None = None,
+    metrics: Sequence[Metric],
+    action_probes: Sequence[ActionProbe],
 ) -> dict[Key, float]:
     """Every value under each of the conditions; values that are in the cache are not computed again.
 
     Args:
         evaluator: of the run.
         conditions: contexts to embed under.
-        metrics: groups of metrics; by default those of the evaluator's configuration.
-        action_probes: probes of actions in addition to the paper's; by default those of the configuration.
+        metrics: groups of metrics. Labels that depend on the context need the conditions of all environments.
+        action_probes: probes of actions in addition to the paper's.
     """
-    metrics = evaluator.config.metrics if metrics is None else metrics
-    action_probes = evaluator.config.action_probes if action_probes is None else action_probes
     measured: dict[Key, float] = {}
-    for one in _measurements(evaluator, conditions, metrics, action_probes):
-        paths = [evaluator.values_path(one.name, one.identity(c)) for c in conditions]
+    for name, compute, identity in _measurements(evaluator, conditions, metrics, action_probes):
+        paths = [evaluator.values_path(name, identity(c)) for c in conditions]
         known = {path: read_values(path) for path in paths}
         missing = {path: c for path, c in zip(paths, conditions, strict=True) if known[path] is None}
         if missing:
-            found = one.measure(list(missing.values()))
-            for path, values in zip(missing, found, strict=True):
+            for path, values in zip(missing, compute(list(missing.values())), strict=True):
                 keep_values(path, values)
                 known[path] = values
         for path, c in zip(paths, conditions, strict=True):
-            measured |= {Key(c.environment, c.length, *name): value for name, value in (known[path] or {}).items()}
+            measured |= {Key(c.environment, c.length, *key): value for key, value in (known[path] or {}).items()}
     return measured
 
 
 def context_label_ceiling(evaluator: Evaluator) -> dict[Key, float]:
     """The best share of context-dependent labels that can be read without a context, by task."""
-    train, test, environments = evaluator.train, evaluator.test, evaluator.task.environments
     found = {}
     for task in evaluator.store.schema.tasks:
-        classes = _classes(test.labels[task], test.z_x)
-        truth = context_labels.labels(classes, context_labels.bins(train.first, test.first), environments)
+        classes, truth = _by_environment(evaluator, evaluator.test, task)
         if bool((classes >= 0).any()):
             key = Key(BLIND, 0, context_labels.METRIC, f"{task} and bin", "none: the share that could be right at best")
             found[key] = context_labels.ceiling(truth[:, classes >= 0])
     return found
-
-
-def ranks_views(evaluator: Evaluator) -> bool:
-    """Whether the run's objects have several views, which MRR needs."""
-    return evaluator.train_source.recorded
 
 
 class Stacks:
@@ -117,7 +95,7 @@ class Stacks:
 
     def pairs(self, conditions: list[Condition]) -> tuple[Tensor, Tensor]:
         """Both views of a pair of each training sample, (K, N, 2, D), and of every test pair, (K, M, 2, D)."""
-        train, test, first = self.evaluator.train, self.evaluator.test, slice(self.evaluator.train.samples)
+        train, test, first = self.evaluator.train, self.evaluator.test, slice(len(self.evaluator.train_samples.source))
         views = [torch.stack([train.z_x[first], train.z_y[first]], dim=1), torch.stack([test.z_x, test.z_y], dim=1)]
         return self._once("pairs", conditions, views)
 
@@ -142,27 +120,25 @@ def _measurements(
     conditions: Sequence[Condition],
     metrics: Sequence[Metric],
     action_probes: Sequence[ActionProbe],
-) -> list[_Measurement]:
+) -> Iterator[_Measurement]:
     """In the order of `METRICS`, the paper's own probes before others."""
-    made: list[_Measurement] = []
     stacks = Stacks(evaluator)
     for metric in (m for m in METRICS if m in metrics):
         if metric in ("r2", "individual"):
             own = [(action, action.probe) for action in evaluator.task.actions]
             others = [(action, p) for p in action_probes for action in evaluator.task.actions if p != action.probe]
             for action, probe in [*own, *others]:
-                take = functools.partial(_action, stacks, metric, action, probe)
-                made.append(_Measurement(f"{metric}/{action.name}/{probe}", take))
+                compute = functools.partial(_action, stacks, metric, action, probe)
+                yield f"{metric}/{action.name}/{probe}", compute, _same_embeddings
         elif metric == "top1":
-            made.append(_Measurement("top1", functools.partial(_top1, stacks)))
+            yield metric, functools.partial(_top1, stacks), _same_embeddings
         elif metric == "knn":
-            made.append(_Measurement("knn", functools.partial(_knn, stacks)))
-        elif metric == "mrr" and ranks_views(evaluator):
-            made.append(_Measurement("mrr", functools.partial(view_ranks, evaluator), _same_predictions))
+            yield metric, functools.partial(_knn, stacks), _same_embeddings
+        elif metric == "mrr" and evaluator.train_samples.source.recorded:
+            yield metric, functools.partial(view_ranks, evaluator), _same_predictions
         elif metric == "context-labels":
-            take = functools.partial(_context_labels, evaluator, conditions)
-            made.append(_Measurement("context-labels", take, functools.partial(_same_length, conditions)))
-    return made
+            compute = functools.partial(_context_labels, evaluator, conditions)
+            yield metric, compute, functools.partial(_same_length, conditions)
 
 
 def _action(
@@ -177,7 +153,7 @@ def _action(
         for part in (evaluator.train, evaluator.test)
     )
     _log.info("probing %s (%s, %s) from %d embeddings of %d samples each", action.name, metric, probe, *fit.shape[:2])
-    outputs = probes.predict_actions(fit, wanted[: fit.shape[1]], judge, probe, evaluator.config)
+    outputs = probes.regress(fit, wanted[: fit.shape[1]], judge, probe, evaluator.config)
     row = ("r2" if metric == "r2" else "r2_individual", action.name, probes.action_probe_name(probe, evaluator.config))
     return [{row: pooled_r2(output, truth)} for output in outputs]
 
@@ -197,32 +173,22 @@ def _top1(stacks: Stacks, conditions: list[Condition]) -> list[MeasuredValues]:
     """Accuracy of tasks and sensitive attributes by a linear probe (and a strong one); fairness of each task."""
     evaluator, (fit, judge) = stacks.evaluator, stacks.labelled(conditions)
     config = evaluator.config
+    groups = {name: evaluator.test.classes(name) for name in evaluator.store.schema.attributes}
     found: list[MeasuredValues] = [{} for _ in conditions]
     for target, classes in _readable(evaluator).items():
         labels = evaluator.train.classes(target).to(evaluator.device)
+        truth = evaluator.test.classes(target)
         known = labels >= 0
         _log.info("probing %s from %d embeddings of %d samples each", target, len(fit), int(known.sum()))
         predictions = {
             probes.label_probe_name(config): probes.classify(fit[:, known], labels[known], judge, classes, config)
         }
-        if config.strong or evaluator.store.schema.attributes:
-            predictions[LOGISTIC] = strong_classify_each(fit[:, known], labels[known], judge)
+        if config.strong or groups:
+            predictions[LOGISTIC] = strong_classify_each(fit, labels, judge)
         for probe, predicted in predictions.items():
             for values, one in zip(found, predicted.cpu(), strict=True):
-                values.update(_judge(evaluator, target, probe, one))
+                values.update(judged(one, truth, groups, target, probe))
     return found
-
-
-def _judge(evaluator: Evaluator, target: str, probe: str, predicted: Tensor) -> MeasuredValues:
-    """Accuracy of one prediction, and its fairness where the target is a task."""
-    schema, truth = evaluator.store.schema, evaluator.test.classes(target)
-    asked = truth >= 0
-    metric = "accuracy" if schema.attributes else "top1"
-    values: MeasuredValues = {(metric, target, probe): float((predicted == truth)[asked].double().mean())}
-    if target in schema.tasks:
-        groups = {name: categories[asked] for name, categories in evaluator.test.attributes.items()}
-        values.update(fairness_differences(truth[asked], predicted[asked], groups, target, probe))
-    return values
 
 
 def _knn(stacks: Stacks, conditions: list[Condition]) -> list[MeasuredValues]:
@@ -256,22 +222,20 @@ def _context_labels(
     evaluator: Evaluator, conditions: Sequence[Condition], missing: list[Condition]
 ) -> list[MeasuredValues]:
     """Accuracy, in each environment, of one linear probe for all environments of a context length."""
-    train, test, config = evaluator.train, evaluator.test, evaluator.config
-    environments = list(dict.fromkeys(c.active for c in conditions if c.environment != ENCODER))
+    config, environments = evaluator.config, evaluator.task.environments
     groups = {id(c): _together(conditions, c) for c in missing}
     lengths = {tuple(c.identity for c in group): group for group in groups.values()}
     fit, judge = (
         torch.stack([_stack(evaluator, group, part.z_x, len(environments)) for group in lengths.values()])
-        for part in (train, test)
+        for part in (evaluator.train, evaluator.test)
     )
     probe = f"{probes.label_probe_name(config)}, one for all contexts"
     found: list[MeasuredValues] = [{} for _ in missing]
     for task, names in evaluator.store.schema.tasks.items():
-        fit_classes, judge_classes = _classes(train.labels[task], train.z_x), _classes(test.labels[task], test.z_x)
+        fit_classes, labels = _by_environment(evaluator, evaluator.train, task)
+        judge_classes, truth = _by_environment(evaluator, evaluator.test, task)
         if not probes.can_be_read(fit_classes, judge_classes):
             continue
-        labels = context_labels.labels(fit_classes, context_labels.bins(train.first, train.first), environments)
-        truth = context_labels.labels(judge_classes, context_labels.bins(train.first, test.first), environments)
         known, count = labels.flatten() >= 0, len(names) * context_labels.codes(environments)
         _log.info("probing %s by context from %d embeddings of %d views each", task, len(fit), int(known.sum()))
         wanted = labels.flatten()[known].to(evaluator.device)
@@ -291,6 +255,8 @@ def _stack(evaluator: Evaluator, group: list[Condition], z: Tensor, environments
     return torch.cat(parts * (environments // len(parts)))
 
 
-def _classes(labels: Tensor, views: Tensor) -> Tensor:
-    """Class indices of the views (draws x N,), where labels are those of samples or of views."""
-    return labels.repeat(len(views) // len(labels))
+def _by_environment(evaluator: Evaluator, split: EncodedSplit, task: str) -> tuple[Tensor, Tensor]:
+    """Classes of the N first views of a split, -1 where missing, and their labels in each environment, (E, N)."""
+    classes = split.samples.classes(task).repeat(len(split.z_x) // len(split.samples.source))
+    binned = context_labels.bins(evaluator.train.first, split.first)
+    return classes, context_labels.labels(classes, binned, evaluator.task.environments)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.evaluation.bank import FeatureBank
-from contextssl_cli.evaluation.contexts import context_hash, read_context
+from contextssl_cli.evaluation.contexts import context_hash
 from contextssl_cli.evaluation.encoded import encode
 from contextssl_cli.methods.registry import method_of
 from contextssl_cli.model.contextssl import Cache, ContextSSL
@@ -132,9 +132,17 @@ class OpenRun:
             self._caches[identity] = self.read(context)
         return BoundContext(context, self._caches[identity])
 
+    @torch.no_grad()
     def read(self, context: Context | None) -> Cache:
         """The keys and values of a context of any length that fits the run; no input of it is encoded twice."""
-        return read_context(self.context_model, self.run.record.schema_, context, self.bank)
+        model, device = self.context_model, self.device
+        if context is None:
+            empty = torch.empty(0, model.config.feature_dim, device=device)
+            return model.read_context(empty, empty, torch.empty(0, model.space.width, device=device), ())
+        z_x, z_y = (self.bank(part).to(device) for part in (context.x, context.y))
+        parts = {name: torch.tensor(block, dtype=torch.float32) for name, block in context.actions.items()}
+        actions = model.space.assemble(parts, context.environment, len(context)).to(device)
+        return model.read_context(z_x, z_y, actions, context.environment)
 
     def _encode(self, inputs: NDArray[Any]) -> Tensor:
         return encode(self.model, to_tensor(inputs, self.run.record.schema_, "the context"))

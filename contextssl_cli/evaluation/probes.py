@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -58,34 +57,26 @@ def label_probe_name(config: ProbeConfig) -> str:
     return f"linear (Adam {config.label_lr:g}, {config.label_epochs} epochs of batches of {config.label_batch_size})"
 
 
-def regress(
-    train: Tensor, targets: Tensor, test: Tensor, kind: Literal["linear", "mlp"], config: ProbeConfig
-) -> Tensor:
-    """Predict (N, W) numbers by a gradient-trained probe under mean squared error.
+def regress(train: Tensor, targets: Tensor, test: Tensor, kind: ActionProbe, config: ProbeConfig) -> Tensor:
+    """Predict (N, W) numbers by a probe of a kind.
 
     Args:
         train: (K, N, D).
         targets: (N, W), the same for every embedding.
         test: (K, M, D).
-        kind: linear, or an MLP D-hidden-hidden-W with ReLU.
-        config: epochs, rate, batch size, seed.
+        kind: in closed form; or trained by gradient under mean squared error: linear, or an MLP D-hidden-hidden-W with
+            ReLU.
+        config: of the gradient-trained probes: epochs, rate, batch size, seed.
 
     Returns:
         (K, M, W).
     """
+    if kind in ("ridge", "ridge-cv"):
+        fit: Callable[[Tensor, Tensor, Tensor], Tensor] = ridge if kind == "ridge" else strong_regress
+        return torch.stack([fit(own, targets, judge) for own, judge in zip(train, test, strict=True)])
     sizes = [train.shape[-1], *([config.hidden] * 2 if kind == "mlp" else []), targets.shape[-1]]
-    schedule = _Schedule(config.lr, config.action_epochs, config.action_batch_size, config.seed)
-    fitted = _fit(train, targets, sizes, _mean_squared_error, schedule)
-    return _outputs(fitted, test)
-
-
-def predict_actions(train: Tensor, targets: Tensor, test: Tensor, kind: ActionProbe, config: ProbeConfig) -> Tensor:
-    """Predict (N, W) numbers from (K, N, D) for (K, M, D) by a kind of probe: (K, M, W)."""
-    if kind == "ridge":
-        return torch.stack([ridge(fit, targets, judge) for fit, judge in zip(train, test, strict=True)])
-    if kind == "ridge-cv":
-        return torch.stack([strong_regress(fit, targets, judge) for fit, judge in zip(train, test, strict=True)])
-    return regress(train, targets, test, kind, config)
+    schedule = config.lr, config.action_epochs, config.action_batch_size, config.seed
+    return _outputs(train, targets, test, sizes, _mean_squared_error, *schedule)
 
 
 def ridge(train: Tensor, targets: Tensor, test: Tensor, penalty: float = PENALTY) -> Tensor:
@@ -125,9 +116,8 @@ def classify(train: Tensor, labels: Tensor, test: Tensor, classes: int, config: 
         (K, M) class indices.
     """
     sizes = [train.shape[-1], classes]
-    schedule = _Schedule(config.label_lr, config.label_epochs, config.label_batch_size, config.seed)
-    fitted = _fit(train, labels, sizes, _cross_entropy, schedule)
-    return _outputs(fitted, test).argmax(dim=-1)
+    schedule = config.label_lr, config.label_epochs, config.label_batch_size, config.seed
+    return _outputs(train, labels, test, sizes, _cross_entropy, *schedule).argmax(dim=-1)
 
 
 @dataclass(frozen=True)
@@ -169,38 +159,24 @@ def can_be_read(fit: Tensor, judge: Tensor) -> bool:
     return len(fit[fit >= 0].unique()) > 1 and bool((judge >= 0).any())
 
 
-@dataclass(frozen=True)
-class _Schedule:
-    lr: float
-    epochs: int
-    batch_size: int
-    seed: int
-
-
-def _fit(
-    train: Tensor,
-    targets: Tensor,
-    sizes: Sequence[int],
-    loss: Callable[[Tensor, Tensor], Tensor],
-    schedule: _Schedule,
-) -> nn.Sequential:
-    generator = seeded(schedule.seed, Purpose.PROBE)
+def _outputs(
+    train: Tensor, targets: Tensor, test: Tensor, sizes: Sequence[int], loss: Callable[[Tensor, Tensor], Tensor],
+    lr: float, epochs: int, batch_size: int, seed: int,
+) -> Tensor:  # fmt: skip
+    """(K, M, outputs) of K probes with layers of these sizes, which are fitted to ``train`` (K, N, D) and targets."""
+    generator = seeded(seed, Purpose.PROBE)
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
         layers += [StackedLinear(len(train), inputs, outputs, generator), nn.ReLU(inplace=True)]
     probe = nn.Sequential(*layers[:-1]).to(train.device)
-    optimizer = torch.optim.Adam(probe.parameters(), lr=schedule.lr, fused=True)
-    for _ in range(schedule.epochs):
-        for rows in torch.randperm(train.shape[1], generator=generator).to(train.device).split(schedule.batch_size):
+    optimizer = torch.optim.Adam(probe.parameters(), lr=lr, fused=True)
+    for _ in range(epochs):
+        for rows in torch.randperm(train.shape[1], generator=generator).to(train.device).split(batch_size):
             optimizer.zero_grad(set_to_none=True)
             loss(probe(train[:, rows]), targets[rows]).backward()
             optimizer.step()
-    return probe
-
-
-@torch.no_grad()
-def _outputs(probe: nn.Module, test: Tensor) -> Tensor:
-    return torch.cat([probe(part) for part in test.split(8192, dim=1)], dim=1)
+    with torch.no_grad():
+        return torch.cat([probe(part) for part in test.split(8192, dim=1)], dim=1)
 
 
 # Each loss is a mean over samples and a sum over the K probes, so that one probe's gradient does not depend on K.

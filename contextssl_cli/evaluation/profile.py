@@ -81,8 +81,7 @@ def symmetry_profile(evaluator: Evaluator, context: Context) -> list[ProfileRow]
             probe="MLP" if action.probe == "mlp" else action.probe,
             guard=action.name if action.name in context.changes else None,
         )
-        row = ProfileRow(action.name, target, before[0], now[0], probe, before[1], now[1], RIDGE_CV, words)
-        rows.append(row)
+        rows.append(ProfileRow(action.name, target, before[0], now[0], probe, before[1], now[1], RIDGE_CV, words))
     return rows
 
 
@@ -172,12 +171,7 @@ def guard_profile(
     guarded = next(one for one in evaluator.task.actions if one.name == action)
     attribute = changed_attribute(guarded, evaluator.store.schema)
     if attribute in evaluator.store.schema.attributes:
-        rows += _labels(
-            evaluator,
-            attribute,
-            *singles,
-            (LOGISTIC, MLP),
-        )
+        rows += _labels(evaluator, attribute, *singles, (LOGISTIC, MLP))
     else:
         rows += _actions(evaluator, action, embed)
     for task in evaluator.store.schema.tasks:
@@ -192,14 +186,13 @@ def _labels(
     labels, truth = evaluator.train.classes(target), evaluator.test.classes(target)
     if not can_be_read(labels, truth):
         return []
-    rows = []
-    for name in probes:
-        accuracies = (
-            strong_accuracy(name, train, labels.numpy(), test, truth.numpy())
-            for train, test in zip(fit, judge, strict=True)
-        )
-        rows.append(GuardRow("accuracy", target, name, *accuracies))
-    return rows
+    parts = list(zip(fit, judge, strict=True))
+    return [
+        GuardRow("accuracy", target, probe, *(
+            strong_accuracy(probe, train, labels.numpy(), test, truth.numpy()) for train, test in parts
+        ))
+        for probe in probes
+    ]  # fmt: skip
 
 
 def _actions(evaluator: Evaluator, name: str, embed: Callable[[Tensor], tuple[_Array, _Array]]) -> list[GuardRow]:
@@ -208,8 +201,8 @@ def _actions(evaluator: Evaluator, name: str, embed: Callable[[Tensor], tuple[_A
         [torch.from_numpy(np.hstack(views)) for views in zip(embed(part.z_x), embed(part.z_y), strict=True)]
         for part in (train, test)
     )
-    rows = []
-    for probe in (RIDGE_CV, MLP):
-        outputs = (strong_regress(f, train.actions[name], j, probe) for f, j in zip(fit, judge, strict=True))
-        rows.append(GuardRow("r2", name, probe, *(pooled_r2(output, test.actions[name]) for output in outputs)))
-    return rows
+    parts, wanted, truth = list(zip(fit, judge, strict=True)), train.actions[name], test.actions[name]
+    return [
+        GuardRow("r2", name, probe, *(pooled_r2(strong_regress(f, wanted, j, probe), truth) for f, j in parts))
+        for probe in (RIDGE_CV, MLP)
+    ]

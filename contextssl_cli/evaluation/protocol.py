@@ -17,11 +17,11 @@ from contextssl_cli.config.train import OF_NO_MATTER
 from contextssl_cli.errors import UsageError, invalid_value
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.fairness import raw_baseline
-from contextssl_cli.evaluation.measures import context_label_ceiling, measure, ranks_views
+from contextssl_cli.evaluation.measures import context_label_ceiling, measure
 from contextssl_cli.evaluation.open_run import OpenRun
-from contextssl_cli.evaluation.results import ENCODER, Key, ProbeReport, Row, average, find, pool
+from contextssl_cli.evaluation.results import ENCODER, ProbeReport, average, find, pool
 from contextssl_cli.plugin.kinds import Dataset
-from contextssl_cli.plugin.task import Task, environment_name
+from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.text import printable
 from contextssl_cli.training.metrics import adaptation_gap
 from contextssl_cli.training.run import Run, versions
@@ -87,7 +87,7 @@ def probe_each(runs: Sequence[Run], device: torch.device, **flags: Any) -> list[
     reports = []
     for run in runs:
         evaluator = Evaluator(OpenRun(run, device), config)
-        if "mrr" in named and not ranks_views(evaluator):
+        if "mrr" in named and not evaluator.train_samples.source.recorded:
             raise UsageError(
                 f"mrr ranks the recorded views of an object, and {run.record.task} has none: leave it out of --metrics"
             )
@@ -123,15 +123,28 @@ def _check_alike(runs: Sequence[Run]) -> None:
 
 
 def _probe(evaluator: Evaluator, metrics: Sequence[Metric]) -> ProbeReport:
-    """The report of one run."""
-    run, task, lengths = evaluator.run, evaluator.task, _lengths(evaluator)
-    rows = average([(run.record.config.seed, _measure(evaluator, metrics, lengths))])
-    adapts = bool(lengths) and "r2" in evaluator.config.metrics
+    """The report of one run; all conditions are measured at once, so that their probes are fitted side by side."""
+    run, task, lengths, schema = evaluator.run, evaluator.task, _lengths(evaluator), evaluator.store.schema
+    measured = measure(evaluator, drawn_conditions(evaluator, lengths), metrics, evaluator.config.action_probes)
+    if "context-labels" in metrics:
+        measured |= context_label_ceiling(evaluator)
+    if "top1" in metrics and schema.columns and schema.attributes:
+        measured |= raw_baseline(schema, evaluator.train_samples, evaluator.test_samples)
+    rows = average([(run.record.config.seed, measured)])
+    r2 = {}
+    if lengths and "r2" in evaluator.config.metrics:
+        r2 = {
+            environment: {
+                action.name: find(rows, environment_name(environment), lengths[-1], "r2", action.name).mean
+                for action in task.actions
+            }
+            for environment in task.environments
+        }
     return ProbeReport(
         task=task.name,
         rows=rows,
-        gaps=[_gap(rows, task, lengths[-1])] if adapts else [],
-        paper_gaps=[_gap(rows, task, lengths[-1], clip=False)] if adapts else [],
+        gaps=[adaptation_gap(r2, task.environments)] if r2 else [],
+        paper_gaps=[adaptation_gap(r2, task.environments, clip=False)] if r2 else [],
         environments=[environment_name(environment) for environment in task.environments if lengths],
         actions=[action.name for action in task.actions],
         lengths=lengths,
@@ -144,18 +157,6 @@ def _probe(evaluator: Evaluator, metrics: Sequence[Metric]) -> ProbeReport:
             "versions": versions(),
         },
     )
-
-
-def _measure(evaluator: Evaluator, metrics: Sequence[Metric], lengths: Sequence[int]) -> dict[Key, float]:
-    """All conditions of one run at once, so that their probes are fitted side by side."""
-    conditions = drawn_conditions(evaluator, lengths)
-    schema = evaluator.store.schema
-    measured = measure(evaluator, conditions, metrics)
-    if "context-labels" in metrics:
-        measured |= context_label_ceiling(evaluator)
-    if "top1" in metrics and schema.columns and schema.attributes:
-        measured |= raw_baseline(schema, evaluator.train_samples, evaluator.test_samples)
-    return measured
 
 
 def drawn_conditions(evaluator: Evaluator, lengths: Sequence[int]) -> list[Condition]:
@@ -191,27 +192,12 @@ def _lengths(evaluator: Evaluator) -> list[int]:
     return lengths
 
 
-def _gap(rows: list[Row], task: Task, length: int, *, clip: bool = True) -> float:
-    r2 = {
-        environment: {
-            action.name: find(rows, environment_name(environment), length, "r2", action.name).mean
-            for action in task.actions
-        }
-        for environment in task.environments
-    }
-    return adaptation_gap(r2, task.environments, clip=clip)
-
-
 def _about(run: Run) -> dict[str, Any]:
-    record = run.record
     step, steps = run.reached()
     return {
         "folder": printable(Path(run.folder).resolve()),  # JSON holds no names that are not UTF-8
         "fingerprint": run.fingerprint(),
         "step": step,
         "steps": steps,
-        "store_hash": record.store_hash,
-        "config": record.config.model_dump(mode="json"),
-        "asked": record.asked.model_dump(mode="json"),
-        "versions": record.versions,
+        **run.record.model_dump(mode="json", include={"store_hash", "config", "asked", "versions"}),
     }

@@ -7,7 +7,7 @@ including the source, as in the paper: a predictor that ignores the action ranks
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +16,8 @@ from contextssl_cli.evaluation.cache import MeasuredValues
 from contextssl_cli.evaluation.encoded import EncodedSplit, RecordedViews
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.results import ENCODER
+from contextssl_cli.methods.base import Predicting
+from contextssl_cli.model.encoders import EncoderModel
 
 Similarity = Callable[[Tensor, Tensor], Tensor]
 """Similarities (N, V) of N predictions (N, D) and V views each (N, V, D); larger is nearer."""
@@ -74,25 +76,6 @@ def summary(rank: Tensor) -> dict[str, float]:
     return {"mrr": float(rank.reciprocal().mean()), **hits}
 
 
-@dataclass(frozen=True)
-class _Predicted:
-    """Predictions (P, R) for pairs, and the representations (N, R) of all views, in one space.
-
-    Attributes:
-        views: the ranked ones.
-        after: predicted for the pairs' second views.
-        similarity: that they are ranked by.
-        name: of the similarity.
-        space: what the space is called in the name of the probe; empty for a run's embeddings.
-    """
-
-    views: Tensor
-    after: Tensor
-    similarity: Similarity
-    name: str
-    space: str = ""
-
-
 def view_ranks(evaluator: Evaluator, conditions: list[Condition]) -> list[MeasuredValues]:
     """MRR and H@k of the view that an action leads to, among its object's views, for each condition.
 
@@ -106,36 +89,32 @@ def view_ranks(evaluator: Evaluator, conditions: list[Condition]) -> list[Measur
     counts = sorted({int(count) for count in (members >= 0).sum(dim=1).tolist()})
     among = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     candidates = members[row[test.recorded.source]].to(evaluator.device)
+    target = test.recorded.target.to(evaluator.device)
     found: list[MeasuredValues] = []
     for c in conditions:
-        predicted = _predicted(evaluator, c, test, test.recorded)
-        if predicted is None:
+        similarity, name, space = inner_product, "cosine", ""
+        if c.environment != ENCODER:
+            views = evaluator.embeddings(c, test.recorded.z)
+            after = evaluator.predictions(c, test.z_x, dict(test.actions))
+        elif evaluator.predictor is not None:
+            method, model = evaluator.predictor
+            views, after = _by_head(method, model, test, test.recorded)
+            similarity, name, space = method.similarity, method.similarity_name, ", in its predictor's space"
+        else:
             found.append({})
             continue
-        probe = f"{predicted.name} rank among the {among} views of an object, the source included{predicted.space}"
-        target = test.recorded.target.to(evaluator.device)
-        rank = ranks(predicted.after, predicted.views, candidates, target, predicted.similarity)
+        probe = f"{name} rank among the {among} views of an object, the source included{space}"
+        rank = ranks(after, views, candidates, target, similarity)
         found.append({(metric, "view", probe): value for metric, value in summary(rank).items()})
     return found
 
 
-def _predicted(
-    evaluator: Evaluator, condition: Condition, test: EncodedSplit, recorded: RecordedViews
-) -> _Predicted | None:
-    if condition.environment == ENCODER:
-        return _by_head(evaluator, test, recorded)
-    after = evaluator.predictions(condition, test.z_x, dict(test.actions))
-    return _Predicted(evaluator.embeddings(condition, recorded.z), after, inner_product, "cosine")
-
-
 @torch.no_grad()
-def _by_head(evaluator: Evaluator, test: EncodedSplit, recorded: RecordedViews) -> _Predicted | None:
-    """Predictions of the heads of a method without a context; each view is represented once."""
-    if evaluator.predictor is None:
-        return None
-    method, model = evaluator.predictor
+def _by_head(
+    method: Predicting[Any], model: EncoderModel, test: EncodedSplit, recorded: RecordedViews
+) -> tuple[Tensor, Tensor]:
+    """Representations (N, R) of all views, and those that the heads of a method predict for the pairs' second views."""
     views = torch.cat([method.represent(model.heads, z.to(model.device)) for z in recorded.z.split(_BATCH)])
     conditions = method.conditions(model, test.actions, len(recorded.source))
     pairs = zip(recorded.source.to(model.device).split(_BATCH), conditions.split(_BATCH), strict=True)
-    after = torch.cat([method.predict(model.heads, views[rows], actions) for rows, actions in pairs])
-    return _Predicted(views, after, method.similarity, method.similarity_name, ", in its predictor's space")
+    return views, torch.cat([method.predict(model.heads, views[rows], actions) for rows, actions in pairs])

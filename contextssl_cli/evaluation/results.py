@@ -9,7 +9,10 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
+
+from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic.dataclasses import dataclass as checked
 
 from contextssl_cli.text import printable
 
@@ -108,12 +111,12 @@ def find(rows: Iterable[Row], environment: str, length: int, metric: str, target
         KeyError: if there is none.
     """
     for row in rows:
-        if (row.environment, row.context_length, row.metric, row.target) == (environment, length, metric, target):
+        if row.key[:4] == (environment, length, metric, target):
             return row
     raise KeyError((environment, length, metric, target))
 
 
-@dataclass(frozen=True)
+@checked(frozen=True, config=ConfigDict(validate_by_name=True, allow_inf_nan=False))
 class ProbeReport:
     """What ``contextssl probe`` found.
 
@@ -131,12 +134,12 @@ class ProbeReport:
     """
 
     task: str
-    rows: list[Row]
-    gaps: list[float]
-    paper_gaps: list[float]
+    rows: Annotated[list[Row], Field(alias="results")]
+    gaps: Annotated[list[float], Field(alias="adaptation_gaps")]
+    paper_gaps: Annotated[list[float], Field(alias="adaptation_gaps_paper")]
     environments: list[str]
     actions: list[str]
-    lengths: list[int]
+    lengths: Annotated[list[int], Field(alias="context_lengths")]
     protocol: dict[str, Any]
 
     @property
@@ -185,29 +188,18 @@ class ProbeReport:
             "task": self.task,
             "adaptation_gap": self.adaptation_gap,
             "adaptation_gap_std": self.gap_std,
-            "adaptation_gaps": self.gaps,
             "adaptation_gap_paper": self.adaptation_gap_paper,
-            "adaptation_gaps_paper": self.paper_gaps,
-            "environments": self.environments,
-            "actions": self.actions,
-            "context_lengths": self.lengths,
-            "results": [asdict(row) for row in self.rows],
-            "protocol": self.protocol,
+            **TypeAdapter(ProbeReport).dump_python(self, by_alias=True),
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The report of a ``results.json``."""
-        return cls(
-            task=values["task"],
-            rows=[Row(**row) for row in values["results"]],
-            gaps=values["adaptation_gaps"],
-            paper_gaps=values["adaptation_gaps_paper"],
-            environments=values["environments"],
-            actions=values["actions"],
-            lengths=values["context_lengths"],
-            protocol=values["protocol"],
-        )
+        """The report of a ``results.json``.
+
+        Raises:
+            pydantic.ValidationError: if it is not one.
+        """
+        return TypeAdapter(cls).validate_python(values)
 
 
 def pool(reports: Sequence[ProbeReport]) -> ProbeReport:

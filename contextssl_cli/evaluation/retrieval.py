@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from contextssl_cli.data.pairs import PairSource
 from contextssl_cli.data.random import Purpose, seeded
 from contextssl_cli.data.tensors import to_array
-from contextssl_cli.evaluation.contexts import read_context
 from contextssl_cli.evaluation.encoded import encode
-from contextssl_cli.model.contextssl import ContextSSL
-from contextssl_cli.store.context import Context
+from contextssl_cli.evaluation.evaluator import Condition, Evaluator
+
+SOURCES, NEIGHBOURS = 5, 4
+VIEWS = 4
+"""Of each sample in the gallery, in addition to the sources' own target views."""
 
 
 @dataclass(frozen=True)
@@ -34,37 +35,25 @@ class Retrieval:
     neighbours: NDArray[np.float32]
 
 
-@torch.no_grad()
-def retrieve(
-    model: ContextSSL, source: PairSource, contexts: Mapping[str, Context], *, sources: int = 5, neighbours: int = 4,
-    views: int = 4, seed: int = 0,
-) -> Retrieval:  # fmt: skip
+def retrieve(evaluator: Evaluator, conditions: Sequence[Condition]) -> Retrieval:
     """Predict [z_x; a] under each context and rank a gallery of views by cosine similarity.
 
     Args:
-        model: in evaluation mode.
-        source: images of the test split.
-        contexts: by name.
-        sources: R.
-        neighbours: K.
-        views: of each sample in the gallery; the sources' own target views are in it.
-        seed: of views and sources.
+        evaluator: of a run on images; those that probes are judged on are drawn, and its seed is that of the views.
+        conditions: the contexts.
     """
-    generator = seeded(seed, Purpose.RETRIEVAL)
-    chosen = torch.randperm(len(source), generator=generator)[:sources]
+    source = evaluator.test_samples.source
+    generator = seeded(evaluator.config.seed, Purpose.RETRIEVAL)
+    chosen = torch.randperm(len(source), generator=generator)[:SOURCES]
     asked = source.draw(chosen, generator, augment=False)
-    gallery = source.draw(torch.arange(len(source)).repeat(views), generator, augment=False)
+    gallery = source.draw(torch.arange(len(source)).repeat(VIEWS), generator, augment=False)
     candidates = torch.cat([asked.y, gallery.x])
-    z_asked, z_candidates = encode(model, asked.x), encode(model, candidates)
+    z_asked, z_candidates = encode(evaluator.model, asked.x), encode(evaluator.model, candidates)
     found = []
-    for context in contexts.values():
-        cache = read_context(model, source.schema, context)
-        actions = model.space.assemble(asked.actions, context.environment, len(asked))
-        device = model.device
-        predicted = model.embed(z_asked.to(device), cache, actions.to(device), context.environment)
-        similarity = predicted @ model.embed(z_candidates.to(device), cache).T
-        found.append(similarity.topk(neighbours, dim=1).indices.cpu())
+    for condition in conditions:
+        predicted = evaluator.predictions(condition, z_asked, asked.actions)
+        similarity = predicted @ evaluator.embeddings(condition, z_candidates).T
+        found.append(similarity.topk(NEIGHBOURS, dim=1).indices.cpu())
     order = torch.stack(found, dim=1)  # (R, C, K)
-    pictures = to_array(candidates, source.schema)[order.numpy()]
-    schema = source.schema
-    return Retrieval(tuple(contexts), to_array(asked.x, schema), to_array(asked.y, schema), pictures)
+    x, y, pictures = (to_array(part, source.schema) for part in (asked.x, asked.y, candidates))
+    return Retrieval(tuple(condition.environment for condition in conditions), x, y, pictures[order.numpy()])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -12,7 +13,7 @@ from contextssl_cli import files
 from contextssl_cli.config.probe import ProbeConfig
 from contextssl_cli.errors import CorruptFileError, UsageError, invalid_value
 from contextssl_cli.evaluation.comparison import Comparison
-from contextssl_cli.evaluation.results import ProbeReport, Row, find
+from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.text import printable
 
 RESULTS = "results.json"
@@ -21,6 +22,7 @@ SWEEP = "sweep.json"
 RESULT_FILES = (RESULTS, COMPARISON, SWEEP, "sweep-held-out.json")
 """Of a folder, the first that is there is the folder's result."""
 
+_Valid = TypeVar("_Valid")
 
 REPORT_KEYS = ("task", "adaptation_gap", "results")
 COMPARISON_KEYS = ("task", "adaptation_gap", "reports")
@@ -39,20 +41,13 @@ def check_results(folder: Path, name: str, keys: Sequence[str], others: Sequence
     Raises:
         UsageError: naming a file that is not ours, or no regular file.
     """
-    path, *rest = (files.check_output(folder / one) for one in (name, *others))
-    if path.exists() and path.stat().st_size:
-        if not files.is_own_json(path, *keys):
-            raise _foreign(path)
-        return
-    for other in rest:
-        if other.exists() and other.stat().st_size:
-            raise _foreign(other)
-
-
-def _foreign(path: Path) -> UsageError:
-    return UsageError(
-        f"{printable(path)} is not a result of this command and is not replaced; choose another --out, or move it away"
-    )
+    paths = [files.check_output(folder / one) for one in (name, *others)]
+    taken = [path for path in paths if path.exists() and path.stat().st_size]
+    if taken and not (taken[0] == paths[0] and files.is_own_json(paths[0], *keys)):
+        raise UsageError(
+            f"{printable(taken[0])} is not a result of this command and is not replaced; choose another --out, or move "
+            "it away"
+        )
 
 
 class Checked(BaseModel):
@@ -87,13 +82,6 @@ class _Protocol(Checked):
 
 
 class _Result(Checked):
-    task: str
-    environments: list[str]
-    actions: list[str]
-    context_lengths: list[int]
-    adaptation_gaps: list[float]
-    adaptation_gaps_paper: list[float]
-    results: list[Row]
     protocol: _Protocol
 
 
@@ -107,7 +95,7 @@ class _Point(Checked):
 class _Comparison(Checked):
     adaptation_gaps: list[float] = Field(min_length=1)
     adaptation_gaps_paper: list[float] = Field(min_length=1)
-    reports: list[_Result] = Field(min_length=1)
+    reports: list[dict[str, Any]] = Field(min_length=1)
 
 
 def read_results(path: Path) -> list[ProbeReport | Comparison]:
@@ -130,14 +118,14 @@ def read_results(path: Path) -> list[ProbeReport | Comparison]:
 
 
 def _of_points(path: Path, points: list[dict[str, Any]]) -> list[ProbeReport | Comparison]:
-    families: dict[str, list[dict[str, Any]]] = {}
-    for point in points:
-        _validate(path, _Point, point)
-        families.setdefault(point["family"], []).append(point)
+    families: dict[str, list[_Point]] = {}
+    for values in points:
+        point = _checked(path, _Point.model_validate, values)
+        families.setdefault(point.family, []).append(point)
     found: list[ProbeReport | Comparison] = []
     for members in families.values():
-        reports = [checked_report(path, point["report"]) for point in members]
-        gaps, paper_gaps = members[0]["adaptation_gaps"], members[0]["adaptation_gaps_paper"]
+        reports = [checked_report(path, point.report) for point in members]
+        gaps, paper_gaps = members[0].adaptation_gaps, members[0].adaptation_gaps_paper
         between = len(members) > 1 and gaps and not reports[0].gaps
         found += [Comparison(reports, gaps, paper_gaps)] if between else reports
     return found
@@ -156,14 +144,14 @@ def read_result(path: Path) -> ProbeReport | Comparison:
 def _read(path: Path, values: dict[str, Any]) -> ProbeReport | Comparison:
     if "reports" not in values:
         return checked_report(path, values)
-    _validate(path, _Comparison, values)
-    reports = [checked_report(path, one) for one in values["reports"]]
-    return Comparison(reports, values["adaptation_gaps"], values["adaptation_gaps_paper"])
+    found = _checked(path, _Comparison.model_validate, values)
+    reports = [checked_report(path, one) for one in found.reports]
+    return Comparison(reports, found.adaptation_gaps, found.adaptation_gaps_paper)
 
 
-def _validate(path: Path, kind: type[Checked], values: dict[str, Any]) -> None:
+def _checked(path: Path, validate: Callable[[Any], _Valid], values: Any) -> _Valid:
     try:
-        kind.model_validate(values)
+        return validate(values)
     except ValidationError as error:
         raise CorruptFileError(
             f"{path} is not a result of contextssl, or is damaged: {invalid_value(error)}; run the command again"
@@ -180,22 +168,17 @@ def checked_report(path: Path, values: dict[str, Any]) -> ProbeReport:
     Raises:
         CorruptFileError: if it is not one, or a figure that it promises is missing.
     """
-    _validate(path, _Result, values)
-    known = Row.__dataclass_fields__
-    rows = [{key: value for key, value in row.items() if key in known} for row in values["results"]]
-    report = ProbeReport.from_dict(values | {"results": rows})
+    report = _checked(path, ProbeReport.from_dict, values)
+    _checked(path, _Result.model_validate, values)
+    measured = {row.key[:4] for row in report.rows}
     for metric, targets in (("r2", report.actions), ("mrr", ["view"])):
         promised = metric == "r2" and report.gaps  # they are differences of R2
         if not promised and all(row.metric != metric for row in report.rows):
             continue
-        try:
-            for environment in report.environments:
-                for length in report.lengths:
-                    for target in targets:
-                        find(report.rows, environment, length, metric, target)
-        except KeyError as error:
-            raise CorruptFileError(
-                f"{path} is damaged: it lacks the {metric} of {target} under {environment} at {length} tokens; probe "
-                "again"
-            ) from error
+        for environment, length, target in product(report.environments, report.lengths, targets):
+            if (environment, length, metric, target) not in measured:
+                raise CorruptFileError(
+                    f"{path} is damaged: it lacks the {metric} of {target} under {environment} at {length} tokens; "
+                    "probe again"
+                )
     return report

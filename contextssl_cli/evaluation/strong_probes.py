@@ -28,7 +28,7 @@ LOGISTIC = "logistic regression (scikit-learn, standardised)"
 RIDGE_CV = "ridge (scikit-learn, standardised, penalty cross-validated)"
 MLP = "MLP 64 (scikit-learn, whitened)"
 _PENALTIES = tuple(10.0**power for power in range(-9, 2))
-"""Of the cross-validated ridge regression, per sample and standardised column.
+"""Of the ridge regression, which leave-one-out cross-validation chooses from, per sample and standardised column.
 
 The smallest one is well above the share of the variance (about 1e-14) that float32 rounding can make."""
 
@@ -42,15 +42,6 @@ _HIDDEN: dict[str, Any] = {
 def strong_classifier() -> Pipeline:
     """Logistic regression on standardised numbers."""
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-
-
-def strong_regressor(samples: int) -> Pipeline:
-    """Ridge regression on standardised numbers whose penalty is chosen by leave-one-out cross-validation.
-
-    Args:
-        samples: how many it will be fitted to.
-    """
-    return make_pipeline(StandardScaler(), RidgeCV(alphas=[penalty * samples for penalty in _PENALTIES]))
 
 
 def mlp_classifier() -> Pipeline:
@@ -71,33 +62,34 @@ def fit_quietly(probe: Pipeline, inputs: NDArray[Any], targets: NDArray[Any]) ->
         return probe.fit(inputs, targets)
 
 
-def strong_accuracy(
-    probe: str, train: NDArray[Any], labels: NDArray[Any], test: NDArray[Any], truth: NDArray[Any], seed: int = 0
-) -> float:
-    """Fit a classifier to ``train`` (N, D) and return its accuracy on ``test`` (M, D).
+def strong_classify(
+    train: NDArray[Any], labels: NDArray[Any], test: NDArray[Any], probe: str = LOGISTIC, seed: int = 0
+) -> NDArray[Any]:
+    """Predict class indices (M,) for ``test`` (M, D).
 
     Args:
-        probe: ``LOGISTIC`` or ``MLP``.
         train: (N, D).
         labels: (N,) class indices, below 0 where missing.
         test: (M, D).
-        truth: (M,), as ``labels``.
+        probe: ``LOGISTIC`` or ``MLP``.
         seed: of the MLP's weights and batches.
     """
     drawn = {"mlpclassifier__random_state": integer_seed(seed, Purpose.STRONG_PROBE)}
     fitted = strong_classifier() if probe == LOGISTIC else mlp_classifier().set_params(**drawn)
-    fit_quietly(fitted, train[labels >= 0], labels[labels >= 0])
-    return float(fitted.score(test[truth >= 0], truth[truth >= 0]))
-
-
-def strong_classify(train: NDArray[Any], labels: NDArray[Any], test: NDArray[Any]) -> NDArray[Any]:
-    """Predict class indices (M,) for ``test`` (M, D) by ``strong_classifier`` fitted to (N, D) and ``labels`` (N,)."""
-    predicted: NDArray[Any] = strong_classifier().fit(train, labels).predict(test)
+    predicted: NDArray[Any] = fit_quietly(fitted, train[labels >= 0], labels[labels >= 0]).predict(test)
     return predicted
 
 
+def strong_accuracy(
+    probe: str, train: NDArray[Any], labels: NDArray[Any], test: NDArray[Any], truth: NDArray[Any], seed: int = 0
+) -> float:
+    """The accuracy of ``strong_classify`` on ``test`` (M, D), where ``truth`` (M,) is not missing."""
+    asked = truth >= 0
+    return float((strong_classify(train, labels, test[asked], probe, seed) == truth[asked]).mean())
+
+
 def strong_classify_each(train: Tensor, labels: Tensor, test: Tensor) -> Tensor:
-    """Predict class indices (K, M) for ``test`` (K, M, D), by K strong classifiers fitted to ``train`` (K, N, D)."""
+    """Predict class indices (K, M) for ``test`` (K, M, D), by K logistic regressions fitted to ``train`` (K, N, D)."""
     pairs = zip(train.cpu().numpy(), test.cpu().numpy(), strict=True)
     return torch.stack([torch.from_numpy(strong_classify(fit, labels.cpu().numpy(), judge)) for fit, judge in pairs])
 
@@ -107,7 +99,8 @@ def strong_regress(train: Tensor, targets: Tensor, test: Tensor, probe: str = RI
     if probe == RIDGE_CV:
         train, test = train.cpu().double(), test.cpu().double()  # MPS has no float64
     fit, wanted, judge = (part.cpu().numpy() for part in (train, targets, test))
-    fitted = strong_regressor(len(fit)) if probe == RIDGE_CV else mlp_regressor()
+    penalties = [penalty * len(fit) for penalty in _PENALTIES]
+    fitted = make_pipeline(StandardScaler(), RidgeCV(penalties)) if probe == RIDGE_CV else mlp_regressor()
     flat = wanted[:, 0] if wanted.shape[1] == 1 else wanted  # scikit-learn warns of a single column
     predicted = fit_quietly(fitted, fit, flat).predict(judge)
     return torch.from_numpy(predicted.reshape(len(judge), -1)).to(targets)

@@ -115,8 +115,7 @@ def write_retrieval(run: Run, path: Path, device: torch.device, *, judged_on: Ju
     """
     evaluator = Evaluator(OpenRun(run, device), probe_config(run_task(run).dataset, judged_on=judged_on, seed=seed))
     conditions = drawn_conditions(evaluator, [evaluator.longest_context])
-    contexts = {condition.environment: condition.context for condition in conditions if condition.context}
-    found = retrieve(evaluator.model, evaluator.test_source, contexts, seed=seed)
+    found = retrieve(evaluator, [condition for condition in conditions if condition.context])
     save(partial(draw_retrieval, found), path)
     return path
 

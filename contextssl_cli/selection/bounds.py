@@ -8,7 +8,7 @@ shares with two successes and two failures added (Agresti and Coull 1998): ten r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -25,6 +25,9 @@ EQUALIZED_ODDS = "equalized-odds"
 EQUAL_OPPORTUNITY = "equal-opportunity"
 DIFFERENCES = {EQUALIZED_ODDS: "equalized_odds_difference", EQUAL_OPPORTUNITY: "equal_opportunity_difference"}
 """Metrics of ``group_differences`` by the names of their bounds."""
+LEVEL = 0.05
+"""Of all tests: that the labels can be read at all, that the best candidate reads them better than each other, and that
+a candidate is within a bound."""
 _FOLDS = 5
 
 _Groups = Mapping[str, NDArray[Any]]
@@ -33,22 +36,26 @@ ClassCodes = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and its standard error."""
+    """A figure, its standard error, and the bound that it must meet."""
 
     value: float
     error: float
+    most: float = 1.0
 
-    def meets(self, most: float) -> bool:
+    @property
+    def is_met(self) -> bool:
         """Whether the figure itself is within the bound."""
-        return self.value <= most
+        return self.value <= self.most
 
-    def room(self, most: float) -> float:
+    @property
+    def room(self) -> float:
         """By how many errors it is within the bound; nothing is above 1."""
-        return (most - self.value) / self.error if most < 1 else float("inf")
+        return (self.most - self.value) / self.error if self.most < 1 else float("inf")
 
-    def is_sure(self, most: float, level: float) -> bool:
+    @property
+    def is_sure(self) -> bool:
         """Whether it is on its side of the bound by more than its error explains, one-sided."""
-        return abs(self.room(most)) > NormalDist().inv_cdf(1 - level)
+        return abs(self.room) > NormalDist().inv_cdf(1 - LEVEL)
 
 
 def share(hits: NDArray[np.bool_]) -> Estimate:
@@ -130,22 +137,21 @@ def measured(
             undefined.
     """
     found = {}
-    differences = [name for name in bounds if name in DIFFERENCES]
-    predicted = _cross_predicted(embeddings, codes, seed) if differences else codes
-    for name in differences:
-        ((attribute, values),) = groups.items()
-        estimate = difference(name, codes, predicted, values)
+    predicted = _cross_predicted(embeddings, codes, seed) if DIFFERENCES.keys() & bounds.keys() else codes
+    for name in sorted(bounds, key=lambda name: name not in DIFFERENCES):
+        if name not in DIFFERENCES:
+            group = _categories(name, groups[name])
+            estimate: Estimate | None = share(_cross_predicted(embeddings, group, seed) == group)
+        else:
+            ((attribute, values),) = groups.items()
+            estimate = difference(name, codes, predicted, values)
         if estimate is None:
             needed = "both classes" if name == EQUALIZED_ODDS else "class 1"
             raise UsageError(
                 f"{name} is undefined: each of two groups of {attribute} or more needs labels of {needed}; label more "
                 "inputs"
             )
-        found[name] = estimate
-    for name in bounds:
-        if name not in DIFFERENCES:
-            group = _categories(name, groups[name])
-            found[name] = share(_cross_predicted(embeddings, group, seed) == group)
+        found[name] = replace(estimate, most=bounds[name])
     return found
 
 

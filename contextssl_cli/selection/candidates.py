@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from contextssl_cli.adaptation.adapt import NO_CONTEXT
@@ -46,45 +45,36 @@ def read_candidates(
     """
     if every not in (None, "all"):
         raise UsageError(f"--candidates {every}: expected all; name context files with --context")
-    contexts: Candidates = {str(path): Context.load(path) for path in paths}
-    if len(contexts) < len(paths):
+    named = {str(path): Context.load(path) for path in paths}
+    if len(named) < len(paths):
         raise UsageError("a context is named twice")
-    check_distinct(contexts)
-    name, first = next(iter(contexts.items()), ("", None))
+    check_distinct(named)
     if run is not None:
         found = FoundRun(Run(run), "named with --run")
+    elif named:
+        found = find_run(named[str(paths[0])], str(paths[0]))
     else:
-        found = find_run(first, name) if first else latest_run(reads_contexts=True)
+        found = latest_run(reads_contexts=True)
     alone = len(paths) == 1 and not every
-    for name, context in contexts.items():
-        if context is not None:
-            check_context(found.run, context, name, foreign="warn" if alone else "refuse")
-        if guard and context is not None:
-            _check_guard(found.run, context, guard, name)
+    for name, context in named.items():
+        check_context(found.run, context, name, foreign="warn" if alone else "refuse")
+        if guard:
+            try:
+                guard_pairs(found.run, context, guard)
+            except UsageError as error:
+                raise UsageError(f"{name}: {error}") from error
+    contexts: Candidates = dict(named)
     if every:
-        contexts = _drawn(found.run, seed, contexts, guard)
+        source = training_pairs(found.run)
+        for environment in run_task(found.run).environments:
+            if guard in environment:  # shown, so nothing is removed
+                continue
+            drawn = context_from_run(found.run, list(environment) or [NONE], None, seed, source)
+            if not any(context.take(len(drawn)).same_pairs(drawn) for context in named.values()):
+                contexts[environment_name(environment)] = drawn
         if guard is None:
             contexts[NO_CONTEXT] = None
     return found, contexts
-
-
-def _check_guard(run: Run, context: Context, guard: str, name: str) -> None:
-    try:
-        guard_pairs(run, context, guard)
-    except UsageError as error:
-        raise UsageError(f"{name}: {error}") from error
-
-
-def _drawn(run: Run, seed: int, named: Candidates, guard: str | None) -> Candidates:
-    """The named contexts, and one for each environment of the run unless a named one has the same pairs."""
-    contexts, source = dict(named), training_pairs(run)
-    for environment in run_task(run).environments:
-        if guard in environment:  # shown, so nothing is removed
-            continue
-        drawn = context_from_run(run, list(environment) or [NONE], None, seed, source)
-        if not any(context and context.take(len(drawn)).same_pairs(drawn) for context in named.values()):
-            contexts[environment_name(environment)] = drawn
-    return contexts
 
 
 def read_choice(contexts: Candidates, labels: Path, inputs: Inputs, at_most: Sequence[str]) -> Choice:
@@ -101,29 +91,23 @@ def read_choice(contexts: Candidates, labels: Path, inputs: Inputs, at_most: Seq
     """
     bounds = _bounds(at_most)
     few = read_labels(labels, inputs)
-    groups = {name: values[few.rows] for name, values in inputs.attributes.items()}
-    if few.groups is not None:
-        groups = {"group": few.groups}
-    codes = check_choice(len(contexts), len(few.rows), np.asarray(few.labels), bounds, groups)
-    return Choice(Subset(inputs.rows, torch.from_numpy(few.rows)), codes, bounds, groups)
+    attributes = {name: values[few.rows] for name, values in inputs.attributes.items()}
+    groups = attributes if few.groups is None else {"group": few.groups}
+    rows = Subset(inputs.rows, torch.from_numpy(few.rows))
+    return check_choice(len(contexts), rows, few.labels, bounds, groups)
 
 
 def _bounds(texts: Sequence[str]) -> dict[str, float]:
     bounds: dict[str, float] = {}
     for text in texts:
-        name, value = _bound(text)
+        name, _, number = text.partition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = float("nan")
+        if not name or not 0 <= value <= 1:
+            raise UsageError(f"--at-most {text}: expected NAME=NUMBER with a number from 0 to 1, as equalized-odds=0.1")
         if name in bounds:
             raise UsageError(f"--at-most names {name} twice: {bounds[name]:g} and {value:g}")
         bounds[name] = value
     return bounds
-
-
-def _bound(text: str) -> tuple[str, float]:
-    name, _, number = text.partition("=")
-    try:
-        value = float(number)
-    except ValueError:
-        value = float("nan")
-    if not name or not 0 <= value <= 1:
-        raise UsageError(f"--at-most {text}: expected NAME=NUMBER with a number from 0 to 1, as equalized-odds=0.1")
-    return name, value

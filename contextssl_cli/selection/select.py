@@ -20,7 +20,7 @@ from contextssl_cli.adaptation.context_encoder import ContextEncoder
 from contextssl_cli.data.random import Purpose, seeded_numpy
 from contextssl_cli.data.rows import Rows
 from contextssl_cli.errors import UsageError
-from contextssl_cli.selection.bounds import ClassCodes, Estimate, check_bounds, measured, share
+from contextssl_cli.selection.bounds import LEVEL, ClassCodes, Estimate, check_bounds, measured, share
 from contextssl_cli.selection.labels import class_codes, column
 from contextssl_cli.selection.leave_one_out import (
     LeaveOneOut,
@@ -31,10 +31,6 @@ from contextssl_cli.selection.leave_one_out import (
 )
 from contextssl_cli.store.context import Context
 from contextssl_cli.training.runs import check_context
-
-LEVEL = 0.05
-"""Of all tests: that the labels can be read at all, that the best candidate reads them better than each other, and that
-a candidate is within a bound."""
 
 _PERMUTATIONS = 199
 _MOST = 5000
@@ -153,9 +149,8 @@ def select_context(
         raise UsageError("at_most are bounds by name: give a mapping, as {'equalized-odds': 0.1}")
     bounds = dict(at_most or {})
     known = {name: column(values, f"{name} of input") for name, values in (groups or {}).items()}
-    codes = check_choice(len(contexts), len(X), column(y, "label"), bounds, known)
+    choice = check_choice(len(contexts), encoder.rows(X), column(y, "label"), bounds, known)
     read = {n: c if c is None or isinstance(c, Context) else Context.load(Path(c)) for n, c in contexts.items()}
-    choice = Choice(encoder.rows(X), codes, bounds, known)
     return select_rows(encoder, read, choice, guard=guard, seed=seed)
 
 
@@ -170,10 +165,9 @@ def select_rows(
     encoders = {name: encoder.with_context(context, guard) for name, context in contexts.items()}
     features = torch.cat(list(encoder.features(choice.rows)))
     embeddings = {name: under.embed_features(features) for name, under in encoders.items()}
-    codes, bounds = choice.codes, choice.bounds
-    within = {name: measured(values, codes, bounds, choice.groups, seed) for name, values in embeddings.items()}
+    within = {name: measured(e, choice.codes, choice.bounds, choice.groups, seed) for name, e in embeddings.items()}
     probes = {name: LeaveOneOut(values) for name, values in embeddings.items()}
-    return _selection(probes, codes, bounds, within, seed)
+    return _selection(probes, choice.codes, within, seed)
 
 
 def check_distinct(contexts: Mapping[str, Context | None]) -> None:
@@ -188,13 +182,13 @@ def check_distinct(contexts: Mapping[str, Context | None]) -> None:
 
 
 def check_choice(
-    candidates: int, inputs: int, labels: NDArray[Any], bounds: Mapping[str, float], groups: Mapping[str, NDArray[Any]]
-) -> ClassCodes:
-    """The labels as 0, 1, ..., once all that can be wrong before anything is embedded has been looked at.
+    candidates: int, rows: Rows, labels: NDArray[Any], bounds: dict[str, float], groups: dict[str, NDArray[Any]]
+) -> Choice:
+    """What to choose by, once all that can be wrong before anything is embedded has been looked at.
 
     Args:
         candidates: how many there are.
-        inputs: how many are labelled.
+        rows: the N labelled inputs.
         labels: (N,).
         bounds: by what they are on.
         groups: (N,) categories by sensitive attribute.
@@ -204,55 +198,50 @@ def check_choice(
     """
     if candidates < 2:
         raise UsageError(f"there is nothing to choose from: name two contexts or more, not {candidates}")
-    if len(labels) != inputs:
-        raise UsageError(f"there are {inputs} inputs and {len(labels)} labels; give one label for each input")
+    if len(labels) != len(rows):
+        raise UsageError(f"there are {len(rows)} inputs and {len(labels)} labels; give one label for each input")
     codes = class_codes(labels, _MOST)
-    check_bounds(bounds, groups, np.unique(labels), inputs)
-    return codes
+    check_bounds(bounds, groups, np.unique(labels), len(rows))
+    return Choice(rows, codes, bounds, groups)
 
 
 def _selection(
-    probes: Mapping[str, LeaveOneOut], codes: ClassCodes, bounds: Mapping[str, float],
-    within: Mapping[str, Mapping[str, Estimate]], seed: int,
-) -> Selection:  # fmt: skip
+    probes: Mapping[str, LeaveOneOut], codes: ClassCodes, within: Mapping[str, Mapping[str, Estimate]], seed: int
+) -> Selection:
     targets = np.eye(codes.max() + 1)[codes]
     predicted = {name: probe.left_out(targets) for name, probe in probes.items()}
     errors = {name: squared_errors(targets, found) for name, found in predicted.items()}
-    meeting = [name for name, found in within.items() if all(found[key].meets(most) for key, most in bounds.items())]
+    meeting = [name for name, found in within.items() if all(estimate.is_met for estimate in found.values())]
     if not meeting:
         found_all = "; ".join(f"{name}: {_listed(found)}" for name, found in within.items())
         raise UsageError(f"no candidate meets the bounds ({found_all}); loosen --at-most, or guard what a bound is on")
-    chosen = _safest(meeting, errors, within, bounds)
+    chosen = _safest(meeting, errors, within)
     ranked = sorted(probes, key=lambda name: (name != chosen, name not in meeting, errors[name].mean()))
     best = errors[chosen]
     rows = tuple(
-        _candidate(
-            name, errors[name], errors[name] - best, share(predicted[name].argmax(axis=1) == codes), within[name], seed
-        )
+        _candidate(name, errors[name], best, share(predicted[name].argmax(axis=1) == codes), within[name], seed)
         for name in ranked
     )
     p_value = _p_value([probes[name] for name in meeting], targets, float(best.mean()), seed)
-    decided, reason = _verdict(rows, bounds, within, p_value, len(codes))
+    decided, reason = _verdict(rows, within, p_value, len(codes))
     return Selection(rows, chosen, decided, reason, len(codes), p_value)
 
 
-def _safest(
-    meeting: list[str], errors: Mapping[str, Numbers], within: Mapping[str, Mapping[str, Estimate]],
-    bounds: Mapping[str, float],
-) -> str:  # fmt: skip
+def _safest(meeting: list[str], errors: Mapping[str, Numbers], within: Mapping[str, Mapping[str, Estimate]]) -> str:
     """The candidate with the least error, of those that surely meet the bounds; if none does, the one with most room.
 
     A bound is a must: skill is no ground to risk it.
     """
-    sure = [name for name in meeting if all(found.is_sure(bounds[key], LEVEL) for key, found in within[name].items())]
+    sure = [name for name in meeting if all(estimate.is_sure for estimate in within[name].values())]
     if sure:
         return min(sure, key=lambda name: errors[name].mean())
-    return max(meeting, key=lambda name: min(found.room(bounds[key]) for key, found in within[name].items()))
+    return max(meeting, key=lambda name: min(estimate.room for estimate in within[name].values()))
 
 
 def _candidate(
-    name: str, errors: Numbers, behind: Numbers, accuracy: Estimate, within: Mapping[str, Estimate], seed: int
+    name: str, errors: Numbers, best: Numbers, accuracy: Estimate, within: Mapping[str, Estimate], seed: int
 ) -> Candidate:
+    behind = errors - best
     return Candidate(
         name=name,
         skill=float(1 - errors.mean()),
@@ -267,9 +256,8 @@ def _candidate(
 
 
 def _verdict(
-    rows: tuple[Candidate, ...], bounds: Mapping[str, float], within: Mapping[str, Mapping[str, Estimate]],
-    p_value: float, count: int,
-) -> tuple[bool, str]:  # fmt: skip
+    rows: tuple[Candidate, ...], within: Mapping[str, Mapping[str, Estimate]], p_value: float, count: int
+) -> tuple[bool, str]:
     """Whether the labels can tell the first candidate from the others, and in words why."""
     best = rows[0].name
     if p_value > LEVEL:
@@ -277,22 +265,19 @@ def _verdict(
             f"cannot tell: no candidate reads these {count} labels better than permuted ones (p = {p_value:.3f}); "
             "label more inputs"
         )
-    unsure = {key: found for key, found in within[best].items() if not found.is_sure(bounds[key], LEVEL)}
+    unsure = {key: estimate for key, estimate in within[best].items() if not estimate.is_sure}
     if unsure:
-        limits = ", ".join(f"at most {bounds[key]:g} {key}" for key in unsure)
+        limits = ", ".join(f"at most {estimate.most:g} {key}" for key, estimate in unsure.items())
         return False, f"cannot tell whether {best!r} meets {limits} ({_listed(unsure)}); label more inputs"
-    rivals = [row for row in rows[1:] if not _is_out(within[row.name], bounds)]
+    # A candidate that breaks a bound by more than the error explains is no rival.
+    rivals = [row for row in rows[1:] if all(e.is_met or not e.is_sure for e in within[row.name].values())]
     close = [repr(row.name) for row in rivals if row.behind < 0 or row.behind_p * len(rivals) > LEVEL]  # Bonferroni
     if close:
         return False, f"cannot tell {best!r} from {', '.join(close)} by these {count} labels; label more inputs"
-    if not rivals and bounds:
+    bounded = bool(within[best])
+    if not rivals and bounded:
         return True, f"{best!r} alone meets the bounds"
-    return True, f"{best!r} reads the labels best" + (" of those that meet the bounds" if bounds else "")
-
-
-def _is_out(found: Mapping[str, Estimate], bounds: Mapping[str, float]) -> bool:
-    """Whether a candidate breaks a bound by more than the error explains."""
-    return any(not e.meets(bounds[key]) and e.is_sure(bounds[key], LEVEL) for key, e in found.items())
+    return True, f"{best!r} reads the labels best" + (" of those that meet the bounds" if bounded else "")
 
 
 def _listed(found: Mapping[str, Estimate]) -> str:

@@ -167,7 +167,7 @@ def test_what_is_judged_on_was_not_trained_on(digits_run: Run) -> None:
     assert torch.equal(held.source.objects, apart.objects)
     labels = dict(zip(evaluator.store.train.objects(), evaluator.store.train.labels("digit"), strict=True))
     assert held.labels["digit"].tolist() == [labels[number] for number in held.source.objects.tolist()]
-    assert torch.equal(evaluator.test.labels["digit"], held.labels["digit"].repeat(evaluator.config.views))
+    assert torch.equal(evaluator.test.classes("digit"), held.labels["digit"].repeat(evaluator.config.views))
 
 
 ANOTHER_PROCESS = """

@@ -143,7 +143,7 @@ def test_a_baselines_ranks_are_those_by_hand_from_its_run(views_store: Store, tm
     heads = dict(model.named_modules())
     reciprocal = []
     with torch.no_grad():
-        latents = heads["heads.latent"](model.encode(evaluator.test_source.inputs[torch.arange(18)]))
+        latents = heads["heads.latent"](model.encode(evaluator.test_samples.source.inputs[torch.arange(18)]))
         for source, target, action in zip(
             test.recorded.source, test.recorded.target, test.actions["rotation"], strict=True
         ):
@@ -182,7 +182,7 @@ def test_the_features_of_pairs_are_those_of_their_views(views_run: Run) -> None:
     assert split.recorded is not None
     torch.testing.assert_close(split.z_x, split.recorded.z[split.recorded.source])
     with torch.no_grad():
-        z = evaluator.model.encode(evaluator.test_source.inputs[split.recorded.target])
+        z = evaluator.model.encode(evaluator.test_samples.source.inputs[split.recorded.target])
     torch.testing.assert_close(split.z_y, z, rtol=1e-4, atol=1e-5)
     assert (split.recorded.source != split.recorded.target).all()
 

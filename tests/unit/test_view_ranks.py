@@ -14,7 +14,7 @@ from contextssl_cli.config.methods import EQUIVARIANT, MethodName, MethodOptions
 from contextssl_cli.config.model import ModelConfig
 from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.evaluation.cache import MeasuredValues
-from contextssl_cli.evaluation.encoded import EncodedSplit, RecordedViews
+from contextssl_cli.evaluation.encoded import EncodedSplit, ProbeSamples, RecordedViews
 from contextssl_cli.evaluation.evaluator import Condition, Evaluator
 from contextssl_cli.evaluation.ranking import HITS, view_ranks
 from contextssl_cli.evaluation.results import ENCODER
@@ -57,8 +57,8 @@ def split() -> EncodedSplit:
     assert torch.equal(objects[source], objects[target])
     turn, tint = z[target, :2] - z[source, :2], torch.randn(len(source), 3, generator=generator)
     return EncodedSplit(
-        z_x=z[source], z_y=z[target], actions={"turn": turn, "tint": tint}, first={}, z=z, labels={}, attributes={},
-        samples=len(z), recorded=RecordedViews(z, objects, source, target),
+        z_x=z[source], z_y=z[target], actions={"turn": turn, "tint": tint}, first={}, z=z,
+        samples=cast(ProbeSamples, None), recorded=RecordedViews(z, objects, source, target),
     )  # fmt: skip
 
 
