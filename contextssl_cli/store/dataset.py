@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -168,9 +169,8 @@ class StoreWriter:
         if name not in self._file:
             # One sample a chunk: a random read touches nothing else (0.02 ms a 128 x 128 image).
             row = array.shape[1:]
-            chunk = (
-                (1, *row) if name.endswith("/inputs") and len(row) > 1 else (max(1, 65536 // _row_bytes(array)), *row)
-            )
+            rows = 1 if name.endswith("/inputs") and len(row) > 1 else 65536 // (math.prod(row) * array.itemsize or 1)
+            chunk = (max(1, rows), *row)
             self._file.create_dataset(name, shape=(0, *row), maxshape=(None, *row), dtype=array.dtype, chunks=chunk)
         dataset = self._file[name]
         start = len(dataset)
@@ -424,7 +424,3 @@ def _facts(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError(f"a {type(found).__name__} in place of a JSON object")
     return found
-
-
-def _row_bytes(array: Array) -> int:
-    return max(1, int(np.prod(array.shape[1:], dtype=np.int64)) * array.itemsize)
