@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contextssl_cli.data.tensors import to_tensor
-from contextssl_cli.errors import ContextSSLError, CorruptFileError
-from contextssl_cli.store.arrays import read_runs
+from contextssl_cli.errors import ContextSSLError
 from contextssl_cli.store.dataset import Split
-from contextssl_cli.store.images import decode_all, decode_files
+from contextssl_cli.store.images import decode_files
 from contextssl_cli.store.schema import Schema
-from contextssl_cli.text import printable
 
 MEMORY_LIMIT = 4 << 30
 """Bytes of a split that training holds in memory; the samples of a larger one are read when they are needed."""
@@ -39,7 +37,7 @@ class Rows(Protocol):
 
 
 class SampleReader(Protocol):
-    """N samples as they are stored, (N, *shape); an array is one."""
+    """N samples as they are stored, (N, *shape); an array and a split of a store are such."""
 
     def __len__(self) -> int:
         """N."""
@@ -83,26 +81,6 @@ class Subset:
         return self._whole[self._kept[rows]]
 
 
-class StoredSplit:
-    """Samples that stay in the store."""
-
-    def __init__(self, split: Split) -> None:
-        self._split = split
-        self._count = len(split)
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[Any]:
-        if self._split.schema.storage == "raw":
-            return read_runs(rows, lambda start, stop: self._split.inputs(slice(start, stop)))
-        height, width, _ = self._split.schema.shape
-        try:
-            return decode_all(self._split.encoded(rows), height, width)
-        except ValueError as error:
-            raise CorruptFileError(f"{printable(self._split.path)} is damaged ({error}); prepare it again") from error
-
-
 class ImageFiles:
     """The images of files, decoded and fitted to the input of a model as ``prepare`` does.
 
@@ -141,7 +119,7 @@ def inputs_of(split: Split) -> Rows:
     schema = split.schema
     size = len(split) * math.prod(schema.shape) * np.dtype(schema.dtype).itemsize
     if size > MEMORY_LIMIT:
-        return SampleRows(StoredSplit(split), schema)
+        return SampleRows(split, schema)
     array = split.inputs()
     if schema.modality == "image" and array.dtype == np.uint8:
         return SampleRows(array, schema)

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from contextssl_cli.errors import CorruptFileError, PluginError, invalid_value, suggestion
 from contextssl_cli.parsing import parse_json
 from contextssl_cli.store import content, hdf5
+from contextssl_cli.store.arrays import read_runs
 from contextssl_cli.store.content import PROVENANCE, SCHEMA, ContentHash
 from contextssl_cli.store.images import decode_all
 from contextssl_cli.store.samples import SPLITS, Array, Samples
@@ -217,20 +219,21 @@ class Split:
         """Of the store."""
         return self._store.path
 
-    def inputs(self, rows: slice | None = None) -> Array:
+    def inputs(self, rows: slice = slice(None)) -> Array:
         """Inputs (N, *shape), all or some of them; encoded images are decoded.
 
         Raises:
             CorruptFileError: if the store is damaged.
         """
-        rows = rows or slice(None)
+        return self._read("inputs", rows) if self.schema.storage == "raw" else self[np.arange(len(self))[rows]]
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> Array:
+        """Inputs by row number, in any order; raises as ``inputs``."""
         if self.schema.storage == "raw":
-            with hdf5.reading(self.path):
-                return hdf5.read(self._group, "inputs", self.path, rows)
-        numbers = np.arange(len(self))[rows]
+            return read_runs(rows, lambda start, stop: self._read("inputs", slice(start, stop)))
         height, width, _ = self.schema.shape
         with hdf5.reading(self.path):
-            return decode_all(self.encoded(numbers), height, width)
+            return decode_all(self.encoded(rows), height, width)
 
     def encoded(self, rows: Array) -> list[bytes]:
         """The bytes of encoded images, by row number."""
@@ -310,9 +313,9 @@ class Split:
     def _group(self) -> hdf5.Group:
         return self._store.file[self.name]
 
-    def _read(self, name: str) -> Array:
+    def _read(self, name: str, rows: slice = slice(None)) -> Array:
         with hdf5.reading(self.path):
-            return hdf5.read(self._group, name, self.path)
+            return hdf5.read(self._group, name, self.path, rows)
 
 
 class Store:

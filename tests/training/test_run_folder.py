@@ -333,7 +333,7 @@ def test_a_complete_checkpoint_of_the_same_step_is_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["model.safetensors", "checkpoint.json"])
 @pytest.mark.parametrize("damage", ["cut off", "empty", "removed", "a FIFO"])
 def test_a_damaged_checkpoint_is_an_error_and_no_other_run(name: str, damage: str, old: Path) -> None:
-    path = Run(old).checkpoint() / name
+    path = Run(old).newest(Path) / name
     data = path.read_bytes()
     path.unlink()
     if damage == "a FIFO":
