@@ -178,10 +178,9 @@ def _train(run: Run, task: Task, data: Store, device: str) -> None:
     terminal.note(f"configuration: {run.record.config.model_dump_json()}", verbosity=1)
     with training_progress(task.name) as report:
         trainer = train(run, task, data, report, device)
-    gap = "" if trainer.gap is None else f", {_gap_sentence(trainer.gap, len(task.actions))}"
-    terminal.result(f"{run.folder}: {trainer.step} steps{gap}")
+    result = f"{run.folder}: {trainer.step} steps"
+    if trainer.gap is not None:
+        ceiling = len(task.actions)
+        result += f", adaptation gap on held-out training samples {trainer.gap:z.2f} (ridge probe, ceiling {ceiling})"
+    terminal.result(result)
     terminal.note(f"next: {shlex.join(['contextssl', 'probe', '--run', str(run.folder)])}")
-
-
-def _gap_sentence(gap: float, ceiling: int) -> str:
-    return f"adaptation gap on held-out training samples {gap:z.2f} (ridge probe, ceiling {ceiling})"

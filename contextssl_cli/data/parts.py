@@ -61,7 +61,8 @@ def make_parts(
     if folder.is_symlink():  # its target belongs to somebody else
         raise UsageError(f"{printable(folder)} is a symbolic link; remove it, or choose another output file")
     paths.make_folder(folder)
-    plan = _plan(schema, len(parts), identity)
+    depends_on = json.dumps([schema.model_dump(mode="json"), len(parts), dict(identity)], sort_keys=True)
+    plan = hashlib.sha256(depends_on.encode()).hexdigest()
     numbers = range(len(parts))
     kept = [(folder / f"{number:06}.h5", f"{plan} {number}") for number in numbers]
     missing = [number for number in numbers if not holds_part(*kept[number])]
@@ -98,12 +99,6 @@ def remove_parts(path: Path) -> None:
             if _OWN.fullmatch(entry.name):
                 entry.unlink()
         folder.rmdir()
-
-
-def _plan(schema: Schema, count: int, identity: Mapping[str, Any]) -> str:
-    """The hash of everything that the samples depend on; every part holds it."""
-    text = json.dumps([schema.model_dump(mode="json"), count, dict(identity)], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def remove_joined_parts(path: Path) -> None:

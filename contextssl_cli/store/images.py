@@ -277,15 +277,15 @@ def decode_all(encoded: Sequence[bytes], height: int, width: int) -> NDArray[np.
     Raises:
         ValueError: if one of them is no image; its number is named.
     """
+    images = np.empty((len(encoded), height, width, 3), np.uint8)
 
-    def one(row: int) -> NDArray[np.uint8]:
+    def read(row: int) -> None:
         try:
-            return decode(encoded[row], height, width)
+            images[row] = decode(encoded[row], height, width)
         except ValueError as error:
             raise ValueError(f"image {row}: {error}") from error
 
-    images = np.empty((len(encoded), height, width, 3), np.uint8)
-    _in_threads(len(encoded), lambda row: images.__setitem__(row, one(row)))
+    _in_threads(len(encoded), read)
     return images
 
 
