@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from contextssl_cli.data.tensors import to_tensor
 from contextssl_cli.errors import ContextSSLError
+from contextssl_cli.store.arrays import ArrayFile
 from contextssl_cli.store.dataset import Split
 from contextssl_cli.store.images import decode_files
 from contextssl_cli.store.schema import Schema
@@ -25,25 +26,10 @@ MEMORY_LIMIT = 4 << 30
 _CHECKED = 256
 """Images that ``ImageFiles.unreadable`` decodes at a time."""
 
-
-class Rows(Protocol):
-    """N model inputs; a tensor is one."""
-
-    def __len__(self) -> int:
-        """N."""
-
-    def __getitem__(self, rows: Tensor, /) -> Tensor:
-        """The model inputs with these numbers."""
-
-
-class SampleReader(Protocol):
-    """N samples as they are stored, (N, *shape); an array and a split of a store are such."""
-
-    def __len__(self) -> int:
-        """N."""
-
-    def __getitem__(self, rows: NDArray[np.int64], /) -> NDArray[Any]:
-        """The samples with these numbers."""
+Rows: TypeAlias = "Tensor | SampleRows | Subset"
+"""N model inputs; a tensor of row numbers gives those inputs."""
+SampleReader: TypeAlias = "NDArray[Any] | Split | ImageFiles | ArrayFile"
+"""N samples as they are stored, (N, *shape); an array of row numbers gives those samples."""
 
 
 class SampleRows:
