@@ -5,7 +5,7 @@ it with the plugin, and prints one JSON object. Both ways read the same images, 
 128 x 128, in turns within one run:
 
 - the plain loop opens each file with Pillow, decodes and resizes it, in one process, as a data set class does;
-- the store hands over batches of model inputs as training reads them (``contextssl_cli.data.rows.StoredSplit``).
+- the store hands over batches of model inputs as training reads them (``contextssl_cli.store.dataset.Split``).
 
 The pictures are renderings of shapes3d (3DIEBench-format, not 3DIEBench): some are rendered, the others are these
 shifted by a random offset, so that no two files are equal.
@@ -29,7 +29,7 @@ from PIL import Image
 
 from contextssl_cli.cpus import cpu_count
 from contextssl_cli.data.prepare import prepare
-from contextssl_cli.data.rows import Rows, SampleRows, StoredSplit
+from contextssl_cli.data.rows import Rows, SampleRows
 from contextssl_cli.plugin.registry import registry
 from contextssl_cli.store.dataset import Store
 from contextssl_shapes3d.layout import start_layout, write_object
@@ -66,7 +66,7 @@ def measure(tree: Path, out: Path, prepared_s: float) -> dict[str, Any]:
     with Store(out) as store:
         files = training_files(tree)
         order = np.random.default_rng(0).permutation(len(files))
-        rows = SampleRows(StoredSplit(store.train), store.train.schema)
+        rows = SampleRows(store.train, store.train.schema)
         times = {"plain_loop": 0.0, "store": 0.0}
         for part in np.array_split(order, TURNS):
             times["plain_loop"] += seconds(plain_loop, files, part)

@@ -114,21 +114,13 @@ def check_name(path: Path) -> Path:
     return path
 
 
-def read_bytes(path: Path) -> bytes:
-    """The contents of a regular file.
+def read_bytes(path: Path, size: int = -1) -> bytes:
+    """The contents of a regular file, or its first ``size`` bytes.
 
     Raises:
         DataMissingError: if it does not exist or cannot be read.
         UnsafeFileError: if it is no regular file.
     """
-    try:
-        return check_input(path).read_bytes()
-    except OSError as error:
-        raise read_error(path, error) from error
-
-
-def read_head(path: Path, size: int) -> bytes:
-    """The first ``size`` bytes of a regular file; errors as ``read_bytes``."""
     try:
         with check_input(path).open("rb") as stream:
             return stream.read(size)
@@ -196,26 +188,32 @@ def atomic(path: Path) -> Iterator[Path]:
         UsageError: if ``path`` exists and is no regular file.
     """
     path = check_output(path)
-    try:
+    with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_stale(path)
         descriptor, name = tempfile.mkstemp(
             prefix=f".{path.name}.{_place()}-{os.getpid()}.", suffix=".partial", dir=path.parent
         )
-    except OSError as error:
-        raise write_error(path, error) from error
     os.close(descriptor)
     temporary = Path(name)
     try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        flush(temporary)
-        temporary.replace(path)
-        flush(path.parent)
-    except OSError as error:
-        raise write_error(path, error) from error
+        with writing_to(path):
+            yield temporary
+            temporary.chmod(0o666 & ~_umask())
+            flush(temporary)
+            temporary.replace(path)
+            flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing_to(path: Path) -> Iterator[None]:
+    """Answer a failed write with the error that names ``path``."""
+    try:
+        yield
+    except OSError as error:
+        raise write_error(path, error) from error
 
 
 def write_error(path: Path, error: OSError) -> ContextSSLError:
@@ -243,11 +241,8 @@ def append_text(path: Path, text: str) -> None:
         ContextSSLError: if the disk is full; UsageError: if ``path`` is no regular file; DataMissingError: if it cannot
             be written to.
     """
-    try:
-        with check_output(path).open("a", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise write_error(path, error) from error
+    with writing_to(path), check_output(path).open("a", encoding="utf-8") as stream:
+        stream.write(text)
 
 
 def write_json(path: Path, value: Any) -> None:

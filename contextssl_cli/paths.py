@@ -49,10 +49,8 @@ def make_folder(path: Path) -> Path:
     Raises:
         DataMissingError: if it cannot be created or written to.
     """
-    try:
+    with files.writing_to(path):
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise files.write_error(path, error) from error
     if not os.access(path, os.W_OK):
         raise DataMissingError(
             f"cannot write to the folder {path}: permission denied; choose another folder with --out or CONTEXTSSL_HOME"

@@ -22,12 +22,12 @@ def printable(text: str | Path) -> str:
     Returns:
         The text, with each character that a terminal would act on or could not show as its Python escape.
     """
-    return "".join(c if _is_harmless(c) else _escaped(c) for c in os.fspath(text))
+    return "".join(c if c.isprintable() and c not in _BIDIRECTIONAL else _escaped(c) for c in os.fspath(text))
 
 
 def printable_lines(text: str) -> str:
     """As ``printable``, for text of several lines: line breaks and tabs stay."""
-    return "".join(c if c in "\n\t" or _is_harmless(c) else _escaped(c) for c in text)
+    return "".join(c if c in "\n\t" else printable(c) for c in text)
 
 
 def reason(error: BaseException) -> str:
@@ -59,10 +59,6 @@ def value_text(value: Any) -> str:
 def is_figure(text: str) -> bool:
     """Whether a cell is a number, with or without a standard deviation, or empty: such cells are aligned right."""
     return _FIGURE.fullmatch(text) is not None
-
-
-def _is_harmless(character: str) -> bool:
-    return character.isprintable() and character not in _BIDIRECTIONAL
 
 
 def _escaped(character: str) -> str:

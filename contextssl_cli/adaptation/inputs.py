@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contextssl_cli import files
-from contextssl_cli.data.rows import ImageFiles, Rows, SampleRows, StoredSplit
+from contextssl_cli.data.rows import ImageFiles, Rows, SampleRows
 from contextssl_cli.data.tensors import check_samples
 from contextssl_cli.errors import CorruptFileError, DataMissingError, UsageError
 from contextssl_cli.store import hdf5
@@ -115,7 +115,7 @@ def _of_split(split: Split, path: Path | None = None) -> Inputs:
     """The samples of a split, with labels and sensitive attributes."""
     schema = split.schema
     return Inputs(
-        SampleRows(StoredSplit(split), schema, f"the split {split.name!r} of {printable(split.path)}"),
+        SampleRows(split, schema, f"the split {split.name!r} of {printable(split.path)}"),
         {task: split.labels(task) for task in schema.tasks},
         {name: split.attribute(name) for name in schema.attributes},
         origin=f"the {split.name} split of {split.path}",

@@ -15,10 +15,7 @@ def adapt_main(
         list[Path] | None,
         option("--context FILE", "Context file (repeatable: --labels chooses between several)."),
     ] = None,
-    run: Annotated[
-        Path | None,
-        option("--run FOLDER", "Folder of the run.", "the run that the context fits"),
-    ] = None,
+    run: options.FittingRun = None,
     source: Annotated[
         Path | None,
         option(

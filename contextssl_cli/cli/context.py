@@ -64,10 +64,7 @@ def create_main(
 
 def inspect_main(
     context: Annotated[Path, typer.Argument(metavar="FILE", help="Context file.")],
-    run: Annotated[
-        Path | None,
-        option("--run FOLDER", "Folder of the run.", "the run that the context fits"),
-    ] = None,
+    run: options.FittingRun = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     json: options.Json = False,

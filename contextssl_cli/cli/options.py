@@ -31,6 +31,10 @@ RunFolder = Annotated[
     Path | None,
     option("--run FOLDER", "Folder of the run.", "the newest run"),
 ]
+FittingRun = Annotated[
+    Path | None,
+    option("--run FOLDER", "Folder of the run.", "the run that the context fits"),
+]
 Out = Annotated[
     Path | None,
     option("--out FOLDER", "Folder of the new run.", "FILE without its suffix"),

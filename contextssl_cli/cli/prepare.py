@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -47,21 +46,14 @@ def prepare_main(
         for line in _help(context, dataset):
             terminal.result(line)
         return
-    _prepare(dataset, source, out, context.args, force=force, dry_run=dry_run)
-
-
-def _prepare(
-    name: str, source: Path | None, out: Path | None, arguments: Sequence[str], *, force: bool, dry_run: bool
-) -> None:
     from contextssl_cli import files, paths
     from contextssl_cli.cli.dataset_options import parse_options
     from contextssl_cli.data.prepare import prepare as write_store
     from contextssl_cli.plugin.registry import registry
     from contextssl_cli.report.progress import parts_progress
-    from contextssl_cli.report.terminal import terminal
 
-    plugin = registry().dataset(name)
-    asked = parse_options(plugin, arguments)
+    plugin = registry().dataset(dataset)
+    asked = parse_options(plugin, context.args)
     path = files.check_output(out or paths.store_path(plugin.name), source)
     if dry_run:
         if source:
@@ -73,17 +65,11 @@ def _prepare(
         store = write_store(plugin, source, path, options=asked, force=force, report=report)
     if kept:
         terminal.note(f"{path} already exists; --force prepares it again")
-    for note in _notes(store.provenance):
-        terminal.note(note)
+    for what, value in store.provenance.get("notes", {}).items():
+        terminal.note(f"{what}: {value}")
+    if store.provenance.get("skipped"):
+        terminal.note(f"skipped: {store.provenance['skipped']} (first: {store.provenance['skipped_sources'][0]})")
     terminal.result(f"{store.path}: {len(store.train)} training and {len(store.test)} test samples")
-
-
-def _notes(provenance: Mapping[str, Any]) -> list[str]:
-    """What a user should know about the preparation of a store."""
-    notes = [f"{name}: {value}" for name, value in provenance.get("notes", {}).items()]
-    if provenance.get("skipped"):
-        notes.append(f"skipped: {provenance['skipped']} (first: {provenance['skipped_sources'][0]})")
-    return notes
 
 
 def _help(context: typer.Context, name: str | None) -> list[str]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from json import dumps as to_json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any
 
 from contextssl_cli.cli import options
 from contextssl_cli.cli.options import option
@@ -79,22 +78,29 @@ def pretrain_main(
     Each setting comes from the first of these that names it: a flag, a CONTEXTSSL_* variable, the file --config,
     --preset, the defaults of the data set, the general defaults.
     """
-    from contextssl_cli.config.resolve import parse_setting, settle
+    from contextssl_cli.config.resolve import ask, parse_setting, settle
     from contextssl_cli.plugin.task import resolve_task
+    from contextssl_cli.report.terminal import terminal
 
     named: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "method": method}
     named["equivariant"] = equivariant or None
     flags = {key: value for key, value in named.items() if value is not None}
     flags |= dict(parse_setting(text) for text in settings or [])
     chosen = {name: value for name, value in {"sensitive": sensitive, "pairing": pairing}.items() if value is not None}
-
-    def request(task: Task) -> Named:
-        return {"preset": preset, "file": config, "flags": flags | _of_actions(task, chosen)}
-
     if resume:
         if store or force:
             raise UsageError("--resume uses the store of the run and overwrites nothing; leave out --store and --force")
-        _resume(out, plugin, request, device, dry_run=dry_run)
+        from contextssl_cli.training.runs import latest_run
+        from contextssl_cli.training.start import check_unchanged, resume_run
+
+        folder = out or latest_run().run.folder
+        run, task, data = resume_run(folder, plugin)
+        flags |= _of_actions(task, chosen)
+        check_unchanged(run, task, ask(flags=flags, file=config, preset=preset))
+        if dry_run:
+            terminal.result(f"would continue {folder}")
+        else:
+            _train(run, task, data, device)
         return
     if plugin is None:
         raise UsageError(
@@ -102,7 +108,9 @@ def pretrain_main(
             "lists both"
         )
     task = resolve_task(plugin)
-    _start(settle(task, **request(task)), store, out, device, force=force, dry_run=dry_run, json=json)
+    flags |= _of_actions(task, chosen)
+    settled = settle(task, flags=flags, file=config, preset=preset)
+    _start(settled, store, out, device, force=force, dry_run=dry_run, json=json)
 
 
 def _of_actions(task: Task, chosen: dict[str, str]) -> dict[str, Any]:
@@ -118,14 +126,6 @@ def _of_actions(task: Task, chosen: dict[str, str]) -> dict[str, Any]:
             )
         found |= {f"actions.{owner}.{name}": value for owner in owners}
     return found
-
-
-class Named(TypedDict):
-    """The settings that a command line names."""
-
-    preset: str | None
-    file: Path | None
-    flags: dict[str, Any]
 
 
 def _start(
@@ -169,23 +169,6 @@ def _print_plan(settled: Settled, out: Path | None, *, as_json: bool) -> None:
         terminal.result(f"{f'{key}={text}':<50}  {origins[key]}")
 
 
-def _resume(
-    out: Path | None, plugin: str | None, named: Callable[[Task], Named], device: str, *, dry_run: bool
-) -> None:
-    from contextssl_cli.config.resolve import ask
-    from contextssl_cli.report.terminal import terminal
-    from contextssl_cli.training.runs import latest_run
-    from contextssl_cli.training.start import check_unchanged, resume_run
-
-    folder = out or latest_run().run.folder
-    run, task, data = resume_run(folder, plugin)
-    check_unchanged(run, task, ask(**named(task)))
-    if dry_run:
-        terminal.result(f"would continue {folder}")
-        return
-    _train(run, task, data, device)
-
-
 def _train(run: Run, task: Task, data: Store, device: str) -> None:
     from contextssl_cli.report.progress import training_progress
     from contextssl_cli.report.terminal import terminal
@@ -195,10 +178,9 @@ def _train(run: Run, task: Task, data: Store, device: str) -> None:
     terminal.note(f"configuration: {run.record.config.model_dump_json()}", verbosity=1)
     with training_progress(task.name) as report:
         trainer = train(run, task, data, report, device)
-    gap = "" if trainer.gap is None else f", {_gap_sentence(trainer.gap, len(task.actions))}"
-    terminal.result(f"{run.folder}: {trainer.step} steps{gap}")
+    result = f"{run.folder}: {trainer.step} steps"
+    if trainer.gap is not None:
+        ceiling = len(task.actions)
+        result += f", adaptation gap on held-out training samples {trainer.gap:z.2f} (ridge probe, ceiling {ceiling})"
+    terminal.result(result)
     terminal.note(f"next: {shlex.join(['contextssl', 'probe', '--run', str(run.folder)])}")
-
-
-def _gap_sentence(gap: float, ceiling: int) -> str:
-    return f"adaptation gap on held-out training samples {gap:z.2f} (ridge probe, ceiling {ceiling})"

@@ -110,7 +110,12 @@ class PairSource:
         if augment:
             first = self.task.dataset.augment_view(first, self.schema, generator)
             second = self.task.dataset.augment_view(second, self.schema, generator)
-        drawn = {a.name: self._draw_latents(a, indices, partners, samples, generator) for a in self.task.actions}
+        drawn = {
+            a.name: [self._latents[a.name][rows] for rows in (indices, partners)]
+            if a.recorded
+            else [a.sample(views, self.schema, generator) for views in samples]
+            for a in self.task.actions
+        }
         return PairBatch(
             self._render(first, {name: latents[0] for name, latents in drawn.items()}),
             self._render(second, {name: latents[1] for name, latents in drawn.items()}),
@@ -161,19 +166,6 @@ class PairSource:
                 f"{pairing[0].name} pairs the samples by itself, so it cannot be combined; {self.task.name} has more"
             )
         return found[0] if found else None
-
-    def _draw_latents(
-        self,
-        action: ActionType,
-        indices: Tensor,
-        partners: Tensor,
-        samples: tuple[Tensor, Tensor],
-        generator: Generator,
-    ) -> tuple[Tensor, Tensor]:
-        if action.recorded:
-            return self._latents[action.name][indices], self._latents[action.name][partners]
-        first, second = (action.sample(views, self.schema, generator) for views in samples)
-        return first, second
 
     def _partners(self, indices: Tensor, generator: Generator) -> Tensor:
         if self._matches is not None:

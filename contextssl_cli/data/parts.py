@@ -23,7 +23,7 @@ from contextssl_cli import paths
 from contextssl_cli.cpus import cpu_count
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, UsageError
 from contextssl_cli.plugin.guard import blamed
-from contextssl_cli.store.part import PartKey, holds_part, read_part, write_part
+from contextssl_cli.store.part import holds_part, read_part, write_part
 from contextssl_cli.store.samples import Samples
 from contextssl_cli.store.schema import Schema
 from contextssl_cli.text import printable
@@ -61,13 +61,15 @@ def make_parts(
     if folder.is_symlink():  # its target belongs to somebody else
         raise UsageError(f"{printable(folder)} is a symbolic link; remove it, or choose another output file")
     paths.make_folder(folder)
-    plan = _plan(schema, len(parts), identity)
-    keys = [PartKey(plan, number) for number in range(len(parts))]
-    missing = [key for key in keys if not holds_part(_part_path(folder, key), key)]
+    depends_on = json.dumps([schema.model_dump(mode="json"), len(parts), dict(identity)], sort_keys=True)
+    plan = hashlib.sha256(depends_on.encode()).hexdigest()
+    numbers = range(len(parts))
+    kept = [(folder / f"{number:06}.h5", f"{plan} {number}") for number in numbers]
+    missing = [number for number in numbers if not holds_part(*kept[number])]
     done = len(parts) - len(missing)
     report(done, len(parts))
     with _pool(len(missing)) as pool:
-        running = [pool.submit(_make, parts[key.number], schema, _part_path(folder, key), key) for key in missing]
+        running = [pool.submit(_make, parts[number], schema, *kept[number]) for number in missing]
         try:
             for finished in as_completed(running):
                 finished.result()
@@ -80,8 +82,13 @@ def make_parts(
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-    for key in keys:
-        yield _read(_part_path(folder, key), schema, key)
+    for file, key in kept:
+        try:
+            samples = read_part(file, schema, key)
+        except CorruptFileError as error:
+            file.unlink(missing_ok=True)
+            raise CorruptFileError(f"{error}; it has been removed: run the same command again") from error
+        yield samples
 
 
 def remove_parts(path: Path) -> None:
@@ -94,12 +101,6 @@ def remove_parts(path: Path) -> None:
         folder.rmdir()
 
 
-def _plan(schema: Schema, count: int, identity: Mapping[str, Any]) -> str:
-    """The hash of everything that the samples depend on; every part holds it."""
-    text = json.dumps([schema.model_dump(mode="json"), count, dict(identity)], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def remove_joined_parts(path: Path) -> None:
     """Remove parts that the store ``path`` already holds, after a kill.
 
@@ -109,18 +110,6 @@ def remove_joined_parts(path: Path) -> None:
         written = [part.stat().st_mtime_ns for part in parts_folder(path).iterdir()]
         if all(time <= path.stat().st_mtime_ns for time in written):
             remove_parts(path)
-
-
-def _part_path(folder: Path, key: PartKey) -> Path:
-    return folder / f"{key.number:06}.h5"
-
-
-def _read(path: Path, schema: Schema, key: PartKey) -> Samples:
-    try:
-        return read_part(path, schema, key)
-    except CorruptFileError as error:
-        path.unlink(missing_ok=True)
-        raise CorruptFileError(f"{error}; it has been removed: run the same command again") from error
 
 
 def _pool(tasks: int) -> ProcessPoolExecutor:
@@ -141,7 +130,7 @@ def _wait_for_end(sentinel: int) -> None:
     os._exit(1)
 
 
-def _make(part: _Part, schema: Schema, path: Path, key: PartKey) -> None:
+def _make(part: _Part, schema: Schema, path: Path, key: str) -> None:
     with blamed("a part of the data"):  # only what can be pickled comes back from another process
         samples = part()
     write_part(path, schema, samples, key)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -15,37 +15,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contextssl_cli.data.tensors import to_tensor
-from contextssl_cli.errors import ContextSSLError, CorruptFileError
-from contextssl_cli.store.arrays import read_runs
+from contextssl_cli.errors import ContextSSLError
+from contextssl_cli.store.arrays import ArrayFile
 from contextssl_cli.store.dataset import Split
-from contextssl_cli.store.images import decode_all, decode_files
+from contextssl_cli.store.images import decode_files
 from contextssl_cli.store.schema import Schema
-from contextssl_cli.text import printable
 
 MEMORY_LIMIT = 4 << 30
 """Bytes of a split that training holds in memory; the samples of a larger one are read when they are needed."""
 _CHECKED = 256
 """Images that ``ImageFiles.unreadable`` decodes at a time."""
 
-
-class Rows(Protocol):
-    """N model inputs; a tensor is one."""
-
-    def __len__(self) -> int:
-        """N."""
-
-    def __getitem__(self, rows: Tensor, /) -> Tensor:
-        """The model inputs with these numbers."""
-
-
-class SampleReader(Protocol):
-    """N samples as they are stored, (N, *shape); an array is one."""
-
-    def __len__(self) -> int:
-        """N."""
-
-    def __getitem__(self, rows: NDArray[np.int64], /) -> NDArray[Any]:
-        """The samples with these numbers."""
+Rows: TypeAlias = "Tensor | SampleRows | Subset"
+"""N model inputs; a tensor of row numbers gives those inputs."""
+SampleReader: TypeAlias = "NDArray[Any] | Split | ImageFiles | ArrayFile"
+"""N samples as they are stored, (N, *shape); an array of row numbers gives those samples."""
 
 
 class SampleRows:
@@ -81,26 +65,6 @@ class Subset:
 
     def __getitem__(self, rows: Tensor) -> Tensor:
         return self._whole[self._kept[rows]]
-
-
-class StoredSplit:
-    """Samples that stay in the store."""
-
-    def __init__(self, split: Split) -> None:
-        self._split = split
-        self._count = len(split)
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[Any]:
-        if self._split.schema.storage == "raw":
-            return read_runs(rows, lambda start, stop: self._split.inputs(slice(start, stop)))
-        height, width, _ = self._split.schema.shape
-        try:
-            return decode_all(self._split.encoded(rows), height, width)
-        except ValueError as error:
-            raise CorruptFileError(f"{printable(self._split.path)} is damaged ({error}); prepare it again") from error
 
 
 class ImageFiles:
@@ -141,7 +105,7 @@ def inputs_of(split: Split) -> Rows:
     schema = split.schema
     size = len(split) * math.prod(schema.shape) * np.dtype(schema.dtype).itemsize
     if size > MEMORY_LIMIT:
-        return SampleRows(StoredSplit(split), schema)
+        return SampleRows(split, schema)
     array = split.inputs()
     if schema.modality == "image" and array.dtype == np.uint8:
         return SampleRows(array, schema)

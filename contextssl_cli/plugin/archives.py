@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from contextssl_cli.errors import CorruptFileError, UnsafeFileError
-from contextssl_cli.files import check_input, read_error
+from contextssl_cli.files import read_bytes, read_error
 from contextssl_cli.plugin.sources import LARGEST_FILE
 from contextssl_cli.text import printable
 
@@ -123,8 +123,7 @@ def _reported(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _unpacked(path: Path) -> Iterator[IO[bytes]]:
-    with check_input(path).open("rb") as stream:
-        begin = stream.read(6)
+    begin = read_bytes(path, 6)
     opener = next((opener for magic, opener in _OPENERS.items() if begin.startswith(magic)), None)
     with opener(path) if opener else path.open("rb") as stream:
         yield stream

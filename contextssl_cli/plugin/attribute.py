@@ -56,7 +56,8 @@ class AttributeChange(ActionType):
 
     def width(self, schema: Schema) -> int:
         """One change, or the difference of two one-hot categories."""
-        return _width(self.column(schema))
+        count = len(self.column(schema).categories)
+        return 1 if count == 2 else count
 
     def sample(self, inputs: Tensor, schema: Schema, generator: Generator) -> Tensor:
         """Categories drawn with equal chances, (N, 1) or one-hot (N, C); with `matched` the records' own."""
@@ -132,10 +133,6 @@ class AttributeChange(ActionType):
                 f"{name!r} of {schema.dataset} has {len(column.categories)} categories: a change needs two"
             )
         return column
-
-
-def _width(column: Column) -> int:
-    return 1 if len(column.categories) == 2 else len(column.categories)
 
 
 def _codes(inputs: Tensor, column: Column) -> Tensor:

@@ -5,7 +5,6 @@ The data set ``table`` and the label files of ``adapt --labels`` follow these ru
 
 from __future__ import annotations
 
-import codecs
 import csv
 import re
 from collections.abc import Generator, Iterable, Iterator
@@ -35,8 +34,7 @@ LONGEST_CELL = 1 << 24
 """Characters. A longer cell is taken for a quotation mark that nothing closes."""
 
 _NUMBER = re.compile(NUMBER)
-_LINE_END = re.compile(rb"\r\n|\r|\n")
-_BYTES = 1 << 20
+_ESCAPED = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8, in text that was read with surrogateescape
 
 
 def is_missing(cell: str) -> bool:
@@ -110,28 +108,15 @@ def _next(path: Path, reader: Reader) -> list[str] | None:
 
 def _bad_byte(path: Path) -> str:
     """Which byte of a file is not UTF-8."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    read, before = 0, b""
-    line = 1
-    with path.open("rb") as stream:
-        while True:
-            part = stream.read(_BYTES)
-            try:
-                decoder.decode(part, final=not part)
-            except UnicodeDecodeError as error:
-                held = len(error.object) - len(part)  # of the part before
-                place = read - held + error.start
-                line += _line_ends(before, part[: max(0, error.start - held)])
+    place = 0
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        for number, line in enumerate(stream, start=1):
+            bad = _ESCAPED.search(line)
+            if bad:
+                place += len(line[: bad.start()].encode())
+                value = bad[0].encode(errors="surrogateescape").hex()
                 return (
-                    f"{printable(path)}, line {line}: byte {place} (0x{error.object[error.start]:02x}) is not UTF-8; "
-                    "save the file as UTF-8"
+                    f"{printable(path)}, line {number}: byte {place} (0x{value}) is not UTF-8; save the file as UTF-8"
                 )
-            read += len(part)
-            line += _line_ends(before, part)
-            before = part[-1:]
-
-
-def _line_ends(before: bytes, part: bytes) -> int:
-    """How many lines end in ``part``, whose predecessor ends with ``before``."""
-    halved = before == b"\r" and part.startswith(b"\n")
-    return len(_LINE_END.findall(part)) - halved
+            place += len(line.encode())
+    return f"{printable(path)} is not UTF-8; save it as UTF-8"  # it has been changed meanwhile

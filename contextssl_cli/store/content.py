@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,6 @@ class ContentHash:
 
     def __init__(self) -> None:
         self._arrays: dict[str, Any] = {}
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._arrays
 
     def update(self, name: str, rows: NDArray[Any]) -> None:
         """Add the next rows of an array, as little-endian bytes in C order."""
@@ -72,11 +69,6 @@ def _blocks(path: Path, file: hdf5.File, name: str) -> Iterator[NDArray[Any]]:
         count = data.shape[0] if data.shape else 1
     for start in range(0, max(1, count), step):  # an array without rows has a digest too
         yield hdf5.read(file, name, path, slice(start, start + step))
-
-
-def first_difference(found: Mapping[str, str], written: Mapping[str, str]) -> str | None:
-    """The first name, in alphabetical order, whose digest is another one or that only one of them has."""
-    return next((name for name in sorted({*found, *written}) if found.get(name) != written.get(name)), None)
 
 
 def identity(path: Path) -> list[int]:

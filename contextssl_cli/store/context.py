@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -119,7 +120,8 @@ class Context:
             parts = hdf5.read(file, "x", path), hdf5.read(file, "y", path), hdf5.read_group(file, "actions", path)
             changes = hdf5.read_group(file, "changes", path)
             origin = hdf5.text(path, file, "fingerprint", ""), hdf5.text(path, file, "run", "")
-        return _named(path, *parts, *origin, changes)
+        with _named(path):
+            return Context(*parts, *origin, changes)
 
     @classmethod
     def from_pairs(cls, path: Path, fingerprint: str = "", run: str = "") -> Context:
@@ -147,19 +149,14 @@ class Context:
                 f"{path} has an array {unknown[0]!r} that is not understood; expected x, y, actions/<action type> and "
                 "changes/<action type>"
             )
-        return _named(Path(path), found["x"], found["y"], blocks, fingerprint, run, changes)
+        with _named(path):
+            return Context(found["x"], found["y"], blocks, fingerprint, run, changes)
 
 
-def _named(
-    path: Path,
-    x: Array,
-    y: Array,
-    actions: Mapping[str, Array],
-    fingerprint: str,
-    run: str,
-    changes: Mapping[str, Array],
-) -> Context:
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Around making a context from a file: the error about what is not valid names the file."""
     try:
-        return Context(x, y, actions, fingerprint, run, changes)
+        yield
     except InvalidInputError as error:
         raise CorruptFileError(f"{path}: {error}") from error

@@ -32,29 +32,22 @@ from contextssl_cli.text import printable
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 """Of the image files in a folder, in lower case."""
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-"""The formats that are read. Pillow knows others; some of them start other programs, as EPS does Ghostscript."""
 MAX_PIXELS = 2**27
 """Of one image, in width times height: 134 million. Decoded it takes half a gibibyte, at Pillow's 4 bytes a pixel, and
 three times as much while transparent parts are laid over white."""
 MAX_BYTES = 2**30
 """Of one file: as much as ``MAX_PIXELS`` take where nothing is compressed, at 8 bytes a pixel."""
-_SIGNATURES: dict[str, tuple[bytes, ...]] = {
-    "JPEG": (b"\xff\xd8\xff",),
-    "PNG": (b"\x89PNG\r\n\x1a\n",),
-    "WEBP": (b"RIFF",),
-    "GIF": (b"GIF87a", b"GIF89a"),
-    "BMP": (b"BM",),
-    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+_READERS: dict[str, tuple[type[ImageFile.ImageFile], bytes]] = {
+    "JPEG": (JpegImagePlugin.JpegImageFile, rb"\xff\xd8\xff"),
+    "PNG": (PngImagePlugin.PngImageFile, rb"\x89PNG\r\n\x1a\n"),
+    "WEBP": (WebPImagePlugin.WebPImageFile, rb"RIFF....WEBP"),
+    "GIF": (GifImagePlugin.GifImageFile, rb"GIF8[79]a"),
+    "BMP": (BmpImagePlugin.BmpImageFile, rb"BM"),
+    "TIFF": (TiffImagePlugin.TiffImageFile, rb"II[*+]\0|MM\0[*+]"),
 }
-_READERS: dict[str, type[ImageFile.ImageFile]] = {
-    "JPEG": JpegImagePlugin.JpegImageFile,
-    "PNG": PngImagePlugin.PngImageFile,
-    "WEBP": WebPImagePlugin.WebPImageFile,
-    "GIF": GifImagePlugin.GifImageFile,
-    "BMP": BmpImagePlugin.BmpImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
-}
+"""By format, the reader and a pattern for how a file begins."""
+FORMATS = tuple(_READERS)
+"""The formats that are read. Pillow knows others; some of them start other programs, as EPS does Ghostscript."""
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF
 _MAX_COVERAGE = 8  # how many times the pieces of a file may cover its image: once for each of a TIFF's planes
 _ORIENTATION = 0x0112  # EXIF
@@ -97,7 +90,7 @@ def open_image(data: bytes, *, formats: Sequence[str] = FORMATS, enough: tuple[i
         ValueError: if the file is of no expected format, is damaged or cut off, or has more than ``MAX_PIXELS``. The
             message continues a sentence that begins with the name of the file.
     """
-    name = next((name for name in formats if _has_signature(name, data)), None)
+    name = next((name for name in formats if re.match(_READERS[name][1], data, re.DOTALL)), None)
     if name is None:
         raise ValueError(f"it is not a {' or '.join(filter(None, [', '.join(formats[:-1]), formats[-1]]))} file")
     if name == "PNG":
@@ -108,7 +101,7 @@ def open_image(data: bytes, *, formats: Sequence[str] = FORMATS, enough: tuple[i
         if name == "WEBP":
             _check_pixels(_webp_canvas(data))  # Pillow takes memory for the canvas when it opens the file
         # Not Image.open: its bound on pixels is a setting of the process, and from half of it on it warns.
-        image = _READERS[name](io.BytesIO(data))
+        image = _READERS[name][0](io.BytesIO(data))
         _check_size(image)
         if enough:
             image.draft("RGB", enough)
@@ -147,10 +140,6 @@ def reading_image(path: str | Path) -> Iterator[None]:
 
 class _RefusedError(ValueError):
     pass
-
-
-def _has_signature(name: str, data: bytes) -> bool:
-    return data.startswith(_SIGNATURES[name]) and (name != "WEBP" or data[8:12] == b"WEBP")
 
 
 def _check_pixels(size: tuple[int, int]) -> None:
@@ -288,15 +277,15 @@ def decode_all(encoded: Sequence[bytes], height: int, width: int) -> NDArray[np.
     Raises:
         ValueError: if one of them is no image; its number is named.
     """
+    images = np.empty((len(encoded), height, width, 3), np.uint8)
 
-    def one(row: int) -> NDArray[np.uint8]:
+    def read(row: int) -> None:
         try:
-            return decode(encoded[row], height, width)
+            images[row] = decode(encoded[row], height, width)
         except ValueError as error:
             raise ValueError(f"image {row}: {error}") from error
 
-    images = np.empty((len(encoded), height, width, 3), np.uint8)
-    _in_threads(len(encoded), lambda row: images.__setitem__(row, one(row)))
+    _in_threads(len(encoded), read)
     return images
 
 
@@ -336,9 +325,5 @@ def _in_threads(count: int, do: Callable[[int], None]) -> None:
             do(row)
 
     blocks = range(0, count, _BLOCK)
-    if len(blocks) < 2:
-        for start in blocks:
-            block(start)
-        return
     with ThreadPoolExecutor(min(_MAX_THREADS, cpu_count())) as pool:
         list(pool.map(block, blocks))

@@ -42,7 +42,7 @@ def kind_in_words(path: Path) -> str:
     """
     if path.is_dir():
         return "the folder of a run" if (path / "run.json").is_file() else "a folder"
-    head = files.read_head(path, HEAD)
+    head = files.read_bytes(path, HEAD)
     if head.startswith(HDF5_SIGNATURE):
         return next((words for kind, words in OWN_KINDS.items() if kind.encode() in head), "an HDF5 file")
     known = next((words for signature, words in _SIGNATURES.items() if head.startswith(signature)), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,31 +16,23 @@ from contextssl_cli.store.schema import Schema
 from contextssl_cli.text import printable
 
 _KIND = "contextssl-part"
-_VERSION = 1
+_VERSION = 2
 
 
-@dataclass(frozen=True)
-class PartKey:
-    """Which part of which preparation a file holds.
-
-    Attributes:
-        plan: the hash of everything that the samples depend on.
-        number: of the part, from 0.
-    """
-
-    plan: str
-    number: int
-
-
-def write_part(path: Path, schema: Schema, samples: Samples, key: PartKey) -> None:
+def write_part(path: Path, schema: Schema, samples: Samples, key: str) -> None:
     """Write a batch, atomically.
+
+    Args:
+        path: of the file.
+        schema: of the store.
+        samples: the batch.
+        key: which part of which preparation it is.
 
     Raises:
         ContextSSLError: if the disk is full.
     """
     with hdf5.create_file(path, _KIND, _VERSION) as file:
-        hdf5.set_text(file, "plan", key.plan)
-        hdf5.set_text(file, "number", str(key.number))
+        hdf5.set_text(file, "plan", key)
         hdf5.set_text(file, "split", samples.split)
         hdf5.set_text(file, "skipped", json.dumps(list(samples.skipped)))
         if schema.storage == "encoded":
@@ -57,23 +48,23 @@ def write_part(path: Path, schema: Schema, samples: Samples, key: PartKey) -> No
         hdf5.set_text(file, "content_hash", hash_file(path, file).total(""))
 
 
-def holds_part(path: Path, key: PartKey) -> bool:
+def holds_part(path: Path, key: str) -> bool:
     """Whether a file exists, can be opened and holds this part."""
     try:
         with hdf5.open_kind(path, _KIND, _VERSION) as file, hdf5.reading(path):
-            return _holds(path, file, key)
+            return hdf5.text(path, file, "plan") == key
     except ContextSSLError:
         return False
 
 
-def read_part(path: Path, schema: Schema, key: PartKey) -> Samples:
+def read_part(path: Path, schema: Schema, key: str) -> Samples:
     """Read a batch that ``write_part`` wrote.
 
     Raises:
         CorruptFileError: if the file is damaged, holds another part, or its content differs from its hash.
     """
     with hdf5.open_kind(path, _KIND, _VERSION) as file, hdf5.reading(path):
-        if not _holds(path, file, key):
+        if hdf5.text(path, file, "plan") != key:
             raise CorruptFileError(f"{printable(path)} holds another part, or a part of another preparation")
         if hash_file(path, file).total("") != hdf5.text(path, file, "content_hash"):
             raise CorruptFileError(f"{printable(path)} is damaged: its content differs from its hash")
@@ -91,7 +82,3 @@ def read_part(path: Path, schema: Schema, key: PartKey) -> Samples:
             objects=hdf5.read(file, "objects", path) if "objects" in file else None,
             skipped=json.loads(hdf5.text(path, file, "skipped")),
         )
-
-
-def _holds(path: Path, file: hdf5.File, key: PartKey) -> bool:
-    return (hdf5.text(path, file, "plan"), hdf5.text(path, file, "number")) == (key.plan, str(key.number))

@@ -39,7 +39,7 @@ def is_replaceable(path: Path, kind: str) -> bool:
 
 def is_kind(path: Path, kind: str) -> bool:
     """Whether a regular file is of ``kind``; a damaged one is judged by its first bytes."""
-    head = files.read_head(path, HEAD)
+    head = files.read_bytes(path, HEAD)
     if not head.startswith(HDF5_SIGNATURE):
         return False
     try:

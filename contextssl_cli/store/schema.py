@@ -34,14 +34,10 @@ class Column(BaseModel):
     """
 
     @model_validator(mode="after")
-    def _check_width(self) -> Self:
+    def _check(self) -> Self:
         width = len(self.categories) if self.kind == "categorical" else 1
         if self.stop - self.start != width:
             raise ValueError(f"column {self.name!r} takes {self.stop - self.start} places, expected {width}")
-        return self
-
-    @model_validator(mode="after")
-    def _check_linked(self) -> Self:
         for attribute, by_category in self.linked.items():
             for category, values in by_category.items():
                 where = f"column {self.name!r}, linked to {attribute} = {category}"
@@ -79,22 +75,14 @@ class Schema(BaseModel):
     """Per-channel normalisation of images in [0, 1], over the training split."""
 
     @model_validator(mode="after")
-    def _check_storage(self) -> Self:
+    def _check(self) -> Self:
         if self.storage == "encoded" and (self.dtype != "uint8" or len(self.shape) != 3 or self.shape[-1] != 3):
             raise ValueError("encoded inputs are uint8 images of the shape (height, width, 3)")
-        return self
-
-    @model_validator(mode="after")
-    def _check_normalisation(self) -> Self:
         channels = self.shape[-1] if len(self.shape) == 3 else 0
         if len(self.mean) != len(self.std) or (self.mean and len(self.mean) != channels):
             raise ValueError(f"mean and std hold {len(self.mean)} and {len(self.std)} numbers for {channels} channels")
         if not all(map(math.isfinite, (*self.mean, *self.std))) or any(value <= 0 for value in self.std):
             raise ValueError("mean and std are finite numbers, and std is above 0")
-        return self
-
-    @model_validator(mode="after")
-    def _check_links(self) -> Self:
         for column in self.columns:
             for attribute, by_category in column.linked.items():
                 holder = self.column_of(attribute)

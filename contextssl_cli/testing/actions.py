@@ -81,7 +81,11 @@ def _check_applied(action: ActionType, inputs: Tensor, schema: Schema, subject: 
     with checks.rule(subject, "partners"):
         _check_partners(action, inputs, schema)
     with checks.rule(subject, "sample is random"):
-        _check_sample(action, inputs, schema)
+        check_random(
+            f"{title(action)}.sample",
+            lambda seed: action.sample(inputs, schema, seeded(seed, Purpose.CONTRACT)),
+            constant=action.partners(inputs, schema) is not None,  # it may read the latents off the samples it pairs
+        )
     with checks.rule(subject, "apply"):
         _check_apply(action, inputs, latents, schema)
     return latents
@@ -140,15 +144,6 @@ def _drawn(action: ActionType, inputs: Tensor, schema: Schema) -> Tensor:
     require(bool(latents.isfinite().all()), f"{name} gives NaN or infinite latents; draw finite numbers")
     require(len(latents.unique(dim=0)) > 1, f"{name} gives every row the same latents; draw one per input")
     return latents
-
-
-def _check_sample(action: ActionType, inputs: Tensor, schema: Schema) -> None:
-    # An action type that pairs samples may read the latents off them.
-    check_random(
-        f"{title(action)}.sample",
-        lambda seed: action.sample(inputs, schema, seeded(seed, Purpose.CONTRACT)),
-        constant=action.partners(inputs, schema) is not None,
-    )
 
 
 def _check_partners(action: ActionType, inputs: Tensor, schema: Schema) -> None:

@@ -55,11 +55,6 @@ class Checks:
         """Record a rule that cannot be checked."""
         self.findings.append(Finding(subject, name, "skipped", why))
 
-    @property
-    def failures(self) -> list[Finding]:
-        """The broken rules."""
-        return [finding for finding in self.findings if finding.result == "failed"]
-
 
 class Rule(contextlib.AbstractContextManager[None, bool]):
     """A rule while it is checked; see ``Checks.rule``."""

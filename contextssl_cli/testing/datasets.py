@@ -165,10 +165,6 @@ def _check_schema(dataset: Dataset, schema: Schema) -> None:
         )
     if schema.modality == "image":
         require(len(schema.shape) == 3, f"{name}: images have the shape (height, width, channels), not {schema.shape}")
-    _check_columns(name, schema)
-
-
-def _check_columns(name: str, schema: Schema) -> None:
     end = 0
     for column in schema.columns:
         require(

@@ -159,7 +159,7 @@ class Run:
             _drop_new(folder)  # of a process that was killed
             try:
                 if replacing:
-                    with writing_to(folder):
+                    with files.writing_to(folder):
                         (folder / _NEW).mkdir()
                         (folder / _NEW / METRICS_FILE).touch()
                 path = folder / _NEW / _NEW_RUN_FILE if replacing else folder / RUN_FILE
@@ -265,14 +265,6 @@ class Run:
         lines = self.metrics_log.until(self.reached()[0])
         return not lines or any(CONTRAST in terms_of(line) for line in lines)
 
-    def checkpoint(self) -> Path:
-        """The newest checkpoint.
-
-        Raises:
-            DataMissingError: if there is none yet.
-        """
-        return self.newest(lambda path: path)
-
     def state(self) -> checkpoints.CheckpointState:
         """The state of the checkpoint that was loaded; of the newest one, if none was.
 
@@ -371,7 +363,7 @@ def _replace(folder: Path) -> None:
     folder has none, and whoever opens it goes on here.
     """
     new = folder / _NEW
-    with writing_to(folder):
+    with files.writing_to(folder):
         (folder / RUN_FILE).unlink(missing_ok=True)
         for path in folder.iterdir():
             if _DERIVED.fullmatch(path.name):
@@ -398,15 +390,6 @@ def _finish_replacing(folder: Path) -> None:
                     _replace(folder)
         except FileInUseError:
             time.sleep(0.01)
-
-
-@contextlib.contextmanager
-def writing_to(folder: Path) -> Iterator[None]:
-    """Answer a failed write with the error that names the folder."""
-    try:
-        yield
-    except OSError as error:
-        raise files.write_error(folder, error) from error
 
 
 def exclusive(folder: Path) -> contextlib.AbstractContextManager[None]:

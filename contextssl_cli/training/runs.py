@@ -18,7 +18,7 @@ from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissing
 from contextssl_cli.store.context import Context
 from contextssl_cli.text import printable
 from contextssl_cli.training.checkpoint import latest_checkpoint
-from contextssl_cli.training.run import RUN_FILE, Run, writing_to
+from contextssl_cli.training.run import RUN_FILE, Run
 
 INDEX = "runs.txt"
 _NAMED = 5  # other runs that a choice names
@@ -34,7 +34,7 @@ def new_run_folder(task: str, seed: int) -> Path:
     parent = paths.make_folder(paths.runs_folder(task))
     stem = f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}"
     for name in itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2))):
-        with writing_to(parent / name), contextlib.suppress(FileExistsError):
+        with files.writing_to(parent / name), contextlib.suppress(FileExistsError):
             (parent / name).mkdir()
             return parent / name
     raise AssertionError("the numbers do not end")
@@ -50,7 +50,7 @@ def add_to_index(folder: Path) -> None:
         return
     index = paths.make_folder(paths.home()) / INDEX
     # A path may hold a line break or bytes that are not UTF-8, and an earlier line may have been cut off.
-    with writing_to(index), index.open("ab", buffering=0) as stream:
+    with files.writing_to(index), index.open("ab", buffering=0) as stream:
         stream.write(f"\n{json.dumps(str(folder.resolve()))}\n".encode())
 
 
@@ -185,11 +185,9 @@ def _has_types(run: Run, context: Context) -> bool:
 def _candidates(context: Context) -> list[Run]:
     """The run whose folder the context names, wherever it is, and then all known runs, newest first."""
     runs = known_runs()
-    named = Path(context.run) if context.run else None
-    if named is None or not named.is_dir():
-        return runs
-    with contextlib.suppress(ContextSSLError):
-        return [Run(named), *(run for run in runs if run.folder.resolve() != named.resolve())]
+    if context.run and (named := Path(context.run)).is_dir():
+        with contextlib.suppress(ContextSSLError):
+            return [Run(named), *(run for run in runs if run.folder.resolve() != named.resolve())]
     return runs
 
 

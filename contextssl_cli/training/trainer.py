@@ -184,7 +184,8 @@ class Trainer:
                 "terms": terms,
                 "lr": self.optimizer.param_groups[0]["lr"],
             }
-        if self.monitor is not None and self._measures_gap(last):
+        due = last or (self._world_begun and self.step % self.config.monitor_every == 0)
+        if self.monitor is not None and due:
             self.gap = self.monitor.gap(cast(ContextSSL, self.model))
             line["held_out_gap_ridge"] = self.gap
         rate = (self.step - first) / clock.elapsed
@@ -204,9 +205,6 @@ class Trainer:
             return None
         every, begin = self.config.monitor_every, math.ceil(self.config.world_start * self.steps) + 1
         return min(self.steps, -(-begin // every) * every)
-
-    def _measures_gap(self, last: bool) -> bool:
-        return last or (self._world_begun and self.step % self.config.monitor_every == 0)
 
     def _check_finite(self, loss: StepLoss) -> None:
         if not math.isfinite(loss.total.item()):

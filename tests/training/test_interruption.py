@@ -32,7 +32,7 @@ def lines(run: Run) -> list[dict[str, Any]]:
 
 def files(run: Run) -> tuple[str, bytes]:
     """The fingerprint of the weights, and the state of the optimiser."""
-    return run.fingerprint(), (run.checkpoint() / OPTIMIZER_FILE).read_bytes()
+    return run.fingerprint(), (run.newest(Path) / OPTIMIZER_FILE).read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_ctrl_c_saves_exits_with_130_and_the_run_resumes(
 ) -> None:
     folder = tmp_path / "stopped"
     assert stopped(digits_store, folder, signal.SIGINT, 60) == 130
-    step = CheckpointState.read(Run(folder).checkpoint()).step
+    step = CheckpointState.read(Run(folder).newest(Path)).step
     assert 60 <= step < STEPS
     assert lines(Run(folder))[-1]["step"] <= step
     assert command(["pretrain", "--resume", "--out", str(folder), "--device", "cpu"]) == 0

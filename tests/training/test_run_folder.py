@@ -239,7 +239,7 @@ def test_a_run_that_was_replaced_while_it_was_open_is_not_mixed_with_the_new_one
     weights = OpenRun(loaded).model.state_dict()
     fingerprint = loaded.fingerprint()
     restarted(old, record, save)
-    for read in (opened.fingerprint, opened.reached, lambda: OpenRun(opened), opened.checkpoint):
+    for read in (opened.fingerprint, opened.reached, lambda: OpenRun(opened), lambda: opened.newest(Path)):
         with pytest.raises(FileInUseError):
             read()
     assert loaded.fingerprint() == fingerprint  # what it has read is still of one run
@@ -333,7 +333,7 @@ def test_a_complete_checkpoint_of_the_same_step_is_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["model.safetensors", "checkpoint.json"])
 @pytest.mark.parametrize("damage", ["cut off", "empty", "removed", "a FIFO"])
 def test_a_damaged_checkpoint_is_an_error_and_no_other_run(name: str, damage: str, old: Path) -> None:
-    path = Run(old).checkpoint() / name
+    path = Run(old).newest(Path) / name
     data = path.read_bytes()
     path.unlink()
     if damage == "a FIFO":

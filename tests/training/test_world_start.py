@@ -90,7 +90,7 @@ def test_a_state_of_the_optimiser_that_lacks_a_trained_parameter_is_refused(
     trainer = Trainer(run, digits_task, digits_store, CPU)
     names = [name for name, _ in trainer.model.named_parameters()]
     place = next(place for place, name in enumerate(names) if name.startswith(lost))
-    path = run.checkpoint() / OPTIMIZER_FILE
+    path = run.newest(Path) / OPTIMIZER_FILE
     kept = {name: tensor for name, tensor in load_file(path).items() if not name.startswith(f"{place}.")}
     save_file(kept, path)
     with pytest.raises(CorruptFileError, match="does not hold the state"):

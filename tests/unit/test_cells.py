@@ -146,11 +146,7 @@ def test_long_cells_are_read_and_the_limit_of_the_csv_module_stays(tmp_path: Pat
         (b"a,b\r\n1,2\r\n3,\xc3", 3),
     ],
 )
-@pytest.mark.parametrize("block", [1 << 20, 3])
-def test_what_is_not_csv_is_refused_with_its_line(
-    data: bytes, line: int, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cells, "_BYTES", block)
+def test_what_is_not_csv_is_refused_with_its_line(data: bytes, line: int, tmp_path: Path) -> None:
     path = made(tmp_path, data)
     with pytest.raises(CorruptFileError) as error:
         rows(path)

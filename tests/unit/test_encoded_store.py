@@ -12,7 +12,7 @@ from PIL import Image
 
 from contextssl_cli.data import rows as inputs
 from contextssl_cli.errors import CorruptFileError
-from contextssl_cli.store.dataset import Store, create_store
+from contextssl_cli.store.dataset import Split, Store, create_store
 from contextssl_cli.store.images import decode, decode_all
 from contextssl_cli.store.samples import Samples
 from contextssl_cli.store.schema import Column, Schema
@@ -108,7 +108,7 @@ def test_a_split_on_disk_gives_what_one_in_memory_gives(
     monkeypatch.setattr(inputs, "MEMORY_LIMIT", 100)
     on_disk = inputs.inputs_of(store.train)
     assert isinstance(in_memory._samples, np.ndarray)
-    assert isinstance(on_disk._samples, inputs.StoredSplit)
+    assert isinstance(on_disk._samples, Split)
     assert torch.equal(on_disk[rows], in_memory[rows])
     assert torch.equal(inputs.Subset(on_disk, rows)[torch.tensor([3, 0])], in_memory[torch.tensor([8, 3])])
 

@@ -16,7 +16,7 @@ from contextssl_cli.store.context import Context
 from contextssl_cli.store.dataset import Store, create_store
 from contextssl_cli.store.embeddings import Embeddings
 from contextssl_cli.store.names import escaped, unescaped
-from contextssl_cli.store.part import PartKey, read_part, write_part
+from contextssl_cli.store.part import read_part, write_part
 from contextssl_cli.store.samples import SPLITS, Samples
 from contextssl_cli.store.schema import Schema
 from tests.small_files import ROWS
@@ -26,7 +26,7 @@ ODD = [
     "%%", "100%25", "a\0b", "\0", "tab\t", "line\nbreak", "\x7f", "\x1b[31m", "größe", "e\u0301", "\u00e9", "数",
     "\U0001f600", "\u202ereversed", " ", " a ", "x" * 70_000, "/" * 3_000, "inputs", "labels", "train/inputs",
 ]  # fmt: skip
-KEY = PartKey("plan", 0)
+KEY = "plan 0"
 LONE = ["\udce9", "caf\udce9", "\ud800", "\ud83d\ude00", "\udfff/"]
 anything = st.text(st.characters(codec=None, exclude_categories=()), max_size=30) | st.sampled_from(ODD + LONE)
 few = settings(max_examples=15)

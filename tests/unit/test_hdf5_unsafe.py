@@ -22,7 +22,7 @@ from contextssl_cli.store.arrays import ArrayFile, read_arrays
 from contextssl_cli.store.context import Context
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.store.embeddings import Embeddings
-from contextssl_cli.store.part import PartKey, read_part, write_part
+from contextssl_cli.store.part import read_part, write_part
 from contextssl_cli.store.replace import is_kind
 from tests import tiny
 from tests.small_files import READ, ROWS, SCHEMA, WRITE
@@ -159,12 +159,12 @@ def test_no_reader_takes_a_member_of_its_own_file_from_outside(
 
 def test_a_part_is_checked_as_every_file(tmp_path: Path, secret: Path) -> None:
     path = tmp_path / "part.h5"
-    write_part(path, tiny.table_schema((1, 1, 1)), samples("train"), PartKey("plan", 0))
+    write_part(path, tiny.table_schema((1, 1, 1)), samples("train"), "plan 0")
     with h5py.File(path, "r+") as file:
         del file["inputs"]
         external(file, "inputs", secret)
     with pytest.raises(UnsafeFileError, match="inputs"):
-        read_part(path, tiny.table_schema((1, 1, 1)), PartKey("plan", 0))
+        read_part(path, tiny.table_schema((1, 1, 1)), "plan 0")
 
 
 def test_a_link_of_a_user_s_own_class_is_refused(tmp_path: Path, secret: Path) -> None:

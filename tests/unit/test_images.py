@@ -257,7 +257,7 @@ def test_the_canvas_of_a_webp_is_looked_at_before_memory_is_taken(kind: str, mon
         "VP8L": b"\x2f" + (16_383 | 16_383 << 14).to_bytes(4, "little"),
         "VP8 ": bytes(6) + (16_383).to_bytes(2, "little") * 2,
     }
-    monkeypatch.setitem(images._READERS, "WEBP", None)  # nothing opens the file
+    monkeypatch.setitem(images._READERS, "WEBP", (None, images._READERS["WEBP"][1]))  # nothing opens the file
     body = b"WEBP" + kind.encode() + (10).to_bytes(4, "little") + headers[kind]
     with pytest.raises(ValueError, match="pixels"):
         images.open_image(b"RIFF" + len(body).to_bytes(4, "little") + body)

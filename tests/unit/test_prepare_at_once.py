@@ -24,7 +24,7 @@ from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissing
 from contextssl_cli.locks import locked
 from contextssl_cli.plugin import Dataset, Options, Prepared
 from contextssl_cli.store.dataset import Store
-from contextssl_cli.store.part import PartKey, holds_part, read_part, write_part
+from contextssl_cli.store.part import holds_part, read_part, write_part
 from contextssl_cli.store.samples import Samples
 from tests.tiny import image_schema
 
@@ -312,11 +312,11 @@ def test_a_part_that_was_exchanged_before_it_is_joined_is_refused(how: str, tmp_
 
 
 def test_a_part_knows_its_plan_and_its_number(tmp_path: Path) -> None:
-    path, key = tmp_path / "part.h5", PartKey("plan", 3)
+    path, key = tmp_path / "part.h5", "plan 3"
     assert not holds_part(path, key)
     write_part(path, SCHEMA, grey(4, "test"), key)
     assert holds_part(path, key)
-    for other in (PartKey("plan", 4), PartKey("", 3), PartKey("plan3", 3)):
+    for other in ("plan 4", " 3", "plan3 3"):
         assert not holds_part(path, other)
         with pytest.raises(CorruptFileError, match=r"part\.h5"):
             read_part(path, SCHEMA, other)
@@ -325,7 +325,7 @@ def test_a_part_knows_its_plan_and_its_number(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["inputs", "objects", "labels/shade"])
 def test_a_part_whose_content_changed_is_refused(name: str, tmp_path: Path) -> None:
-    path, key = tmp_path / "part.h5", PartKey("plan", 0)
+    path, key = tmp_path / "part.h5", "plan 0"
     samples = Samples(
         "train", np.zeros((3, 4, 4, 1), np.uint8), labels={"shade": np.array([0, 1, 0])}, objects=np.arange(3)
     )

@@ -64,7 +64,7 @@ def check_page(path: Path) -> Path:
         raise UsageError(f"--out {path} is a folder; name a page in it, such as {path / 'report.html'}")
     make_folder(path.parent)
     files.check_output(path)
-    head = files.read_head(path, _HEAD) if path.exists() else b""
+    head = files.read_bytes(path, _HEAD) if path.exists() else b""
     if head and f'<meta name="generator" content="{GENERATOR} '.encode() not in head:
         raise UsageError(f"{path} is not a page of contextssl report and is not replaced; choose another --out")
     return path
