@@ -15,8 +15,9 @@ from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.protocol import probe_runs
 from contextssl_cli.evaluation.results import ProbeReport
-from contextssl_cli.experiments.probe import CURVE_FILES, RETRIEVAL, check_probe, write_probe, write_retrieval
+from contextssl_cli.experiments.probe import RETRIEVAL, check_probe, write_probe, write_retrieval
 from contextssl_cli.plugin.task import Task, resolve_task
+from contextssl_cli.report.figures import CURVE_STEMS
 from contextssl_cli.report.probe_tables import probe_tables
 from contextssl_cli.report.progress import training_progress
 from contextssl_cli.report.summary import gap_sentence, profile_table
@@ -113,7 +114,7 @@ def _write_report(report: ProbeReport, adaptations: Sequence[Adaptation], out: P
         f"{runs} of `{report.task}`. The weights are the same under every context. If the model has learnt to adapt, "
         "its embedding follows the action type in the context (R2 near 1) and ignores the other (R2 near 0).",
         gap_sentence(report) + ".",
-        f"![R2 by context length]({CURVE_FILES['r2']}.png)",
+        f"![R2 by context length]({CURVE_STEMS['r2']}.png)",
         f"![Nearest neighbours under each context]({RETRIEVAL})",
         "The second column is the source after an action that changes both types. The neighbours are those of the "
         "embedding predicted for it: under the rotation context they should share its angle, whatever their colour; "

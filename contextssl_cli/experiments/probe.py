@@ -32,15 +32,13 @@ from contextssl_cli.evaluation.stored import (
     read_results,
 )
 from contextssl_cli.paths import make_folder
-from contextssl_cli.report.figures import draw_retrieval, save, save_curves
+from contextssl_cli.report.figures import CURVE_STEMS, draw_retrieval, save, save_curves
 from contextssl_cli.report.probe_tables import Found, reports_of
 from contextssl_cli.training.run import RUN_FILE, Run
 from contextssl_cli.training.start import run_task
 
 _log = logging.getLogger(__name__)
 
-CURVE_FILES = {"r2": "r2-by-context-length", "mrr": "mrr-by-context-length"}
-"""The names of the figures without suffix, by the metric that they show."""
 RETRIEVAL = "retrieval.png"
 _TABLE = "results.csv"
 
@@ -61,7 +59,7 @@ def check_probe(folder: Path, *others: str) -> None:
     Raises:
         UsageError: naming the file.
     """
-    figures = [f"{name}.{kind}" for name in CURVE_FILES.values() for kind in ("png", "svg")]
+    figures = [f"{name}.{kind}" for name in CURVE_STEMS.values() for kind in ("png", "svg")]
     check_results(folder, RESULTS, REPORT_KEYS, [_TABLE, *figures, *others])
 
 
@@ -82,7 +80,7 @@ def write_probe(report: ProbeReport, folder: Path) -> list[Path]:
     results, table = folder / RESULTS, folder / _TABLE
     files.write_json(results, report.as_dict())
     files.write_text(table, to_csv(({}, row) for row in report.rows))
-    return [results, table, *save_curves(report, {metric: folder / name for metric, name in CURVE_FILES.items()})]
+    return [results, table, *save_curves(report, folder)]
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from contextssl_cli.evaluation.comparison import Comparison
 from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.paths import make_folder
 from contextssl_cli.plugin.task import environment_name
-from contextssl_cli.report.figures import CURVES, draw_training, read_losses
+from contextssl_cli.report.figures import draw_training, measured_curves, read_losses
 from contextssl_cli.report.html import commands
 from contextssl_cli.report.html.inline_svg import Picture, inline_svg
 from contextssl_cli.report.probe_tables import (
@@ -178,11 +178,9 @@ def _measured(report: ProbeReport) -> str:
 
 
 def _pictures(report: ProbeReport, anchor: str) -> list[Picture]:
-    measured = {row.metric for row in report.rows if report.lengths}
     return [
-        Picture(inline_svg(partial(CURVES[metric], report), f"{anchor}-{metric}-", title), caption)
-        for metric, (title, caption) in _CAPTIONS.items()
-        if metric in measured
+        Picture(inline_svg(draw, f"{anchor}-{metric}-", _CAPTIONS[metric][0]), _CAPTIONS[metric][1])
+        for metric, draw in measured_curves(report).items()
     ]
 
 
