@@ -15,7 +15,7 @@ from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.protocol import probe_runs
 from contextssl_cli.evaluation.results import ProbeReport
-from contextssl_cli.experiments.probe import RETRIEVAL, check_probe, write_probe, write_retrieval
+from contextssl_cli.experiments.probe import RETRIEVAL, check_place, write_found, write_retrieval
 from contextssl_cli.plugin.task import Task, resolve_task
 from contextssl_cli.report.figures import CURVE_STEMS
 from contextssl_cli.report.probe_tables import probe_tables
@@ -58,7 +58,7 @@ def run_demo(
     runs = [_pretrain(task, store, out / f"run-seed{seed}", seed, steps, device, force=force) for seed in seeds]
     _log.info("3/5 probe: every environment and context length, with the paper's probes")
     report = probe_runs(runs, place)
-    paths = write_probe(report, out)
+    paths = write_found(report, out)
     _log.info("4/5 contexts and adaptation")
     contexts = {action.name: context_from_run(runs[0], [action.name], None, seed=0) for action in task.actions}
     opened = OpenRun(runs[0], place)
@@ -81,7 +81,7 @@ def _check_folder(out: Path, *, force: bool) -> None:
 
 def _check_files(out: Path, actions: Sequence[str], seeds: Sequence[int], *, force: bool) -> None:
     """Refuse, before minutes of work, a folder in which files of other programs would be replaced."""
-    check_probe(out, RETRIEVAL, _REPORT)
+    check_place(out, RETRIEVAL, _REPORT)
     for action in actions:
         check_replaceable(out / f"{action}.h5", CONTEXT_KIND)
         check_replaceable(out / f"embeddings-{action}.h5", EMBEDDINGS_KIND)

@@ -61,6 +61,11 @@ def probe_tables(report: ProbeReport) -> list[TextTable]:
     return tables
 
 
+def all_tables(report: ProbeReport) -> list[TextTable]:
+    """``probe_tables``, and for a method with a context ``side_by_side``."""
+    return [*probe_tables(report), *([side_by_side(report)] if report.lengths else [])]
+
+
 def _subject(row: Row) -> str:
     if row.metric in RANKS:
         return "The view after an action"

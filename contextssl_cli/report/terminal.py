@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -138,10 +138,7 @@ class Terminal:
         root.handlers = [handler for handler in root.handlers if not isinstance(handler, _NoteHandler)]
         root.addHandler(_NoteHandler(self))
 
-        def show(
-            message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None,
-            line: str | None = None,
-        ) -> None:  # fmt: skip
+        def show(message: Warning | str, *_: Any, **__: Any) -> None:
             self.note(f"warning: {' '.join(str(message).split())}")
 
         warnings.showwarning = show

@@ -22,11 +22,10 @@ from contextssl_cli.report.html import commands
 from contextssl_cli.report.html.inline_svg import Picture, inline_svg
 from contextssl_cli.report.probe_tables import (
     Found,
+    all_tables,
     comparison_table,
     distinguishing_settings,
-    probe_tables,
     reports_of,
-    side_by_side,
 )
 from contextssl_cli.report.studies import StudyView
 from contextssl_cli.report.summary import comparison_sentence, gap_sentence
@@ -70,20 +69,13 @@ def check_page(path: Path) -> Path:
     return path
 
 
-def write_page(found: Sequence[Found], path: Path, studies: Sequence[StudyView]) -> Path:
-    """Write the page of results atomically, and return its path.
+def render(found: Sequence[Found], studies: Sequence[StudyView] = ()) -> str:
+    """The page as text.
 
     Args:
         found: the results.
-        path: of the page.
         studies: that the results are points of.
     """
-    files.write_text(path, render(found, studies))
-    return path
-
-
-def render(found: Sequence[Found], studies: Sequence[StudyView] = ()) -> str:
-    """The page as text; arguments as for ``write_page``."""
     reports = reports_of(found)
     several = len(reports) > 1
     settings = distinguishing_settings(reports)
@@ -142,7 +134,7 @@ def _section(report: ProbeReport, settings: str, anchor: str, prefix: str) -> di
         "measured": _measured(report),
         "gap": gap_sentence(report) if report.gaps or not report.lengths else "",
         "pictures": _pictures(report, anchor),
-        "tables": [*probe_tables(report), *([side_by_side(report)] if report.lengths else [])],
+        "tables": all_tables(report),
         "runs": runs,
         "commands": commands.reproducing_commands(report, task, names, f"{prefix}results") if task else [],
         "without_flags": commands.settings_without_flags(report, task) if task else [],
@@ -173,7 +165,7 @@ def _measured(report: ProbeReport) -> str:
     )
     return (
         f"What probes predict from the encoder's feature{contexts}: {runs} (seed{'' if count == 1 else 's'} "
-        f"{_seeds(report)}). {report.protocol['splits'].capitalize()}."
+        f"{', '.join(map(str, report.seeds))}). {report.protocol['splits'].capitalize()}."
     )
 
 
@@ -220,6 +212,3 @@ def _names(report: ProbeReport, prefix: str) -> list[str]:
         names.append(f"{stem}-again{number}" if number else stem)
     return [prefix + name for name in names]
 
-
-def _seeds(report: ProbeReport) -> str:
-    return ", ".join(map(str, report.seeds))
