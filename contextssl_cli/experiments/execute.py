@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -55,12 +55,6 @@ class Probed:
             "adaptation_gap_std": sample_std(self.adaptation_gaps),
             "adaptation_gap_paper": mean_of(self.adaptation_gaps_paper),
         }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """A point of a result file."""
-        own = {field.name: values[field.name] for field in fields(cls)}
-        return cls(**own | {"report": ProbeReport.from_dict(values["report"])})
 
 
 def train_missing(runs: Sequence[PlannedRun], store: Store, device: str) -> None:
