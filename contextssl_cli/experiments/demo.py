@@ -21,7 +21,7 @@ from contextssl_cli.report.figures import CURVE_STEMS
 from contextssl_cli.report.probe_tables import probe_tables
 from contextssl_cli.report.progress import training_progress
 from contextssl_cli.report.summary import gap_sentence, profile_table
-from contextssl_cli.store.context import CONTEXT_KIND, Context
+from contextssl_cli.store.context import CONTEXT_KIND
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.store.embeddings import EMBEDDINGS_KIND
 from contextssl_cli.store.replace import check_replaceable
@@ -62,7 +62,11 @@ def run_demo(
     _log.info("4/5 contexts and adaptation")
     contexts = {action.name: context_from_run(runs[0], [action.name], None, seed=0) for action in task.actions}
     opened = OpenRun(runs[0], place)
-    adaptations = [_adapt(opened, name, context, out) for name, context in contexts.items()]
+    adaptations = []
+    for name, context in contexts.items():
+        context.save(out / f"{name}.h5")
+        about = {"chosen": "the demo's first run"}
+        adaptations.append(adapt(opened, context, out / f"embeddings-{name}.h5", about=about))
     paths += [out / f"{name}.h5" for name in contexts] + [adaptation.out for adaptation in adaptations]
     _log.info("5/5 report")
     paths.append(write_retrieval(runs[0], out / RETRIEVAL, place))
@@ -96,11 +100,6 @@ def _pretrain(task: Task, store: Store, folder: Path, seed: int, steps: int | No
     with training_progress(f"{task.name} seed {seed}") as report:
         train(run, task, store, report, device)
     return run
-
-
-def _adapt(opened: OpenRun, name: str, context: Context, out: Path) -> Adaptation:
-    context.save(out / f"{name}.h5")
-    return adapt(opened, context, out / f"embeddings-{name}.h5", about={"chosen": "the demo's first run"})
 
 
 def _write_report(report: ProbeReport, adaptations: Sequence[Adaptation], out: Path) -> Path:

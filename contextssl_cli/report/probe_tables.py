@@ -142,20 +142,17 @@ def distinguishing_settings(reports: Sequence[ProbeReport]) -> list[str]:
     difference. One run may have been judged on the test split and on what it held out.
     """
     alike: dict[tuple[str, str, tuple[str, ...]], list[dict[str, Any]]] = {}
-    settings = [
-        flat_settings(report.protocol["runs"][0]["config"]) | {"judged on": report.judged_on} for report in reports
-    ]
-    for report, own in zip(reports, settings, strict=True):
-        alike.setdefault((report.task, report.method, report.conditioned_on), []).append(own)
+    placed = []
+    for report in reports:
+        own = flat_settings(report.protocol["runs"][0]["config"]) | {"judged on": report.judged_on}
+        others = alike.setdefault((report.task, report.method, report.conditioned_on), [])
+        others.append(own)
+        placed.append((own, others))
     return [
-        settings_text({key: value for key, value in own.items() if _differs(key, others)})
-        for report, own in zip(reports, settings, strict=True)
-        for others in [alike[report.task, report.method, report.conditioned_on]]
-    ]
-
-
-def _differs(key: str, settings: Sequence[Mapping[str, Any]]) -> bool:
-    return key not in OF_NO_MATTER and any(one.get(key) != settings[0].get(key) for one in settings)
+        settings_text({key: value for key, value in own.items()
+                       if key not in OF_NO_MATTER and any(other.get(key) != value for other in others)})
+        for own, others in placed
+    ]  # fmt: skip
 
 
 def study_fairness_tables(values: Mapping[str, Any]) -> list[TextTable]:
@@ -173,11 +170,9 @@ def _representations(values: Mapping[str, Any], task: str) -> TextTable:
     for row in values["rows"]:
         if row["target"] in (attribute, task):
             probe = row["probe"] if row["target"] == attribute else ""
-            known = row["mean"] is not None
-            cell = Cell(row["mean"], row["std"], len(row["values"])) if known else Cell(math.nan)
-            found.setdefault((row["representation"],), {})[TableColumn(row["metric"], row["target"], probe=probe)] = (
-                cell
-            )
+            column = TableColumn(row["metric"], row["target"], probe=probe)
+            cell = Cell(math.nan) if row["mean"] is None else Cell(row["mean"], row["std"], len(row["values"]))
+            found.setdefault((row["representation"],), {})[column] = cell
     order = ["accuracy", *FAIRNESS_METRICS, PARITY]
     rows = {
         labels: dict(sorted(line.items(), key=lambda item: (order.index(item[0].metric), item[0].target == attribute)))

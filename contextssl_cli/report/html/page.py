@@ -138,20 +138,14 @@ def _section(report: ProbeReport, settings: str, anchor: str, prefix: str) -> di
         "runs": runs,
         "commands": commands.reproducing_commands(report, task, names, f"{prefix}results") if task else [],
         "without_flags": commands.settings_without_flags(report, task) if task else [],
-        "in_part": _in_part(report, names),
-        "store_hash": report.protocol["store_hash"],
+        "in_part": [
+            f"{run['name']} at step {run['step']} of {run['steps']}"
+            for run in runs
+            if run["steps"] and run["step"] < run["steps"]
+        ],
         "probes": {key: value_text(value) for key, value in report.protocol["probes"].items()},
-        "versions": report.protocol["versions"],
+        "protocol": report.protocol,
     }
-
-
-def _in_part(report: ProbeReport, names: Sequence[str]) -> list[str]:
-    """The runs that were measured before their training had ended."""
-    return [
-        f"{name} at step {run['step']} of {run['steps']}"
-        for name, run in zip(names, report.protocol["runs"], strict=True)
-        if run["steps"] and run["step"] < run["steps"]
-    ]
 
 
 def _measured(report: ProbeReport) -> str:
@@ -184,23 +178,11 @@ def _run_view(about: Mapping[str, Any], name: str, prefix: str) -> dict[str, Any
     if lines:
         title = f"Training curve of {name}, to step {lines[-1]['step']}"
         curve = Picture(inline_svg(partial(draw_training, lines), prefix, title), _CURVE_CAPTION)
-    return {
-        "name": name,
-        "folder": about["folder"],
-        "fingerprint": about["fingerprint"],
-        "seed": str(about["config"]["seed"]),
-        "created": run.record.created if run else "",
-        "settings": _settings(about),
-        "versions": about["versions"],
-        "curve": curve,
-    }
-
-
-def _settings(about: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
-    """Every setting of a run, with its value and whether the user asked for it."""
     asked = commands.stored_asked(about)
     named = asked.named() if asked else {}
-    return [(key, value_text(value), key in named) for key, value in flat_settings(about["config"]).items()]
+    settings = [(key, value_text(value), key in named) for key, value in flat_settings(about["config"]).items()]
+    created = run.record.created if run else ""
+    return {**about, "name": name, "created": created, "settings": settings, "curve": curve}
 
 
 def _names(report: ProbeReport, prefix: str) -> list[str]:
