@@ -138,12 +138,11 @@ def plan_experiment(
     planned = [_plan_study(study, runs or out, given.get(study.dataset)) for study in studies]
     planned = [one.limited(limit_seeds) for one in planned] if limit_seeds else planned
     for one in planned:
-        if one.study.guarded:
-            for run in runs_of(one.points):
-                attribute_change(run.task)
         check_probes(one.points, one.study.probe.asked())
         for run in runs_of(one.points):
             run.check(None)
+            if one.study.guarded:
+                attribute_change(run.task)
     return Experiment(name, recipe, scale, out, planned)
 
 

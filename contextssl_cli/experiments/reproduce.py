@@ -237,15 +237,14 @@ def _with_published(table: ResultTable, study: Study, recipe: Recipe) -> ResultT
 
 def _results(experiment: Experiment, found: Mapping[str, Any]) -> dict[str, Any]:
     recipe = experiment.recipe
-    ordered = [found[study.name] for study in recipe.studies(experiment.scale) if study.name in found]
-    missing = [study.name for study in recipe.studies(experiment.scale) if study.name not in found]
+    names = [study.name for study in recipe.studies(experiment.scale)]
     return {
         "name": experiment.name,
         "scale": experiment.scale,
         "title": recipe.title,
         "summary": recipe.summary,
         "published_note": recipe.published_note,
-        "parts": ordered,
-        "not_run": missing,
+        "parts": [found[name] for name in names if name in found],
+        "not_run": [name for name in names if name not in found],
         "versions": versions(),
     }

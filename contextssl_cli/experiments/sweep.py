@@ -15,7 +15,7 @@ from contextssl_cli.data.prepare import prepared_store, store_if_made
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.results import to_csv
 from contextssl_cli.evaluation.stored import SWEEP, SWEEP_KEYS, check_results
-from contextssl_cli.experiments.execute import Probed, probe_points, train_missing
+from contextssl_cli.experiments.execute import probe_points, train_missing
 from contextssl_cli.experiments.plan import (
     RUNS,
     Point,
@@ -167,7 +167,9 @@ def run_sweep(sweep: Sweep, store: Path | None, device: str, **flags: Any) -> tu
             "what is done is not trained again", len(others), sweep.out, others[0]
         )  # fmt: skip
     files.write_json(results, found)
-    files.write_text(rows, _csv(list(sweep.grid), probed))
+    settings = {point.label: {key: value_text(value) for key, value in point.values.items()} for point in probed}
+    lines = [(settings[point.label], row) for point in probed for row in point.report.rows]
+    files.write_text(rows, to_csv(lines, list(sweep.grid)))
     drawn = save_sweep(table, {one.label: one.values for one in probed}, stem)
     if not drawn:
         _log.info("no plot: none of its figures was measured (gap, R2, top-1)")
@@ -186,10 +188,3 @@ def _check_runs(sweep: Sweep, store: Store | None) -> None:
 def _run_folders(sweep: Sweep) -> list[Path]:
     """The folders of all existing runs, whether they are of this grid or not."""
     return [path.parent for path in sorted((sweep.out / RUNS).glob(f"*/*/{RUN_FILE}"))]
-
-
-def _csv(keys: Sequence[str], probed: Sequence[Probed]) -> str:
-    """Every row of every point, the varied settings first."""
-    settings = [{key: value_text(value) for key, value in point.values.items()} for point in probed]
-    rows = [(chosen, row) for chosen, point in zip(settings, probed, strict=True) for row in point.report.rows]
-    return to_csv(rows, keys)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,7 @@ from contextssl_cli.evaluation.retrieval import Retrieval
 from contextssl_cli.report.canvas import Axes, Figure, rendered
 from contextssl_cli.report.tables import Cell, ResultTable, TableColumn, heads
 from contextssl_cli.text import printable, value_text
-from contextssl_cli.training.log import MetricsLog, main_losses, terms_of
+from contextssl_cli.training.log import MetricsLog, finite_numbers, main_losses, terms_of
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # distinct for the colour-blind (Okabe and Ito)
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -163,7 +162,7 @@ def panels_of(table: ResultTable) -> dict[str, list[TableColumn]]:
 def read_losses(log: MetricsLog) -> list[dict[str, Any]]:
     """Step, losses by environment or term, and the held-out gap, of each line of a metrics log that has a loss."""
     lines = [
-        {"step": line["step"], "loss": main_losses(terms_of(line)), _GAP: _number(line.get(_GAP))}
+        {"step": line["step"], "loss": main_losses(terms_of(line)), _GAP: finite_numbers(line).get(_GAP)}
         for line in log.lines()
     ]
     return [line for line in lines if line["loss"] and line["step"] > 0]
@@ -186,12 +185,6 @@ def draw_training(lines: Sequence[Mapping[str, Any]]) -> Figure:
     for panel in axes:
         panel.set_xlabel("step")
     return figure
-
-
-def _number(value: Any) -> float | None:
-    with contextlib.suppress(OverflowError):  # a whole number beyond any float
-        return float(value) if isinstance(value, int | float) else None
-    return None
 
 
 def _draw_line(panel: Axes, rows: Sequence[Row], label: str, colour: str) -> None:

@@ -85,20 +85,20 @@ def _by_length(title: str, rows: Sequence[Row]) -> TextTable:
 def side_by_side(report: ProbeReport) -> TextTable:
     """The encoder's feature z and the embeddings at the longest context (the paper's table 9), a line per figure."""
     longest = report.lengths[-1]
-    places = [(ENCODER, 0), *((environment, longest) for environment in report.environments)]
+    places = {"encoder z": (ENCODER, 0)}
+    places |= {f"{environment}, {longest} tokens": (environment, longest) for environment in report.environments}
     lines: dict[tuple[TableColumn, str], dict[tuple[str, int], str]] = {}
     for row in report.rows:
-        if (row.environment, row.context_length) in places:
+        if (row.environment, row.context_length) in places.values():
             column = TableColumn(row.metric, row.target)
             text = Cell.of(row).text(column.measure)
             lines.setdefault((column, short_probe(row.probe)), {})[row.environment, row.context_length] = text
     named = heads([column for column, _ in lines])
     body = [
-        [head, probe, *(cells.get(place, "") for place in places)]
+        [head, probe, *(cells.get(place, "") for place in places.values())]
         for head, ((_, probe), cells) in zip(named, lines.items(), strict=True)
     ]
-    header = ["figure", "probe", "encoder z", *(f"{name}, {longest} tokens" for name in report.environments)]
-    return TextTable("Representation and embedding", header, body, labels=2)
+    return TextTable("Representation and embedding", ["figure", "probe", *places], body, labels=2)
 
 
 def comparison_table(reports: Sequence[ProbeReport], settings: Sequence[str] = ()) -> TextTable:

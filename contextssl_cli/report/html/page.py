@@ -133,7 +133,10 @@ def _section(report: ProbeReport, settings: str, anchor: str, prefix: str) -> di
         "title": f"{report.task}: {', '.join(filter(None, [report.method, condition, settings, report.apart]))}",
         "measured": _measured(report),
         "gap": gap_sentence(report) if report.gaps or not report.lengths else "",
-        "pictures": _pictures(report, anchor),
+        "pictures": [
+            Picture(inline_svg(draw, f"{anchor}-{metric}-", _CAPTIONS[metric][0]), _CAPTIONS[metric][1])
+            for metric, draw in measured_curves(report).items()
+        ],
         "tables": all_tables(report),
         "runs": runs,
         "commands": commands.reproducing_commands(report, task, names, f"{prefix}results") if task else [],
@@ -161,13 +164,6 @@ def _measured(report: ProbeReport) -> str:
         f"What probes predict from the encoder's feature{contexts}: {runs} (seed{'' if count == 1 else 's'} "
         f"{', '.join(map(str, report.seeds))}). {report.protocol['splits'].capitalize()}."
     )
-
-
-def _pictures(report: ProbeReport, anchor: str) -> list[Picture]:
-    return [
-        Picture(inline_svg(draw, f"{anchor}-{metric}-", _CAPTIONS[metric][0]), _CAPTIONS[metric][1])
-        for metric, draw in measured_curves(report).items()
-    ]
 
 
 def _run_view(about: Mapping[str, Any], name: str, prefix: str) -> dict[str, Any]:
