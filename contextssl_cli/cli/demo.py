@@ -33,7 +33,7 @@ def demo_main(
     each context, and writes a report.
     """
     from contextssl_cli.experiments.demo import run_demo
-    from contextssl_cli.report.summary import print_probe
+    from contextssl_cli.report.summary import print_found
     from contextssl_cli.report.terminal import terminal
 
     chosen = options.seeds(seeds) if seeds else [seed]
@@ -44,4 +44,4 @@ def demo_main(
         )
         return
     report, paths = run_demo(out, chosen, steps=steps, device=device, force=force)
-    print_probe(report, paths, as_json=json)
+    print_found(report, paths, as_json=json)

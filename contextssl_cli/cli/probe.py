@@ -54,16 +54,14 @@ def probe_main(
     from contextssl_cli.evaluation.stored import RESULTS
     from contextssl_cli.experiments.probe import (
         RETRIEVAL,
-        check_comparison,
-        check_probe,
+        check_place,
         check_retrieval,
         result_folder,
-        write_comparison,
-        write_probe,
+        write_found,
         write_retrieval,
     )
     from contextssl_cli.paths import make_folder
-    from contextssl_cli.report.summary import print_comparison, print_probe
+    from contextssl_cli.report.summary import print_found
     from contextssl_cli.report.terminal import terminal
     from contextssl_cli.training.runtime import resolve_device
 
@@ -74,10 +72,7 @@ def probe_main(
     folder = out or result_folder(runs, compare=compare, judged_on=judge_on)
     if retrieval:
         check_retrieval(runs[0])
-    if compare:
-        check_comparison(folder)
-    else:
-        check_probe(folder, *([RETRIEVAL] if retrieval else []))
+    check_place(folder, *([RETRIEVAL] if retrieval else []), compare=compare)
     if dry_run:
         terminal.plan(f"would probe {', '.join(str(r.folder) for r in runs)} into {folder}", as_json=json)
         return
@@ -85,16 +80,13 @@ def probe_main(
     if not compare and (folder / RESULTS).is_file():
         terminal.note(f"{folder} has earlier results, which will be overwritten; choose another --out to keep both")
     terminal.note(f"probing {', '.join(str(r.folder) for r in runs)}, judged on {judge_on}")
-    if compare:
-        comparison = compare_runs(runs, resolve_device(device), seed=seed, **chosen)
-        print_comparison(comparison, write_comparison(comparison, folder), as_json=json)
-        return
-    report = probe_runs(runs, resolve_device(device), seed=seed, **chosen)
-    paths = write_probe(report, folder)
+    place = resolve_device(device)
+    flags = {**chosen, "seed": seed}
+    found = compare_runs(runs, place, **flags) if compare else probe_runs(runs, place, **flags)
+    paths = write_found(found, folder)
     if retrieval:
-        picture = folder / RETRIEVAL
-        paths.append(write_retrieval(runs[0], picture, resolve_device(device), judged_on=judge_on, seed=seed))
-    print_probe(report, paths, as_json=json)
+        paths.append(write_retrieval(runs[0], folder / RETRIEVAL, place, judged_on=judge_on, seed=seed))
+    print_found(found, paths, as_json=json)
 
 
 def _named_runs(folders: Sequence[Path], seeds: Sequence[int]) -> list[Run]:

@@ -32,8 +32,9 @@ def report_main(
 
     Runs without results are probed first.
     """
+    from contextssl_cli import files
     from contextssl_cli.experiments.probe import gather, sort_inputs
-    from contextssl_cli.report.html.page import check_page, write_page
+    from contextssl_cli.report.html.page import check_page, render
     from contextssl_cli.report.studies import studies_of
     from contextssl_cli.report.summary import print_page
     from contextssl_cli.report.terminal import terminal
@@ -47,4 +48,5 @@ def report_main(
         terminal.plan(f"would write {page} about {', '.join(map(str, paths))}", as_json=json)
         return
     found = gather(results, runs, resolve_device(device))
-    print_page(found, write_page(found, page, studies_of(results)), as_json=json)
+    files.write_text(page, render(found, studies_of(results)))
+    print_page(found, page, as_json=json)

@@ -54,13 +54,13 @@ def reproduce_main(
     Missing runs are trained, and a page shows their results next to the published values.
     """
     from contextssl_cli.errors import UsageError
-    from contextssl_cli.experiments.recipe_plan import EVERYTHING, Share, outlook, parse_sources, plan_experiment
+    from contextssl_cli.experiments.recipe_plan import outlook, parse_share, parse_sources, plan_experiment
     from contextssl_cli.experiments.reproduce import run_experiment, train_share
     from contextssl_cli.report.summary import print_experiment, print_experiment_plan, print_share
 
     if share is not None and no_train:
         raise UsageError("--share trains runs and --no-train trains none; use one of the two")
-    part = EVERYTHING if share is None else Share.parse(share)
+    part = slice(None) if share is None else parse_share(share)
     folder = out or Path(f"contextssl-{name}-{scale}")
     experiment = plan_experiment(
         name,
@@ -75,7 +75,7 @@ def reproduce_main(
         print_experiment_plan(outlook(experiment, part), as_json=json)
         return
     if share is not None:
-        print_share(str(part), train_share(experiment, device, part), as_json=json)
+        print_share(share, train_share(experiment, device, part), as_json=json)
         return
     results, paths = run_experiment(experiment, device, train=not no_train)
     print_experiment(results, paths, as_json=json)

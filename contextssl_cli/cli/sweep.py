@@ -44,15 +44,15 @@ def sweep_main(
     """
     from contextssl_cli.config.resolve import parse_setting
     from contextssl_cli.experiments.plan import run_states
-    from contextssl_cli.experiments.sweep import check_data, parse_vary, plan_sweep, run_sweep
+    from contextssl_cli.experiments.sweep import parse_vary, plan_sweep, run_sweep
     from contextssl_cli.report.summary import print_sweep, print_sweep_plan
 
     asked = options.measures(metrics, probes, lengths, judge_on)
     flags: dict[str, Any] = {"steps": steps} if steps else {}
     flags |= dict(parse_setting(text) for text in settings or [])
-    planned = plan_sweep(out, plugin, parse_vary(vary), seeds=options.seeds(seeds), preset=preset, settings=flags)
+    grid, chosen = parse_vary(vary), options.seeds(seeds)
+    planned = plan_sweep(out, plugin, grid, seeds=chosen, preset=preset, settings=flags, store=store)
     if dry_run:
-        check_data(planned, store)
         print_sweep_plan(out, run_states(planned.points), as_json=json)
         return
     found, paths = run_sweep(planned, store, device, **asked)

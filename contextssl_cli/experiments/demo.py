@@ -15,12 +15,13 @@ from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.protocol import probe_runs
 from contextssl_cli.evaluation.results import ProbeReport
-from contextssl_cli.experiments.probe import CURVE_FILES, RETRIEVAL, check_probe, write_probe, write_retrieval
+from contextssl_cli.experiments.probe import RETRIEVAL, check_place, write_found, write_retrieval
 from contextssl_cli.plugin.task import Task, resolve_task
+from contextssl_cli.report.figures import CURVE_STEMS
 from contextssl_cli.report.probe_tables import probe_tables
 from contextssl_cli.report.progress import training_progress
 from contextssl_cli.report.summary import gap_sentence, profile_table
-from contextssl_cli.store.context import CONTEXT_KIND, Context
+from contextssl_cli.store.context import CONTEXT_KIND
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.store.embeddings import EMBEDDINGS_KIND
 from contextssl_cli.store.replace import check_replaceable
@@ -57,11 +58,15 @@ def run_demo(
     runs = [_pretrain(task, store, out / f"run-seed{seed}", seed, steps, device, force=force) for seed in seeds]
     _log.info("3/5 probe: every environment and context length, with the paper's probes")
     report = probe_runs(runs, place)
-    paths = write_probe(report, out)
+    paths = write_found(report, out)
     _log.info("4/5 contexts and adaptation")
     contexts = {action.name: context_from_run(runs[0], [action.name], None, seed=0) for action in task.actions}
     opened = OpenRun(runs[0], place)
-    adaptations = [_adapt(opened, name, context, out) for name, context in contexts.items()]
+    adaptations = []
+    for name, context in contexts.items():
+        context.save(out / f"{name}.h5")
+        about = {"chosen": "the demo's first run"}
+        adaptations.append(adapt(opened, context, out / f"embeddings-{name}.h5", about=about))
     paths += [out / f"{name}.h5" for name in contexts] + [adaptation.out for adaptation in adaptations]
     _log.info("5/5 report")
     paths.append(write_retrieval(runs[0], out / RETRIEVAL, place))
@@ -80,7 +85,7 @@ def _check_folder(out: Path, *, force: bool) -> None:
 
 def _check_files(out: Path, actions: Sequence[str], seeds: Sequence[int], *, force: bool) -> None:
     """Refuse, before minutes of work, a folder in which files of other programs would be replaced."""
-    check_probe(out, RETRIEVAL, _REPORT)
+    check_place(out, RETRIEVAL, _REPORT)
     for action in actions:
         check_replaceable(out / f"{action}.h5", CONTEXT_KIND)
         check_replaceable(out / f"embeddings-{action}.h5", EMBEDDINGS_KIND)
@@ -97,11 +102,6 @@ def _pretrain(task: Task, store: Store, folder: Path, seed: int, steps: int | No
     return run
 
 
-def _adapt(opened: OpenRun, name: str, context: Context, out: Path) -> Adaptation:
-    context.save(out / f"{name}.h5")
-    return adapt(opened, context, out / f"embeddings-{name}.h5", about={"chosen": "the demo's first run"})
-
-
 def _write_report(report: ProbeReport, adaptations: Sequence[Adaptation], out: Path) -> Path:
     runs = "One run" if len(report.gaps) == 1 else f"{len(report.gaps)} runs"
     profiles = [
@@ -113,7 +113,7 @@ def _write_report(report: ProbeReport, adaptations: Sequence[Adaptation], out: P
         f"{runs} of `{report.task}`. The weights are the same under every context. If the model has learnt to adapt, "
         "its embedding follows the action type in the context (R2 near 1) and ignores the other (R2 near 0).",
         gap_sentence(report) + ".",
-        f"![R2 by context length]({CURVE_FILES['r2']}.png)",
+        f"![R2 by context length]({CURVE_STEMS['r2']}.png)",
         f"![Nearest neighbours under each context]({RETRIEVAL})",
         "The second column is the source after an action that changes both types. The neighbours are those of the "
         "embedding predicted for it: under the rotation context they should share its angle, whatever their colour; "

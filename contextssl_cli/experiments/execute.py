@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from contextssl_cli.config.methods import EQUIVARIANT
 from contextssl_cli.errors import Interrupted
-from contextssl_cli.evaluation.comparison import asks_r2, compare_reports
+from contextssl_cli.evaluation.comparison import Comparison, asks_r2, compare_reports
 from contextssl_cli.evaluation.protocol import probe_each
 from contextssl_cli.evaluation.results import ProbeReport, mean_of, pool, sample_std
 from contextssl_cli.experiments.plan import PlannedRun, Point
@@ -55,12 +55,6 @@ class Probed:
             "adaptation_gap_std": sample_std(self.adaptation_gaps),
             "adaptation_gap_paper": mean_of(self.adaptation_gaps_paper),
         }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """A point of a result file."""
-        own = {field.name: values[field.name] for field in fields(cls)}
-        return cls(**own | {"report": ProbeReport.from_dict(values["report"])})
 
 
 def train_missing(runs: Sequence[PlannedRun], store: Store, device: str) -> None:
@@ -124,21 +118,19 @@ def _probe_family(points: Sequence[Point], device: torch.device, flags: dict[str
     reports = [probe_each([Run(run.folder) for run in point.runs], device, **flags) for point in points]
     if len(points) > 1 and points[0].config.method in EQUIVARIANT and asks_r2(flags):
         found = compare_reports(reports)
-        between = found.gaps, found.paper_gaps
-        return [_probed(p, r, *between) for p, r in zip(points, found.reports, strict=True)]
-    pooled = map(pool, reports)
-    return [_probed(p, r, r.gaps, r.paper_gaps) for p, r in zip(points, pooled, strict=True)]
+        return [_probed(point, report, found) for point, report in zip(points, found.reports, strict=True)]
+    return [_probed(point, report, report) for point, report in zip(points, map(pool, reports), strict=True)]
 
 
-def _probed(point: Point, report: ProbeReport, gaps: list[float], paper_gaps: list[float]) -> Probed:
+def _probed(point: Point, report: ProbeReport, gaps_of: ProbeReport | Comparison) -> Probed:
     times = [Run(run.folder).training_time() for run in point.runs]
     return Probed(
         label=point.label,
         family=point.family,
         values=dict(point.values),
         report=report,
-        adaptation_gaps=gaps,
-        adaptation_gaps_paper=paper_gaps,
+        adaptation_gaps=gaps_of.gaps,
+        adaptation_gaps_paper=gaps_of.paper_gaps,
         seconds=[time.seconds for time in times],
         processor_seconds=[time.processor_seconds for time in times],
     )

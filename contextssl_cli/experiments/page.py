@@ -9,7 +9,7 @@ from typing import Any
 from contextssl_cli.experiments.execute import Probed
 from contextssl_cli.experiments.plan import folder_name
 from contextssl_cli.experiments.recipe import Study
-from contextssl_cli.report.figures import CURVES, save_curves, save_sweep
+from contextssl_cli.report.figures import save_curves, save_sweep
 from contextssl_cli.report.studies import PageBlock, study_blocks
 from contextssl_cli.report.tables import ResultTable, as_markdown
 
@@ -81,6 +81,6 @@ def draw_study(study: Study, probed: Sequence[Probed], tables: Sequence[ResultTa
     own = [one for one in probed if one.report.lengths and one.report.method == "contextssl"]
     several = len(own) > 1 or sum(run.method == "contextssl" for run in study.runs) > 1  # now, or when all is done
     for one in own if not swept else ():
-        name = study.name + (f"-{folder_name(one.label)}" if several else "")
-        drawn += save_curves(one.report, {metric: out / f"{name}-{metric}-by-context-length" for metric in CURVES})
+        name = f"-{folder_name(one.label)}" if several else ""
+        drawn += save_curves(one.report, out, f"{study.name}{name}-")
     return drawn

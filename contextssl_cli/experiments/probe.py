@@ -19,7 +19,7 @@ from contextssl_cli.evaluation.comparison import Comparison, comparable, compare
 from contextssl_cli.evaluation.evaluator import Evaluator
 from contextssl_cli.evaluation.open_run import OpenRun
 from contextssl_cli.evaluation.protocol import drawn_conditions, probe_config, probe_runs
-from contextssl_cli.evaluation.results import ProbeReport, to_csv
+from contextssl_cli.evaluation.results import to_csv
 from contextssl_cli.evaluation.retrieval import retrieve
 from contextssl_cli.evaluation.stored import (
     COMPARISON,
@@ -32,15 +32,13 @@ from contextssl_cli.evaluation.stored import (
     read_results,
 )
 from contextssl_cli.paths import make_folder
-from contextssl_cli.report.figures import draw_retrieval, save, save_curves
+from contextssl_cli.report.figures import CURVE_STEMS, draw_retrieval, save, save_curves
 from contextssl_cli.report.probe_tables import Found, reports_of
 from contextssl_cli.training.run import RUN_FILE, Run
 from contextssl_cli.training.start import run_task
 
 _log = logging.getLogger(__name__)
 
-CURVE_FILES = {"r2": "r2-by-context-length", "mrr": "mrr-by-context-length"}
-"""The names of the figures without suffix, by the metric that they show."""
 RETRIEVAL = "retrieval.png"
 _TABLE = "results.csv"
 
@@ -51,45 +49,36 @@ def result_folder(runs: Sequence[Run], *, compare: bool, judged_on: Judged = "te
     return runs[0].folder / place_of(name, judged_on)
 
 
-def check_probe(folder: Path, *others: str) -> None:
-    """Refuse a folder in which ``write_probe`` would replace files of other programs.
+def check_place(folder: Path, *others: str, compare: bool = False) -> None:
+    """Refuse a folder in which ``write_found`` would replace files of other programs.
 
     Args:
         folder: of the results.
         others: names of more files that will be written.
+        compare: whether the results are those of a comparison.
 
     Raises:
         UsageError: naming the file.
     """
-    figures = [f"{name}.{kind}" for name in CURVE_FILES.values() for kind in ("png", "svg")]
+    if compare:
+        check_results(folder, COMPARISON, COMPARISON_KEYS)
+        return
+    figures = [f"{name}.{kind}" for name in CURVE_STEMS.values() for kind in ("png", "svg")]
     check_results(folder, RESULTS, REPORT_KEYS, [_TABLE, *figures, *others])
 
 
-def check_comparison(folder: Path) -> None:
-    """Refuse a folder in which ``write_comparison`` would replace a file of another program.
-
-    Raises:
-        UsageError: naming the file.
-    """
-    check_results(folder, COMPARISON, COMPARISON_KEYS)
-
-
-def write_probe(report: ProbeReport, folder: Path) -> list[Path]:
-    """Write ``results.json``, ``results.csv`` and the figures, and return their paths.
+def write_found(found: Found, folder: Path) -> list[Path]:
+    """Write ``comparison.json``, or ``results.json``, ``results.csv`` and the figures, and return their paths.
 
     A figure of an earlier probe that these results do not have is removed.
     """
-    results, table = folder / RESULTS, folder / _TABLE
-    files.write_json(results, report.as_dict())
-    files.write_text(table, to_csv(({}, row) for row in report.rows))
-    return [results, table, *save_curves(report, {metric: folder / name for metric, name in CURVE_FILES.items()})]
-
-
-def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write ``comparison.json``, and return its path."""
-    path = folder / COMPARISON
-    files.write_json(path, comparison.as_dict())
-    return [path]
+    results = folder / (COMPARISON if isinstance(found, Comparison) else RESULTS)
+    files.write_json(results, found.as_dict())
+    if isinstance(found, Comparison):
+        return [results]
+    table = folder / _TABLE
+    files.write_text(table, to_csv(({}, row) for row in found.rows))
+    return [results, table, *save_curves(found, folder)]
 
 
 def check_retrieval(run: Run) -> None:
@@ -160,16 +149,15 @@ def gather(results: Sequence[Path], runs: Sequence[Run], device: torch.device) -
     conditioned on different action types are compared. Other runs have results of their own.
     """
     found = [one for path in results for one in read_results(path)]
-    if comparable(runs):
-        return [*found, _measured(runs, device, compare=True)]
     methods: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs:
         methods.setdefault((run.record.task, run.record.store_hash, run.record.config.method), []).append(run)
-    return [*found, *(one for group in methods.values() for one in _of_method(group, device))]
+    groups = [runs] if comparable(runs) else list(methods.values())
+    return [*found, *(one for group in groups for one in _of_group(group, device))]
 
 
-def _of_method(runs: Sequence[Run], device: torch.device) -> list[Found]:
-    """The comparison of one method's runs, or a probe for each configuration and step reached."""
+def _of_group(runs: Sequence[Run], device: torch.device) -> list[Found]:
+    """The comparison of runs, or a probe for each configuration and step reached."""
     if comparable(runs):
         return [_measured(runs, device, compare=True)]
     configs: dict[str, list[Run]] = {}
@@ -186,15 +174,10 @@ def _measured(runs: Sequence[Run], device: torch.device, *, compare: bool) -> Fo
         return kept
     folder = make_folder(result_folder(runs, compare=compare))  # before minutes of work that could not be written
     _log.info("%s %s", "comparing" if compare else "probing", ", ".join(str(run.folder) for run in runs))
-    if compare:
-        check_comparison(folder)
-        comparison = compare_runs(runs, device)
-        write_comparison(comparison, folder)
-        return comparison
-    check_probe(folder)
-    report = probe_runs(runs, device)
-    write_probe(report, folder)
-    return report
+    check_place(folder, compare=compare)
+    found = compare_runs(runs, device) if compare else probe_runs(runs, device)
+    write_found(found, folder)
+    return found
 
 
 def _kept(runs: Sequence[Run], name: str, *, compare: bool) -> Found | None:

@@ -5,7 +5,7 @@ A recipe names data sets, runs, probes, tables and published figures.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -97,7 +97,8 @@ class Study(_Model):
     @model_validator(mode="after")
     def _check(self) -> Self:
         for run in self.runs:
-            if _repeated(run.seeds or self.seeds):
+            seeds = run.seeds or self.seeds
+            if len(set(seeds)) < len(seeds):
                 raise ValueError(f"{self.name}: a seed is named twice")
             if {"seed", "method", "equivariant", "steps"} & {*run.settings, *run.vary, *self.settings}:
                 raise ValueError(f"{self.name}: seeds, method, equivariant and steps have keys of their own")
@@ -151,7 +152,8 @@ class Recipe(_Model):
     @model_validator(mode="after")
     def _check(self) -> Self:
         for studies in (self.demo, self.full):
-            if doubled := _repeated(study.name for study in studies):
+            names = [study.name for study in studies]
+            if doubled := [name for name in names if names.count(name) > 1]:
                 raise ValueError(f"two studies of a scale are called {doubled[0]}")
         known = {study.name for study in (*self.demo, *self.full)}
         for name in (name for published in self.published for name in published.studies):
@@ -204,9 +206,3 @@ def read_recipe(path: Path) -> Recipe:
         return Recipe.model_validate(files.read_toml(path))
     except ValidationError as error:
         raise CorruptFileError(f"{path} is not a recipe: {invalid_value(error)}") from error
-
-
-def _repeated(values: Iterable[Any]) -> list[Any]:
-    """The values that occur more than once, in their order."""
-    found = list(values)
-    return [value for number, value in enumerate(found) if value in found[:number]]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any
 
 from contextssl_cli import files, paths
 from contextssl_cli.errors import CorruptFileError, UsageError, suggestion
@@ -30,41 +30,20 @@ PLAN = "plan.json"
 """Written first; it marks the folder as an experiment's."""
 PAGE = "page.md"
 
-_T = TypeVar("_T")
 
-
-@dataclass(frozen=True)
-class Share:
-    """Every ``of``-th run of a study, beginning with the ``number``-th: what one task of a job array trains.
+def parse_share(text: str) -> slice:
+    """``2/8`` of ``--share``: of each study the second run and every eighth after it, for one task of a job array.
 
     All runs are counted, whether they are done or not, so that the tasks agree on who trains which run.
+
+    Raises:
+        UsageError: if it has another form, or there is no such share.
     """
-
-    number: int
-    of: int
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """``2/8`` of ``--share``.
-
-        Raises:
-            UsageError: if it has another form, or there is no such share.
-        """
-        found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
-        share = cls(*map(int, found.groups())) if found else cls(0, 0)
-        if not 1 <= share.number <= share.of:
-            raise UsageError(f"--share {text}: expected I/N, the I-th of N shares, as 2/8")
-        return share
-
-    def take(self, runs: Sequence[_T]) -> Sequence[_T]:
-        """The runs of a study that are in it."""
-        return runs[self.number - 1 :: self.of]
-
-    def __str__(self) -> str:
-        return f"{self.number}/{self.of}"
-
-
-EVERYTHING = Share(1, 1)
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    number, of = map(int, found.groups()) if found else (0, 0)
+    if not 1 <= number <= of:
+        raise UsageError(f"--share {text}: expected I/N, the I-th of N shares, as 2/8")
+    return slice(number - 1, None, of)
 
 
 @dataclass(frozen=True)
@@ -78,6 +57,7 @@ class PlannedStudy:
         store: the path of its data, which may not be prepared yet.
         source: that they are prepared from; None for the data set's own.
         left_out: the runs of the recipe that ``--limit-seeds`` leaves out.
+        not_trained: the runs that ``--no-train`` leaves out.
     """
 
     study: Study
@@ -86,6 +66,7 @@ class PlannedStudy:
     store: Path
     source: Path | None
     left_out: list[str] = field(default_factory=list)
+    not_trained: list[str] = field(default_factory=list)
 
     @property
     def prepared(self) -> bool:
@@ -157,12 +138,11 @@ def plan_experiment(
     planned = [_plan_study(study, runs or out, given.get(study.dataset)) for study in studies]
     planned = [one.limited(limit_seeds) for one in planned] if limit_seeds else planned
     for one in planned:
-        if one.study.guarded:
-            for run in runs_of(one.points):
-                attribute_change(run.task)
         check_probes(one.points, one.study.probe.asked())
         for run in runs_of(one.points):
             run.check(None)
+            if one.study.guarded:
+                attribute_change(run.task)
     return Experiment(name, recipe, scale, out, planned)
 
 
@@ -210,13 +190,13 @@ def _points(study: Study, run: RunRecipe, folder: Path) -> list[Point]:
     return [replace(point, family=family) for point in points]
 
 
-def outlook(experiment: Experiment, share: Share = EVERYTHING) -> dict[str, Any]:
+def outlook(experiment: Experiment, share: slice = slice(None)) -> dict[str, Any]:
     """What an experiment, or a share of its runs, takes, as one JSON object. Nothing is made or written.
 
     The hours are the budget of a run times the fraction of its steps that is missing; the recipe says how it knows
     budget and memory.
     """
-    rows = [row for one in experiment.studies for row in share.take(_runs(one))]
+    rows = [row for one in experiment.studies for row in _runs(one)[share]]
     return {
         "recipe": experiment.name,
         "scale": experiment.scale,

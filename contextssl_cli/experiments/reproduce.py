@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,13 @@ from contextssl_cli import files
 from contextssl_cli.data.prepare import prepare
 from contextssl_cli.errors import CorruptFileError, UsageError
 from contextssl_cli.evaluation.stored import RESULTS
-from contextssl_cli.experiments.execute import Probed, probe_points, train_missing
+from contextssl_cli.experiments.execute import probe_points, train_missing
 from contextssl_cli.experiments.fairness import measure_fairness, sensitive_attribute
 from contextssl_cli.experiments.page import draw_study, page_text
 from contextssl_cli.experiments.plan import runs_of
 from contextssl_cli.experiments.probe import write_retrieval
 from contextssl_cli.experiments.recipe import Recipe, Study
-from contextssl_cli.experiments.recipe_plan import PAGE, PLAN, Experiment, PlannedStudy, Share
+from contextssl_cli.experiments.recipe_plan import PAGE, PLAN, Experiment, PlannedStudy
 from contextssl_cli.experiments.tables import TABLES
 from contextssl_cli.paths import make_folder
 from contextssl_cli.plugin.registry import registry
@@ -55,12 +55,11 @@ def run_experiment(experiment: Experiment, device: str, *, train: bool = True) -
     studies = _opened(experiment) if train else _done(experiment)
     _begin(experiment)
     drawn: list[Path] = []
-    for planned, store, missing in studies:
+    for planned, store in studies:
         _log.info("%s: %s (%d training samples)", planned.study.name, store.path, len(store.train))
         if train:
             train_missing(list(runs_of(planned.points)), store, device)
-        measured, figures = _measured(planned, store, experiment, place)
-        found[planned.study.name] = measured | {"not_trained": missing}
+        found[planned.study.name], figures = _measured(planned, store, experiment, place)
         drawn += figures
         results = _write(experiment, found)
         if planned.study.guarded:
@@ -70,7 +69,7 @@ def run_experiment(experiment: Experiment, device: str, *, train: bool = True) -
     return results, [experiment.out / PAGE, experiment.out / RESULTS, *drawn]
 
 
-def train_share(experiment: Experiment, device: str, share: Share) -> int:
+def train_share(experiment: Experiment, device: str, share: slice) -> int:
     """Prepare what is missing and train one share of every study's runs; no probe, no page.
 
     Returns:
@@ -81,11 +80,11 @@ def train_share(experiment: Experiment, device: str, share: Share) -> int:
     """
     studies = _opened(experiment)
     _begin(experiment)
-    for planned, store, _ in studies:
-        own = share.take(list(runs_of(planned.points)))
-        _log.info("%s: %s, share %s: %d runs", planned.study.name, store.path, share, len(own))
+    for planned, store in studies:
+        own = list(runs_of(planned.points))[share]
+        _log.info("%s: %s: %d runs of this share", planned.study.name, store.path, len(own))
         train_missing(own, store, device)
-    states = [run.state(store) for planned, store, _ in studies for run in runs_of(planned.points)]
+    states = [run.state(store) for planned, store in studies for run in runs_of(planned.points)]
     return sum(state in ("missing", "half done") for state in states)
 
 
@@ -103,15 +102,15 @@ def _write(experiment: Experiment, found: Mapping[str, Any]) -> dict[str, Any]:
     return results
 
 
-def _opened(experiment: Experiment) -> list[tuple[PlannedStudy, Store, list[str]]]:
+def _opened(experiment: Experiment) -> list[tuple[PlannedStudy, Store]]:
     """Every study with its data, prepared now if they are missing, and its runs checked against them."""
-    stores = [_prepared(planned) for planned in experiment.studies]
-    for planned, store in zip(experiment.studies, stores, strict=True):
+    found = [(planned, _prepared(planned)) for planned in experiment.studies]
+    for planned, store in found:
         _check(planned, store)
-    return [(planned, store, []) for planned, store in zip(experiment.studies, stores, strict=True)]
+    return found
 
 
-def _done(experiment: Experiment) -> list[tuple[PlannedStudy, Store, list[str]]]:
+def _done(experiment: Experiment) -> list[tuple[PlannedStudy, Store]]:
     """The studies with the runs that are done, and the names of the others; studies without any are left out."""
     found = []
     for planned in experiment.studies:
@@ -129,9 +128,9 @@ def _done(experiment: Experiment) -> list[tuple[PlannedStudy, Store, list[str]]]
             missing += point.names(run for run in point.runs if run not in runs)
             points += [replace(point, runs=runs)] if runs else []
         if points:
-            done = replace(planned, points=points)
+            done = replace(planned, points=points, not_trained=missing)
             _check(done, store)
-            found.append((done, store, missing))
+            found.append((done, store))
     if not found:
         raise UsageError(f"no run of {experiment.name} is done yet; leave out --no-train")
     return found
@@ -159,7 +158,21 @@ def _measured(
     if study.retrieval and own:
         path = experiment.out / f"{study.name}-retrieval.png"
         figures.append(write_retrieval(Run(own[0].folder), path, torch.device("cpu")))
-    return _study_results(planned, store, probed, tables, figures), figures
+    results = {
+        "study": study.model_dump(mode="json"),
+        "store": {
+            "path": str(store.path),
+            "hash": store.content_hash,
+            "train": len(store.train),
+            "test": len(store.test),
+        },
+        "tables": [table.as_dict() for table in tables],
+        "figures": [path.name for path in figures],
+        "points": [point.as_dict() for point in probed],
+        "left_out": planned.left_out,
+        "not_trained": planned.not_trained,
+    }
+    return results, figures
 
 
 def _prepared(planned: PlannedStudy) -> Store:
@@ -222,39 +235,16 @@ def _with_published(table: ResultTable, study: Study, recipe: Recipe) -> ResultT
     return replace(table, published=figures, sources=sources)
 
 
-def _study_results(
-    planned: PlannedStudy,
-    store: Store,
-    probed: Sequence[Probed],
-    tables: Sequence[ResultTable],
-    figures: Sequence[Path],
-) -> dict[str, Any]:
-    return {
-        "study": planned.study.model_dump(mode="json"),
-        "store": {
-            "path": str(store.path),
-            "hash": store.content_hash,
-            "train": len(store.train),
-            "test": len(store.test),
-        },
-        "tables": [table.as_dict() for table in tables],
-        "figures": [path.name for path in figures],
-        "points": [point.as_dict() for point in probed],
-        "left_out": planned.left_out,
-    }
-
-
 def _results(experiment: Experiment, found: Mapping[str, Any]) -> dict[str, Any]:
     recipe = experiment.recipe
-    ordered = [found[study.name] for study in recipe.studies(experiment.scale) if study.name in found]
-    missing = [study.name for study in recipe.studies(experiment.scale) if study.name not in found]
+    names = [study.name for study in recipe.studies(experiment.scale)]
     return {
         "name": experiment.name,
         "scale": experiment.scale,
         "title": recipe.title,
         "summary": recipe.summary,
         "published_note": recipe.published_note,
-        "parts": ordered,
-        "not_run": missing,
+        "parts": [found[name] for name in names if name in found],
+        "not_run": [name for name in names if name not in found],
         "versions": versions(),
     }

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from contextssl_cli import files
-from contextssl_cli.config.probe import Judged, place_of
+from contextssl_cli.config.probe import place_of
 from contextssl_cli.config.resolve import check_seeds, parse_setting
 from contextssl_cli.data.prepare import prepared_store, store_if_made
 from contextssl_cli.errors import UsageError
 from contextssl_cli.evaluation.results import to_csv
 from contextssl_cli.evaluation.stored import SWEEP, SWEEP_KEYS, check_results
-from contextssl_cli.experiments.execute import Probed, probe_points, train_missing
+from contextssl_cli.experiments.execute import probe_points, train_missing
 from contextssl_cli.experiments.plan import (
     RUNS,
     Point,
@@ -29,7 +29,6 @@ from contextssl_cli.experiments.tables import sweep_table
 from contextssl_cli.paths import make_folder
 from contextssl_cli.plugin.kinds import Dataset
 from contextssl_cli.report.figures import save_sweep
-from contextssl_cli.report.tables import ResultTable
 from contextssl_cli.store.dataset import Store
 from contextssl_cli.text import value_text
 from contextssl_cli.training.run import RUN_FILE, Run, versions
@@ -100,12 +99,14 @@ def plan_sweep(
     seeds: Sequence[int],
     preset: str | None = None,
     settings: Mapping[str, Any],
+    store: Path | None = None,
 ) -> Sweep:
-    """Resolve every run of a sweep; arguments as for ``grid_points``.
+    """Resolve every run of a sweep; arguments as for ``grid_points`` and ``run_sweep``. Nothing is made or written.
 
     Raises:
         UsageError: if nothing is varied, a key is unknown, a value does not fit or occurs twice, a key is set as well,
-            seeds do not fit, or ``out`` holds something else.
+            seeds do not fit, or ``out`` holds something else, or runs on other data.
+        DataMissingError: if ``store`` does not exist.
     """
     if not grid:
         raise UsageError("name what to vary: --vary KEY=V1,V2,...; docs/configuration lists the keys")
@@ -116,7 +117,7 @@ def plan_sweep(
     points = grid_points(out, plugin, grid, seeds=seeds, preset=preset, settings=settings)
     check_folder(out, RUNS)
     sweep = Sweep(out, {key: list(values) for key, values in grid.items()}, points)
-    _check_runs(sweep, None)
+    _check_runs(sweep, store_if_made(sweep.dataset, store))
     return sweep
 
 
@@ -139,30 +140,40 @@ def run_sweep(sweep: Sweep, store: Path | None, device: str, **flags: Any) -> tu
     """
     place = resolve_device(device)
     check_probes(sweep.points, flags)
-    _check_place(sweep, flags.get("judged_on", "test"))
+    stem = sweep.out / place_of(_STEM, flags.get("judged_on", "test"))
+    results, rows = stem.with_suffix(".json"), stem.with_suffix(".csv")
+    check_results(sweep.out, results.name, SWEEP_KEYS, [rows.name, f"{stem.name}.png", f"{stem.name}.svg"])
     data = prepared_store(sweep.dataset, store)
     _check_runs(sweep, data)
     make_folder(sweep.out / RUNS)
     _log.info("data: %s (%d training samples)", data.path, len(data.train))
     train_missing(list(runs_of(sweep.points)), data, device)
     probed = probe_points(sweep.points, place, **flags)
-    found = _results(sweep, data, probed)
+    table = sweep_table(probed)
+    found = {
+        "task": sweep.points[0].runs[0].task.name,
+        "vary": sweep.grid,
+        "seeds": [run.config.seed for run in sweep.points[0].runs],
+        "store": str(data.path),
+        "store_hash": data.content_hash,
+        "table": table.as_dict(),
+        "points": [point.as_dict() for point in probed],
+        "versions": versions(),
+    }
     planned = {run.folder for run in runs_of(sweep.points)}
     if others := [folder for folder in _run_folders(sweep) if folder not in planned]:
         _log.info(
             "%d runs in %s are not in this table, %s among them: name all values and seeds for a table over them; "
             "what is done is not trained again", len(others), sweep.out, others[0]
         )  # fmt: skip
-    return found, _write(sweep, found, probed)
-
-
-def check_data(sweep: Sweep, store: Path | None) -> None:
-    """Refuse, before anything is made, data that cannot be used, or runs on other data.
-
-    Raises:
-        UsageError, DataMissingError: as ``run_sweep``.
-    """
-    _check_runs(sweep, store_if_made(sweep.dataset, store))
+    files.write_json(results, found)
+    settings = {point.label: {key: value_text(value) for key, value in point.values.items()} for point in probed}
+    lines = [(settings[point.label], row) for point in probed for row in point.report.rows]
+    files.write_text(rows, to_csv(lines, list(sweep.grid)))
+    drawn = save_sweep(table, {one.label: one.values for one in probed}, stem)
+    if not drawn:
+        _log.info("no plot: none of its figures was measured (gap, R2, top-1)")
+    return found, [results, rows, *drawn]
 
 
 def _check_runs(sweep: Sweep, store: Store | None) -> None:
@@ -177,40 +188,3 @@ def _check_runs(sweep: Sweep, store: Store | None) -> None:
 def _run_folders(sweep: Sweep) -> list[Path]:
     """The folders of all existing runs, whether they are of this grid or not."""
     return [path.parent for path in sorted((sweep.out / RUNS).glob(f"*/*/{RUN_FILE}"))]
-
-
-def _results(sweep: Sweep, store: Store, probed: Sequence[Probed]) -> dict[str, Any]:
-    return {
-        "task": sweep.points[0].runs[0].task.name,
-        "vary": sweep.grid,
-        "seeds": [run.config.seed for run in sweep.points[0].runs],
-        "store": str(store.path),
-        "store_hash": store.content_hash,
-        "table": sweep_table(probed).as_dict(),
-        "points": [point.as_dict() for point in probed],
-        "versions": versions(),
-    }
-
-
-def _check_place(sweep: Sweep, judged_on: Judged) -> None:
-    """Refuse to replace files of other programs."""
-    stem = place_of(_STEM, judged_on)
-    check_results(sweep.out, f"{stem}.json", SWEEP_KEYS, [f"{stem}.{kind}" for kind in ("csv", "png", "svg")])
-
-
-def _write(sweep: Sweep, found: dict[str, Any], probed: Sequence[Probed]) -> list[Path]:
-    stem = sweep.out / place_of(_STEM, probed[0].report.protocol["probes"]["judged_on"])
-    results, rows = stem.with_suffix(".json"), stem.with_suffix(".csv")
-    files.write_json(results, found)
-    files.write_text(rows, _csv(list(sweep.grid), probed))
-    drawn = save_sweep(ResultTable.from_dict(found["table"]), {one.label: one.values for one in probed}, stem)
-    if not drawn:
-        _log.info("no plot: none of its figures was measured (gap, R2, top-1)")
-    return [results, rows, *drawn]
-
-
-def _csv(keys: Sequence[str], probed: Sequence[Probed]) -> str:
-    """Every row of every point, the varied settings first."""
-    settings = [{key: value_text(value) for key, value in point.values.items()} for point in probed]
-    rows = [(chosen, row) for chosen, point in zip(settings, probed, strict=True) for row in point.report.rows]
-    return to_csv(rows, keys)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,9 +14,9 @@ from contextssl_cli import files
 from contextssl_cli.evaluation.results import ProbeReport, Row, find
 from contextssl_cli.evaluation.retrieval import Retrieval
 from contextssl_cli.report.canvas import Axes, Figure, rendered
-from contextssl_cli.report.tables import Cell, Measure, ResultTable, TableColumn, heads
+from contextssl_cli.report.tables import Cell, ResultTable, TableColumn, heads
 from contextssl_cli.text import printable, value_text
-from contextssl_cli.training.log import MetricsLog, main_losses, terms_of
+from contextssl_cli.training.log import MetricsLog, finite_numbers, main_losses, terms_of
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # distinct for the colour-blind (Okabe and Ito)
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -36,25 +35,36 @@ def save(draw: Callable[[], Figure], path: Path) -> None:
         temporary.write_bytes(picture)
 
 
-def save_curves(report: ProbeReport, stems: Mapping[str, Path]) -> list[Path]:
+def save_curves(report: ProbeReport, folder: Path, prefix: str = "") -> list[Path]:
     """Write the curves by context length as PNG and SVG, and return the paths.
 
     A curve whose metric was not measured is not drawn, and an older file of it is removed.
 
     Args:
         report: of one model.
-        stems: the path without suffix, by metric: a subset of ``CURVES``.
+        folder: of the files, whose names are those of ``CURVE_STEMS``.
+        prefix: before every name.
     """
+    drawn = measured_curves(report)
+    stems = {metric: folder / f"{prefix}{stem}" for metric, stem in CURVE_STEMS.items()}
+    return [path for metric, stem in stems.items() for path in _save_pair(drawn.get(metric), stem)]
+
+
+def _save_pair(draw: Callable[[], Figure] | None, stem: Path) -> list[Path]:
+    """Write a figure as PNG and SVG, and return the paths; without a figure, remove those of an earlier probe."""
+    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
+    for path in paths:
+        if draw:
+            save(draw, path)
+        else:
+            path.unlink(missing_ok=True)
+    return paths if draw else []
+
+
+def measured_curves(report: ProbeReport) -> dict[str, Callable[[], Figure]]:
+    """What draws the figures by context length, by the metric that they show; those that were not measured are left out."""
     measured = {row.metric for row in report.rows if report.lengths}  # without a context there is no curve
-    paths = []
-    for metric, stem in stems.items():
-        for path in (stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")):
-            if metric in measured:
-                save(partial(CURVES[metric], report), path)
-                paths.append(path)
-            else:
-                path.unlink(missing_ok=True)
-    return paths
+    return {metric: partial(draw, report) for metric, draw in _CURVES.items() if metric in measured}
 
 
 def draw_context_lengths(report: ProbeReport) -> Figure:
@@ -87,8 +97,9 @@ def draw_ranking(report: ProbeReport) -> Figure:
     return figure
 
 
-CURVES: dict[str, Callable[[ProbeReport], Figure]] = {"r2": draw_context_lengths, "mrr": draw_ranking}
-"""The figures by context length, by the metric that they show."""
+_CURVES: dict[str, Callable[[ProbeReport], Figure]] = {"r2": draw_context_lengths, "mrr": draw_ranking}
+CURVE_STEMS = {metric: f"{metric}-by-context-length" for metric in _CURVES}
+"""The names of the figures by context length without suffix, by the metric that they show."""
 
 
 def draw_retrieval(retrieval: Retrieval) -> Figure:
@@ -112,13 +123,7 @@ def draw_retrieval(retrieval: Retrieval) -> Figure:
 
 def save_sweep(table: ResultTable, values: SweptValues, stem: Path) -> list[Path]:
     """Write the plot of a sweep's table as PNG and SVG, and return the paths: none if no panel has a column."""
-    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
-    for path in paths:
-        if has_panels(table):
-            save(partial(draw_sweep, table, values), path)
-        else:
-            path.unlink(missing_ok=True)  # of an earlier probe with other metrics
-    return paths if has_panels(table) else []
+    return _save_pair(partial(draw_sweep, table, values) if panels_of(table) else None, stem)
 
 
 def draw_sweep(table: ResultTable, values: SweptValues) -> Figure:
@@ -128,14 +133,15 @@ def draw_sweep(table: ResultTable, values: SweptValues) -> Figure:
         table: of the sweep.
         values: of its rows that are drawn, in their order.
     """
-    panels = _panels(table)
+    panels = panels_of(table)
     ticks = [printable(", ".join(map(value_text, own.values()))) for own in values.values()]
     figure = Figure(figsize=(3.8 * len(panels), 3.6), layout="constrained")
     places = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (title, columns) in zip(places, panels.items(), strict=True):
         for column, head, mark in zip(columns, heads(columns), _MARKS * len(columns), strict=False):
-            cells = [table.rows[label,].get(column) for label in values]
-            _draw_series(axes, cells, column.measure, head, mark)
+            cells = [table.rows[label,].get(column, Cell(np.nan)) for label in values]
+            mean, std = (column.measure.scale * np.array([(cell.mean, cell.std) for cell in cells])).T
+            axes.errorbar(range(len(cells)), mean, std, marker=mark, markersize=4, capsize=2, label=head)
         if len(columns) > 1:
             axes.legend(frameon=False, fontsize=7)
         axes.set_xticks(range(len(ticks)), ticks, rotation=90 if sum(map(len, ticks)) > _LETTERS else 0)
@@ -144,13 +150,8 @@ def draw_sweep(table: ResultTable, values: SweptValues) -> Figure:
     return figure
 
 
-def has_panels(table: ResultTable) -> bool:
-    """Whether a sweep's table has a column that its plot shows."""
-    return bool(_panels(table))
-
-
-def _panels(table: ResultTable) -> dict[str, list[TableColumn]]:
-    """The columns by the title of their panel."""
+def panels_of(table: ResultTable) -> dict[str, list[TableColumn]]:
+    """The columns that the plot of a sweep's table shows, by the title of their panel."""
     panels: dict[str, list[TableColumn]] = {}
     for column in table.columns():
         if column.measure.panel:
@@ -158,16 +159,10 @@ def _panels(table: ResultTable) -> dict[str, list[TableColumn]]:
     return panels
 
 
-def _draw_series(axes: Axes, cells: Sequence[Cell | None], measure: Measure, label: str, mark: str) -> None:
-    mean = [measure.scale * cell.mean if cell else np.nan for cell in cells]
-    std = [measure.scale * cell.std if cell else np.nan for cell in cells]
-    axes.errorbar(range(len(cells)), mean, std, marker=mark, markersize=4, capsize=2, label=label)
-
-
 def read_losses(log: MetricsLog) -> list[dict[str, Any]]:
     """Step, losses by environment or term, and the held-out gap, of each line of a metrics log that has a loss."""
     lines = [
-        {"step": line["step"], "loss": main_losses(terms_of(line)), _GAP: _number(line.get(_GAP))}
+        {"step": line["step"], "loss": main_losses(terms_of(line)), _GAP: finite_numbers(line).get(_GAP)}
         for line in log.lines()
     ]
     return [line for line in lines if line["loss"] and line["step"] > 0]
@@ -190,12 +185,6 @@ def draw_training(lines: Sequence[Mapping[str, Any]]) -> Figure:
     for panel in axes:
         panel.set_xlabel("step")
     return figure
-
-
-def _number(value: Any) -> float | None:
-    with contextlib.suppress(OverflowError):  # a whole number beyond any float
-        return float(value) if isinstance(value, int | float) else None
-    return None
 
 
 def _draw_line(panel: Axes, rows: Sequence[Row], label: str, colour: str) -> None:

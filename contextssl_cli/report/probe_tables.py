@@ -61,6 +61,11 @@ def probe_tables(report: ProbeReport) -> list[TextTable]:
     return tables
 
 
+def all_tables(report: ProbeReport) -> list[TextTable]:
+    """``probe_tables``, and for a method with a context ``side_by_side``."""
+    return [*probe_tables(report), *([side_by_side(report)] if report.lengths else [])]
+
+
 def _subject(row: Row) -> str:
     if row.metric in RANKS:
         return "The view after an action"
@@ -80,20 +85,20 @@ def _by_length(title: str, rows: Sequence[Row]) -> TextTable:
 def side_by_side(report: ProbeReport) -> TextTable:
     """The encoder's feature z and the embeddings at the longest context (the paper's table 9), a line per figure."""
     longest = report.lengths[-1]
-    places = [(ENCODER, 0), *((environment, longest) for environment in report.environments)]
+    places = {"encoder z": (ENCODER, 0)}
+    places |= {f"{environment}, {longest} tokens": (environment, longest) for environment in report.environments}
     lines: dict[tuple[TableColumn, str], dict[tuple[str, int], str]] = {}
     for row in report.rows:
-        if (row.environment, row.context_length) in places:
+        if (row.environment, row.context_length) in places.values():
             column = TableColumn(row.metric, row.target)
             text = Cell.of(row).text(column.measure)
             lines.setdefault((column, short_probe(row.probe)), {})[row.environment, row.context_length] = text
     named = heads([column for column, _ in lines])
     body = [
-        [head, probe, *(cells.get(place, "") for place in places)]
+        [head, probe, *(cells.get(place, "") for place in places.values())]
         for head, ((_, probe), cells) in zip(named, lines.items(), strict=True)
     ]
-    header = ["figure", "probe", "encoder z", *(f"{name}, {longest} tokens" for name in report.environments)]
-    return TextTable("Representation and embedding", header, body, labels=2)
+    return TextTable("Representation and embedding", ["figure", "probe", *places], body, labels=2)
 
 
 def comparison_table(reports: Sequence[ProbeReport], settings: Sequence[str] = ()) -> TextTable:
@@ -137,20 +142,17 @@ def distinguishing_settings(reports: Sequence[ProbeReport]) -> list[str]:
     difference. One run may have been judged on the test split and on what it held out.
     """
     alike: dict[tuple[str, str, tuple[str, ...]], list[dict[str, Any]]] = {}
-    settings = [
-        flat_settings(report.protocol["runs"][0]["config"]) | {"judged on": report.judged_on} for report in reports
-    ]
-    for report, own in zip(reports, settings, strict=True):
-        alike.setdefault((report.task, report.method, report.conditioned_on), []).append(own)
+    placed = []
+    for report in reports:
+        own = flat_settings(report.protocol["runs"][0]["config"]) | {"judged on": report.judged_on}
+        others = alike.setdefault((report.task, report.method, report.conditioned_on), [])
+        others.append(own)
+        placed.append((own, others))
     return [
-        settings_text({key: value for key, value in own.items() if _differs(key, others)})
-        for report, own in zip(reports, settings, strict=True)
-        for others in [alike[report.task, report.method, report.conditioned_on]]
-    ]
-
-
-def _differs(key: str, settings: Sequence[Mapping[str, Any]]) -> bool:
-    return key not in OF_NO_MATTER and any(one.get(key) != settings[0].get(key) for one in settings)
+        settings_text({key: value for key, value in own.items()
+                       if key not in OF_NO_MATTER and any(other.get(key) != value for other in others)})
+        for own, others in placed
+    ]  # fmt: skip
 
 
 def study_fairness_tables(values: Mapping[str, Any]) -> list[TextTable]:
@@ -168,11 +170,9 @@ def _representations(values: Mapping[str, Any], task: str) -> TextTable:
     for row in values["rows"]:
         if row["target"] in (attribute, task):
             probe = row["probe"] if row["target"] == attribute else ""
-            known = row["mean"] is not None
-            cell = Cell(row["mean"], row["std"], len(row["values"])) if known else Cell(math.nan)
-            found.setdefault((row["representation"],), {})[TableColumn(row["metric"], row["target"], probe=probe)] = (
-                cell
-            )
+            column = TableColumn(row["metric"], row["target"], probe=probe)
+            cell = Cell(math.nan) if row["mean"] is None else Cell(row["mean"], row["std"], len(row["values"]))
+            found.setdefault((row["representation"],), {})[column] = cell
     order = ["accuracy", *FAIRNESS_METRICS, PARITY]
     rows = {
         labels: dict(sorted(line.items(), key=lambda item: (order.index(item[0].metric), item[0].target == attribute)))

@@ -18,7 +18,7 @@ from contextssl_cli.errors import CorruptFileError, invalid_value
 from contextssl_cli.evaluation.results import FairnessRow
 from contextssl_cli.evaluation.stored import Checked, checked_report
 from contextssl_cli.plugin.registry import registry
-from contextssl_cli.report.figures import SweptValues, draw_sweep, has_panels
+from contextssl_cli.report.figures import SweptValues, draw_sweep, panels_of
 from contextssl_cli.report.html.commands import sweep_command
 from contextssl_cli.report.html.inline_svg import Picture, inline_svg
 from contextssl_cli.report.probe_tables import FAIRNESS_NOTE, study_fairness_tables
@@ -197,7 +197,7 @@ def _minutes(seconds: Sequence[float | None]) -> str:
 
 
 def _pictures(table: ResultTable, varied: SweptValues, prefix: str) -> list[Picture]:
-    if table.name != "sweep" or not has_panels(table):
+    if table.name != "sweep" or not panels_of(table):
         return []
     keys = ", ".join(dict.fromkeys(key for values in varied.values() for key in values))
     return [Picture(inline_svg(partial(draw_sweep, table, varied), prefix, f"Figures by {keys}"), _SWEPT)]

@@ -14,11 +14,10 @@ from contextssl_cli.evaluation.profile import ProfileRow
 from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.report.probe_tables import (
     Found,
+    all_tables,
     comparison_table,
     distinguishing_settings,
-    probe_tables,
     reports_of,
-    side_by_side,
     study_fairness_tables,
 )
 from contextssl_cli.report.tables import ResultTable, TextTable
@@ -47,17 +46,14 @@ def print_outcome(
     terminal.written(*paths)
 
 
-def print_probe(report: ProbeReport, paths: Sequence[Path], *, as_json: bool) -> None:
-    """Tables, adaptation gap and the paths written; or one JSON object."""
-    tables = [*probe_tables(report), *([side_by_side(report)] if report.lengths else [])]
-    sentences = [gap_sentence(report)] if report.gaps or not report.lengths else []
-    print_outcome(report.as_dict(), tables, sentences, paths, as_json=as_json)
-
-
-def print_comparison(comparison: Comparison, paths: Sequence[Path], *, as_json: bool) -> None:
-    """What each model's features encode, the gap between the models and the paths written; or one JSON object."""
-    tables, sentences = [comparison_table(comparison.reports)], [comparison_sentence(comparison)]
-    print_outcome(comparison.as_dict(), tables, sentences, paths, as_json=as_json)
+def print_found(found: Found, paths: Sequence[Path], *, as_json: bool) -> None:
+    """Tables of a probe or a comparison, the adaptation gap and the paths written; or one JSON object."""
+    if isinstance(found, Comparison):
+        tables, sentences = [comparison_table(found.reports)], [comparison_sentence(found)]
+    else:
+        tables = all_tables(found)
+        sentences = [gap_sentence(found)] if found.gaps or not found.lengths else []
+    print_outcome(found.as_dict(), tables, sentences, paths, as_json=as_json)
 
 
 def print_page(found: Sequence[Found], path: Path, *, as_json: bool) -> None:
@@ -110,8 +106,8 @@ def _apart(report: ProbeReport) -> str:
 
 def print_sweep_plan(out: Path, runs: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     """Every run of a sweep and its state; or one JSON object."""
-    heads = {key: key for key in ("point", "seed", "state", "step", "steps")}
-    print_outcome({"out": str(out), "runs": runs}, [_by_key(f"Runs in {out}", runs, heads)], as_json=as_json)
+    table = _by_key(f"Runs in {out}", runs, "point", "seed", "state", "step", "steps")
+    print_outcome({"out": str(out), "runs": runs}, [table], as_json=as_json)
 
 
 def print_sweep(found: Mapping[str, Any], paths: Sequence[Path], *, as_json: bool) -> None:
@@ -121,15 +117,16 @@ def print_sweep(found: Mapping[str, Any], paths: Sequence[Path], *, as_json: boo
 
 def print_experiment_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
     """Data, runs, memory and hours of an experiment; or one JSON object."""
-    data = {key: key for key in ("study", "state", "store", "source", "summary")}
-    runs = {key: key for key in ("study", "point", "seed", "state", "step", "steps")} | {"minutes_left": "minutes left"}
     sentences = [
         f"{one['study']}: {one['hours_left']:.1f} of {one['hours']:.1f} hours of training left ({one['hours_from']}); "
         f"memory {one['memory_gib']:g} GiB ({one['memory_from']})"
         for one in plan["estimates"]
     ]
     total = f"in all {plan['hours_left']:.1f} hours of training left, in addition to preparing and probing"
-    tables = [_by_key("Data", plan["data"], data), _by_key("Runs", plan["runs"], runs)]
+    tables = [
+        _by_key("Data", plan["data"], "study", "state", "store", "source", "summary"),
+        _by_key("Runs", plan["runs"], "study", "point", "seed", "state", "step", "steps", "minutes_left"),
+    ]
     print_outcome(plan, tables, [*sentences, total], as_json=as_json)
 
 
@@ -149,10 +146,10 @@ def print_experiment(found: Mapping[str, Any], paths: Sequence[Path], *, as_json
     print_outcome(found, tables, paths=paths, as_json=as_json)
 
 
-def _by_key(title: str, rows: Sequence[Mapping[str, Any]], heads: Mapping[str, str]) -> TextTable:
-    """JSON objects as a table: one column per key, with its head."""
-    body = [["" if row[key] is None else str(row[key]) for key in heads] for row in rows]
-    return TextTable(title, list(heads.values()), body)
+def _by_key(title: str, rows: Sequence[Mapping[str, Any]], *keys: str) -> TextTable:
+    """JSON objects as a table with one column per key."""
+    body = [["" if row[key] is None else str(row[key]) for key in keys] for row in rows]
+    return TextTable(title, [key.replace("_", " ") for key in keys], body)
 
 
 def print_adaptation(adaptation: Adaptation, *, as_json: bool) -> None:
@@ -182,11 +179,10 @@ def print_adaptation(adaptation: Adaptation, *, as_json: bool) -> None:
 def profile_table(rows: Sequence[ProfileRow], title: str) -> TextTable:
     """R2 of every action type without context and under it, by the paper's probe and a strong one, and the verdict."""
     header = ["action", "R2 without", "R2 now", "strong without", "strong now", "verdict"]
-    figures = [(row.r2_without, row.r2_now, row.strong_r2_without, row.strong_r2_now) for row in rows]
-    lines = [
-        [row.action, *(f"{value:.3f}" for value in values), row.verdict]
-        for row, values in zip(rows, figures, strict=True)
-    ]
+    lines = []
+    for row in rows:
+        figures = row.r2_without, row.r2_now, row.strong_r2_without, row.strong_r2_now
+        lines.append([row.action, *(f"{value:.3f}" for value in figures), row.verdict])
     return TextTable(title, header, lines)
 
 

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -121,7 +121,8 @@ class Terminal:
         if not self.out.is_terminal:
             self.out.width = 200  # a pipe has no width of its own
         labels = [number for number in range(len(lines[0])) if number not in figures]
-        widths = {number: _width(lines, number) for number in range(len(lines[0]))}
+        words = [[*head.split(), *cells] for head, *cells in zip(*lines, strict=True)]  # a head breaks at its blanks
+        widths = [3 + max(map(cell_len, column), default=0) for column in words]  # with borders
         room = self.out.width - 1 - sum(widths[number] for number in labels)
         parts: list[list[int]] = [[]]
         for number in figures:
@@ -138,10 +139,7 @@ class Terminal:
         root.handlers = [handler for handler in root.handlers if not isinstance(handler, _NoteHandler)]
         root.addHandler(_NoteHandler(self))
 
-        def show(
-            message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None,
-            line: str | None = None,
-        ) -> None:  # fmt: skip
+        def show(message: Warning | str, *_: Any, **__: Any) -> None:
             self.note(f"warning: {' '.join(str(message).split())}")
 
         warnings.showwarning = show
@@ -208,9 +206,3 @@ def _discard(stream: Any) -> None:
 
 
 terminal = Terminal()
-
-
-def _width(lines: Sequence[Sequence[str]], number: int) -> int:
-    """The width that a column needs: of its longest word in the head or of its longest cell, with its borders."""
-    head = max((cell_len(word) for word in lines[0][number].split()), default=0)
-    return 3 + max([head, *(cell_len(line[number]) for line in lines[1:])])

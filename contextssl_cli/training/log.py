@@ -49,7 +49,7 @@ class MetricsLog:
 def terms_of(line: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """The terms of the loss in a line, by name and environment. Values that are no numbers are left out."""
     terms = line.get("terms")
-    found = {name: _numbers(values) for name, values in terms.items()} if isinstance(terms, dict) else {}
+    found = {name: finite_numbers(values) for name, values in terms.items()} if isinstance(terms, dict) else {}
     return {name: values for name, values in found.items() if values}
 
 
@@ -63,7 +63,8 @@ def main_losses(terms: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     return found
 
 
-def _numbers(values: Any) -> dict[str, float]:
+def finite_numbers(values: Any) -> dict[str, float]:
+    """The values that are finite numbers, by name; none of what is not a JSON object."""
     found = {}
     for name, value in values.items() if isinstance(values, dict) else ():
         with contextlib.suppress(OverflowError):  # a whole number beyond any float

@@ -17,16 +17,15 @@ from contextssl_cli.evaluation.comparison import Comparison
 from contextssl_cli.evaluation.results import ProbeReport
 from contextssl_cli.paths import make_folder
 from contextssl_cli.plugin.task import environment_name
-from contextssl_cli.report.figures import CURVES, draw_training, read_losses
+from contextssl_cli.report.figures import draw_training, measured_curves, read_losses
 from contextssl_cli.report.html import commands
 from contextssl_cli.report.html.inline_svg import Picture, inline_svg
 from contextssl_cli.report.probe_tables import (
     Found,
+    all_tables,
     comparison_table,
     distinguishing_settings,
-    probe_tables,
     reports_of,
-    side_by_side,
 )
 from contextssl_cli.report.studies import StudyView
 from contextssl_cli.report.summary import comparison_sentence, gap_sentence
@@ -70,20 +69,13 @@ def check_page(path: Path) -> Path:
     return path
 
 
-def write_page(found: Sequence[Found], path: Path, studies: Sequence[StudyView]) -> Path:
-    """Write the page of results atomically, and return its path.
+def render(found: Sequence[Found], studies: Sequence[StudyView] = ()) -> str:
+    """The page as text.
 
     Args:
         found: the results.
-        path: of the page.
         studies: that the results are points of.
     """
-    files.write_text(path, render(found, studies))
-    return path
-
-
-def render(found: Sequence[Found], studies: Sequence[StudyView] = ()) -> str:
-    """The page as text; arguments as for ``write_page``."""
     reports = reports_of(found)
     several = len(reports) > 1
     settings = distinguishing_settings(reports)
@@ -141,25 +133,22 @@ def _section(report: ProbeReport, settings: str, anchor: str, prefix: str) -> di
         "title": f"{report.task}: {', '.join(filter(None, [report.method, condition, settings, report.apart]))}",
         "measured": _measured(report),
         "gap": gap_sentence(report) if report.gaps or not report.lengths else "",
-        "pictures": _pictures(report, anchor),
-        "tables": [*probe_tables(report), *([side_by_side(report)] if report.lengths else [])],
+        "pictures": [
+            Picture(inline_svg(draw, f"{anchor}-{metric}-", _CAPTIONS[metric][0]), _CAPTIONS[metric][1])
+            for metric, draw in measured_curves(report).items()
+        ],
+        "tables": all_tables(report),
         "runs": runs,
         "commands": commands.reproducing_commands(report, task, names, f"{prefix}results") if task else [],
         "without_flags": commands.settings_without_flags(report, task) if task else [],
-        "in_part": _in_part(report, names),
-        "store_hash": report.protocol["store_hash"],
+        "in_part": [
+            f"{run['name']} at step {run['step']} of {run['steps']}"
+            for run in runs
+            if run["steps"] and run["step"] < run["steps"]
+        ],
         "probes": {key: value_text(value) for key, value in report.protocol["probes"].items()},
-        "versions": report.protocol["versions"],
+        "protocol": report.protocol,
     }
-
-
-def _in_part(report: ProbeReport, names: Sequence[str]) -> list[str]:
-    """The runs that were measured before their training had ended."""
-    return [
-        f"{name} at step {run['step']} of {run['steps']}"
-        for name, run in zip(names, report.protocol["runs"], strict=True)
-        if run["steps"] and run["step"] < run["steps"]
-    ]
 
 
 def _measured(report: ProbeReport) -> str:
@@ -173,17 +162,8 @@ def _measured(report: ProbeReport) -> str:
     )
     return (
         f"What probes predict from the encoder's feature{contexts}: {runs} (seed{'' if count == 1 else 's'} "
-        f"{_seeds(report)}). {report.protocol['splits'].capitalize()}."
+        f"{', '.join(map(str, report.seeds))}). {report.protocol['splits'].capitalize()}."
     )
-
-
-def _pictures(report: ProbeReport, anchor: str) -> list[Picture]:
-    measured = {row.metric for row in report.rows if report.lengths}
-    return [
-        Picture(inline_svg(partial(CURVES[metric], report), f"{anchor}-{metric}-", title), caption)
-        for metric, (title, caption) in _CAPTIONS.items()
-        if metric in measured
-    ]
 
 
 def _run_view(about: Mapping[str, Any], name: str, prefix: str) -> dict[str, Any]:
@@ -194,23 +174,11 @@ def _run_view(about: Mapping[str, Any], name: str, prefix: str) -> dict[str, Any
     if lines:
         title = f"Training curve of {name}, to step {lines[-1]['step']}"
         curve = Picture(inline_svg(partial(draw_training, lines), prefix, title), _CURVE_CAPTION)
-    return {
-        "name": name,
-        "folder": about["folder"],
-        "fingerprint": about["fingerprint"],
-        "seed": str(about["config"]["seed"]),
-        "created": run.record.created if run else "",
-        "settings": _settings(about),
-        "versions": about["versions"],
-        "curve": curve,
-    }
-
-
-def _settings(about: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
-    """Every setting of a run, with its value and whether the user asked for it."""
     asked = commands.stored_asked(about)
     named = asked.named() if asked else {}
-    return [(key, value_text(value), key in named) for key, value in flat_settings(about["config"]).items()]
+    settings = [(key, value_text(value), key in named) for key, value in flat_settings(about["config"]).items()]
+    created = run.record.created if run else ""
+    return {**about, "name": name, "created": created, "settings": settings, "curve": curve}
 
 
 def _names(report: ProbeReport, prefix: str) -> list[str]:
@@ -222,6 +190,3 @@ def _names(report: ProbeReport, prefix: str) -> list[str]:
         names.append(f"{stem}-again{number}" if number else stem)
     return [prefix + name for name in names]
 
-
-def _seeds(report: ProbeReport) -> str:
-    return ", ".join(map(str, report.seeds))
