@@ -12,7 +12,8 @@ from contextssl_cli.model.contextssl import Environment
 def pooled_r2(output: Tensor, target: Tensor) -> float:
     """R2 with one mean over all outputs, as in the authors' code (not one mean per column).
 
-    ``1 - sum((t - o)^2) / sum((t - mean(t))^2)``; never clamped, so a probe worse than the mean is negative.
+    ``1 - sum((t - o)^2) / sum((t - mean(t))^2)``; never clamped, so a probe worse than the mean is negative. A target
+    that does not vary has nothing to predict: 0.
 
     Args:
         output: (N, width) predictions.
@@ -20,7 +21,8 @@ def pooled_r2(output: Tensor, target: Tensor) -> float:
     """
     target, output = target.cpu().double(), output.cpu().double()  # Apple's MPS has no float64
     residual = (target - output).square().sum()
-    return float(1 - residual / (target - target.mean()).square().sum())
+    total = (target - target.mean()).square().sum()
+    return float(1 - residual / total) if total else 0.0
 
 
 def adaptation_gap(

@@ -25,6 +25,13 @@ def test_pooled_r2_has_one_mean_and_not_one_a_column() -> None:
     assert pooled_r2(output, target) > 0.9
 
 
+@pytest.mark.parametrize("value", [0.0, 3.5])
+def test_pooled_r2_of_a_target_that_does_not_vary_is_0(value: float) -> None:
+    target = torch.full((8, 2), value)
+    assert pooled_r2(target, target) == 0
+    assert pooled_r2(target + 1, target) == 0
+
+
 def test_pooled_r2_is_1_for_the_target_0_for_the_mean_and_negative_beyond() -> None:
     target = torch.randn(30, 2, generator=seeded(1))
     assert pooled_r2(target, target) == 1
