@@ -11,7 +11,7 @@ import torch
 
 from contextssl_cli.config.methods import CONTEXTUAL
 from contextssl_cli.errors import UsageError
-from contextssl_cli.evaluation.protocol import probe_each
+from contextssl_cli.evaluation.protocol import check_one_task, probe_each
 from contextssl_cli.evaluation.results import ENCODER, ProbeReport, find, pool, sample_std
 from contextssl_cli.plugin.task import environment_name
 from contextssl_cli.training.metrics import adaptation_gap
@@ -85,6 +85,7 @@ def compare_runs(runs: Sequence[Run], device: torch.device, **flags: Any) -> Com
     Raises:
         UsageError: if R2 is not among the metrics; as ``trained_gap`` and ``probe_runs``.
     """
+    check_one_task(runs)
     if not asks_r2(flags):
         raise UsageError(f"--metrics {','.join(flags['metrics'])}: the gap between runs is one of R2; add r2")
     groups: dict[ConditionedModel, list[Run]] = {}

@@ -95,14 +95,23 @@ def probe_each(runs: Sequence[Run], device: torch.device, **flags: Any) -> list[
     return reports
 
 
-def _check_alike(runs: Sequence[Run]) -> None:
+def check_one_task(runs: Sequence[Run]) -> None:
+    """Refuse runs whose figures must not be put together.
+
+    Raises:
+        UsageError: if they are of different tasks or data, or one is named twice.
+    """
     tasks = sorted({run.record.task for run in runs})
     if len(tasks) > 1:
         raise UsageError(f"the runs are of different tasks: {', '.join(tasks)}; probe them one by one")
     if len({run.folder.resolve() for run in runs}) < len(runs):
         raise UsageError("a run is named twice; name runs that differ in their seeds")
     if len({run.record.store_hash for run in runs}) > 1:
-        raise UsageError("the runs differ in their data, so their figures cannot be averaged")
+        raise UsageError("the runs differ in their data; probe them one by one")
+
+
+def _check_alike(runs: Sequence[Run]) -> None:
+    check_one_task(runs)
     if len({(run.record.config.method, run.record.config.equivariant) for run in runs}) > 1:
         raise UsageError(
             "the runs differ in their method or in the action types that it is conditioned on, so their figures cannot "

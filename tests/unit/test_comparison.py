@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+import torch
+
+from contextssl_cli.config.train import TrainConfig
 from contextssl_cli.errors import UsageError
-from contextssl_cli.evaluation.comparison import trained_gap
+from contextssl_cli.evaluation.comparison import compare_runs, trained_gap
 from contextssl_cli.evaluation.results import ENCODER, ProbeReport, Row
 
 
@@ -48,3 +53,20 @@ def test_a_model_told_nothing_stands_against_a_single_one() -> None:
 def test_others_have_none(models: list[ProbeReport]) -> None:
     with pytest.raises(UsageError, match="runs of one method"):
         trained_gap(models)
+
+
+@pytest.mark.parametrize(
+    ("task", "store_hash", "folder"),
+    [("other", "a", "second"), ("task", "b", "second"), ("task", "a", "first")],
+    ids=["another task", "other data", "the same run"],
+)
+def test_runs_of_different_data_are_refused_before_they_are_probed(task: str, store_hash: str, folder: str) -> None:
+    runs = [
+        SimpleNamespace(folder=Path(name), record=SimpleNamespace(task=of, store_hash=data, config=config))
+        for name, of, data, config in (
+            ("first", "task", "a", TrainConfig(method="sie", equivariant=("rotation",))),
+            (folder, task, store_hash, TrainConfig(method="sie", equivariant=("color",))),
+        )
+    ]
+    with pytest.raises(UsageError, match=r"different tasks: other, task|data|twice"):
+        compare_runs(runs, torch.device("cpu"))  # type: ignore[arg-type]
