@@ -101,6 +101,20 @@ def check_output(path: Path, *inputs: Path | None) -> Path:
     return path
 
 
+def folder_exists(folder: Path) -> bool:
+    """Whether the folder of an output exists already.
+
+    Raises:
+        UsageError: if it is a symbolic link to nothing, in whose place no folder can be made.
+    """
+    if folder.exists():
+        return True
+    if folder.is_symlink():
+        target = printable(str(folder.readlink()))
+        raise UsageError(f"{printable(folder)} is a symbolic link to {target}, which does not exist; remove the link")
+    return False
+
+
 def check_name(path: Path) -> Path:
     """Refuse a path that is not UTF-8, before it is written into a file.
 

@@ -48,7 +48,9 @@ def make_folder(path: Path) -> Path:
 
     Raises:
         DataMissingError: if it cannot be created or written to.
+        UsageError: if it is a symbolic link to nothing.
     """
+    files.folder_exists(path)
     with files.writing_to(path):
         path.mkdir(parents=True, exist_ok=True)
     if not os.access(path, os.W_OK):

@@ -75,7 +75,7 @@ def run_demo(
 
 
 def _check_folder(out: Path, *, force: bool) -> None:
-    if not out.exists():
+    if not files.folder_exists(out):
         return
     if not out.is_dir() or (any(out.iterdir()) and not list(out.glob("run-seed*"))):
         raise UsageError(f"{out} exists and is not a demo; choose another --out")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from contextssl_cli import files
 from contextssl_cli.config.methods import CONTEXTUAL
 from contextssl_cli.config.resolve import Settled, differing_settings, settle
 from contextssl_cli.config.train import TrainConfig
@@ -220,7 +221,7 @@ def check_folder(out: Path, holds: str) -> None:
     Raises:
         UsageError: if it is a file, or neither empty nor of this kind.
     """
-    if not out.exists():
+    if not files.folder_exists(out):
         return
     begun = re.compile(rf"\.{re.escape(holds)}\..*\.partial")  # all that a killed start may have left
     if not out.is_dir() or not (all(begun.fullmatch(path.name) for path in out.iterdir()) or (out / holds).exists()):

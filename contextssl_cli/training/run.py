@@ -126,7 +126,7 @@ class Run:
         Raises:
             UsageError: if it holds anything but a run, or a run and ``force`` is not given.
         """
-        if not folder.exists() or (folder.is_dir() and not holds_run(folder) and _holds_nothing(folder)):
+        if not files.folder_exists(folder) or (folder.is_dir() and not holds_run(folder) and _holds_nothing(folder)):
             return
         record = folder / RUN_FILE
         foreign = record.is_file() and not files.is_own_json(record, "version", "task", "config")

@@ -275,3 +275,21 @@ def test_a_fifo_inside_a_folder_of_inputs_or_a_run_is_not_waited_for(fails: Comm
     (own_run / "run.json").unlink()
     os.mkfifo(own_run / "run.json")
     fails(3, "run.json", "info", own_run)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["pretrain", "--plugin", "digits-color", *TINY],
+        ["pretrain", "--plugin", "digits-color", *TINY, "--dry-run"],
+        ["sweep", "--plugin", "digits-color", "--vary", "context_mask=0,0.5", *TINY[:2]],
+        ["reproduce", "mask-ablation"],
+        ["demo"],
+        ["probe", "--run", "RUN", *PROBE],
+    ],
+    ids=lambda words: " ".join(words[:1] + words[-1:]),
+)
+def test_a_link_to_nothing_is_no_folder_for_results(fails: Command, made: Made, command: list[str]) -> None:
+    Path("out").symlink_to("nowhere")
+    fails(2, ("out", "nowhere"), *[str(made.run) if word == "RUN" else word for word in command], "--out", "out")
+    assert not Path("nowhere").exists()
