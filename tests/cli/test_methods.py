@@ -165,7 +165,7 @@ def test_a_changed_method_is_refused_on_resume(cli: Command, fails: Command, mad
     ]
     assert cli("pretrain", *arguments).code == 0
     resume = ["pretrain", "--resume", "--out", "run"]
-    fails(2, "method was sie, is now sen", *resume, "--method", "sen")
+    fails(2, ("method", "sie", "sen"), *resume, "--method", "sen")
     fails(2, ("equivariant", "color", "rotation"), *resume, "--equivariant", "rotation")
     fails(2, "method_options.share was 0.5, is now 0.25", *resume, "--set", "method_options.share=0.25")
     assert cli(*resume, "--method", "sie", "--equivariant", "color").code == 0
@@ -178,11 +178,11 @@ def test_a_changed_method_is_refused_on_resume(cli: Command, fails: Command, mad
         (("no action type 'colour'", "did you mean 'color'"), ["--method", "sie", "--equivariant", "colour"]),
         (("equivariant", "simclr"), ["--method", "simclr", "--equivariant", "color"]),
         (("equivariant", "contextssl"), ["--equivariant", "color"]),
-        ("names an action type twice", ["--method", "sen", "--equivariant", "color", "--equivariant", "color"]),
+        ("equivariant", ["--method", "sen", "--equivariant", "color", "--equivariant", "color"]),
         (("no option 'tempreture'", "temperature"), ["--method", "simclr", "--set", "method_options.tempreture=1"]),
-        ("contextssl has no option", ["--set", "method_options.temperature=1"]),
+        (("contextssl", "temperature"), ["--set", "method_options.temperature=1"]),
         ("greater than 0", ["--method", "simclr", "--set", "method_options.temperature=0"]),
-        (("temperature has no effect", "method_options.temperature"), ["--method", "simclr", "--set", "temperature=1"]),
+        (("temperature", "method_options.temperature"), ["--method", "simclr", "--set", "temperature=1"]),
         ("context_mask has no effect", ["--method", "vicreg", "--set", "context_mask=0.5"]),
         ("aux_weight has no effect", ["--method", "simclr+", "--set", "aux_weight=1"]),
     ],

@@ -315,10 +315,10 @@ def test_the_plan_of_what_is_not_here_can_be_read(cli: Command) -> None:
         (2, "expected DATASET=PATH", ["tiny", "--source", "adult"]),
         (2, "names adult twice", ["tiny", "--source", "adult=.", "--source", "adult=."]),
         (2, "--share 4/3: expected I/N", ["tiny", "--share", "4/3"]),
-        (2, "--share half: expected I/N", ["tiny", "--share", "half"]),
+        (2, ("--share half", "I/N"), ["tiny", "--share", "half"]),
         (2, "--no-train", ["tiny", "--share", "1/2", "--no-train"]),
         (2, "--share", ["tiny", "--share", ""]),
-        (2, "needs no such data set", ["tiny", "--source", "adult=nowhere"]),
+        (2, ("tiny", "adult=nowhere"), ["tiny", "--source", "adult=nowhere"]),
         (3, "does not exist", ["tiny", "--source", "digits=nowhere"]),
         (3, "adult.data", ["tiny", "--scale", "full", "--source", "adult=."]),
     ],
@@ -331,7 +331,7 @@ def test_what_cannot_be_reproduced_is_refused(
 
 def test_the_folder_of_another_experiment_is_refused(done: Path, fails: Command, recipe: Path) -> None:
     registry().recipes["other"] = recipe
-    fails(2, "holds tiny --scale demo, not other --scale demo", "reproduce", "other", "--out", done)
+    fails(2, ("tiny --scale demo", "other --scale demo"), "reproduce", "other", "--out", done)
     recipe.write_text(RECIPE.replace("batch_size = 8", "batch_size = 16"))
     fails(2, "batch_size = 8, not 16", "reproduce", "tiny", "--out", done)
 
@@ -339,10 +339,10 @@ def test_the_folder_of_another_experiment_is_refused(done: Path, fails: Command,
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('title = "A', 'titel = "A', "titel: Extra inputs are not permitted"),
+        ('title = "A', 'titel = "A', "titel"),
         ("budget_minutes = 6", "budget_minutes = 0", "demo.0.budget_minutes"),
         ('tables = ["sweep"]', 'tables = ["swept"]', "demo.1.tables.0"),
-        ('name = "masks"', 'name = "small"', "two studies of a scale are called small"),
+        ('name = "masks"', 'name = "small"', "small"),
         ("seeds = [0, 1]", "seeds = [1, 1]", "a seed is named twice"),
         ("runs = [{ steps = 1000 }", "runs = [{ steps = 1000 }, { steps = 5 }", "two runs of one name"),
         ("[[demo]]", "[[demo]", "not valid TOML"),

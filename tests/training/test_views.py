@@ -158,7 +158,7 @@ def test_a_baselines_ranks_are_those_by_hand_from_its_run(views_store: Store, tm
 
 def test_what_predicts_nothing_has_no_ranks(views_store: Store, tmp_path: Path) -> None:
     run = baseline("simclr", views_store, tmp_path / "run")
-    with pytest.raises(UsageError, match="simclr predicts no view after an action that mrr could rank"):
+    with pytest.raises(UsageError, match=r"simclr.*mrr"):
         probe_runs([run], CPU, metrics=["mrr"])
     with pytest.raises(UsageError, match="could rank and reads no context"):
         probe_runs([run], CPU, metrics=["mrr", "context-labels"])

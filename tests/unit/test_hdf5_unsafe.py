@@ -200,7 +200,7 @@ def test_more_levels_than_a_file_may_have(levels: int, tmp_path: Path) -> None:
     assert ArrayFile(path).shape == (4,)
     with h5py.File(path, "a") as file:
         file.create_group("/".join("b" * levels))
-    with pytest.raises(UnsafeFileError, match=r"deep\.h5 holds groups in groups in more than 50 levels"):
+    with pytest.raises(UnsafeFileError, match=r"deep\.h5.* 50 levels"):
         ArrayFile(path)
 
 

@@ -138,12 +138,12 @@ def test_no_projector_is_made_for_nothing() -> None:
     [
         ({"instance_weight": 1.0, "model_instance_dim": 0}, "instance_weight needs model.instance_dim"),
         ({"instance_weight": 1.0, "model_instance_dim": 4, "batch_size": 8}, "two sequences"),
-        ({"method": "simclr", "instance_weight": 1.0, "model_instance_dim": 4}, "no effect with the method simclr"),
-        ({"method": "simclr", "instance_weight": 1.0}, "instance_weight has no effect with the method simclr"),
+        ({"method": "simclr", "instance_weight": 1.0, "model_instance_dim": 4}, "instance_weight.*simclr"),
+        ({"method": "simclr", "instance_weight": 1.0}, "instance_weight.*simclr"),
         ({"world_start": 0.5}, "world_start needs feature_weight"),
         ({"world_start": 0.99, "feature_weight": 1.0, "steps": 40}, "none of the 40 steps"),
-        ({"method": "simclr", "feature_weight": 1.0}, "feature_weight has no effect with the method simclr"),
-        ({"method": "simclr", "invariance_start": 0.2}, "invariance_start has no effect with the method simclr"),
+        ({"method": "simclr", "feature_weight": 1.0}, "feature_weight.*simclr"),
+        ({"method": "simclr", "invariance_start": 0.2}, "invariance_start.*simclr"),
         ({"instance_objective": "barlow"}, "instance_objective"),
     ],
 )

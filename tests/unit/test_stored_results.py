@@ -58,8 +58,8 @@ def without(key: str) -> Callable[[dict[str, Any]], object]:
         (lambda found: found["protocol"]["probes"].update(context_lengths=[3]), "protocol.probes.context_lengths"),
         (lambda found: found["protocol"]["probes"].update(probe=1), "protocol.probes.probe"),
         (lambda found: found.update(results=[*found["results"][:-1], 7]), "results."),
-        (lambda found: found.update(results=[]), "the r2 of rotation under rotation at 0 tokens"),
-        (lambda found: found.update(context_lengths=[0, 4]), "the r2 of rotation under rotation at 4 tokens"),
+        (lambda found: found.update(results=[]), "r2.* rotation.* 0 tokens"),
+        (lambda found: found.update(context_lengths=[0, 4]), "r2.* rotation.* 4 tokens"),
         (lambda found: found.update(reports=[]), "reports"),
     ],
 )

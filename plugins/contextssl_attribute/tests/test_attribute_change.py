@@ -133,7 +133,7 @@ def test_the_first_attribute_is_the_default() -> None:
 
 @pytest.mark.parametrize(
     ("sensitive", "words"),
-    [("age", "holds numbers, not categories"), ("gendre", "is not there in people"), ("toun", "did you mean 'town'")],
+    [("age", "numbers"), ("gendre", "gendre"), ("toun", "'town'")],
 )
 def test_a_column_that_cannot_change(sensitive: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
@@ -153,8 +153,8 @@ def test_a_constant_attribute() -> None:
 @pytest.mark.parametrize(
     ("linked", "words"),
     [
-        ({"sex": {"male": {"wife": "widower"}}}, "'widower' is none of its categories"),
-        ({"sex": {"male": {"spouse": "husband"}}}, "'spouse' is none of its categories"),
+        ({"sex": {"male": {"wife": "widower"}}}, "'widower'"),
+        ({"sex": {"male": {"spouse": "husband"}}}, "'spouse'"),
         ({"sex": {"male": {"wife": "husband", "husband": "child"}}}, "which changes too"),
         ({"sex": {"neither": {"wife": "husband"}}}, "'neither': no such category"),
         ({"race": {"male": {"wife": "husband"}}}, "which no other column holds"),

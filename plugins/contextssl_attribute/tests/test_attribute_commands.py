@@ -72,24 +72,24 @@ def test_each_place_goes_over_those_below_it(
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (
-            ["--set", "actions.attribut.pairing=alone"],
-            "actions.attribut: this task has no such action type: did you mean",
-        ),
-        (["--set", "actions.attribute.paring=alone"], "has no option 'paring': did you mean 'pairing'"),
-        (["--set", "actions.attribute=alone"], "configuration actions.attribute"),
-        (["--pairing", "random"], "pairing: Input should be 'alone', 'counterfactual' or 'matched'"),
-        (["--set", "actions.attribute.pairing.x=1"], "pairing"),
+        (["--set", "actions.attribut.pairing=alone"], ("actions.attribut",)),
+        (["--set", "actions.attribute.paring=alone"], ("'paring'", "'pairing'")),
+        (["--set", "actions.attribute=alone"], ("configuration actions.attribute",)),
+        (["--pairing", "random"], ("pairing", "alone", "counterfactual", "matched")),
+        (["--set", "actions.attribute.pairing.x=1"], ("pairing",)),
     ],
 )
-def test_an_option_that_is_not_one(flags: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert words in refusal(capsys, 2, "pretrain", "--plugin", "people-attribute", "--dry-run", "--json", *flags)
+def test_an_option_that_is_not_one(
+    flags: list[str], words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = refusal(capsys, 2, "pretrain", "--plugin", "people-attribute", "--dry-run", "--json", *flags)
+    assert all(word in message for word in words)
 
 
 def test_flags_need_an_action_type_that_has_the_option(capsys: pytest.CaptureFixture[str]) -> None:
     built_in("digits", "rotation")
     message = refusal(capsys, 2, "pretrain", "--plugin", "digits-rotation", "--dry-run", "--sensitive", "race")
-    assert "--sensitive: no action type of digits-rotation (rotation)" in message
+    assert all(name in message for name in ("--sensitive", "digits-rotation", "(rotation)"))
 
 
 def test_a_wrong_column_stops_before_a_run_is_made(capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +111,7 @@ def test_a_run_keeps_its_options(capsys: pytest.CaptureFixture[str]) -> None:
     resume = ("pretrain", "--resume", "--out", "run")
     assert command(capsys, *resume, "--sensitive", "town").code == 0
     message = refusal(capsys, 2, *resume, "--pairing", "matched")
-    assert "actions.attribute.pairing was alone, is now matched" in message
+    assert all(name in message for name in ("actions.attribute.pairing", "alone", "matched"))
     assert "actions.other.x was None" in refusal(capsys, 2, *resume, "--set", "actions.other.x=1")
 
 

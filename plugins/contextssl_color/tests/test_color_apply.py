@@ -120,5 +120,5 @@ def test_parameters_fill_their_ranges_and_two_hues_differ_by_less_than_half_the_
 
 
 def test_images_that_are_not_red_green_and_blue_are_refused() -> None:
-    with pytest.raises(UsageError, match="those of tiny have 1"):
+    with pytest.raises(UsageError, match="tiny have 1"):
         COLOR.width(tiny.image_schema(shape=(8, 8, 1)))

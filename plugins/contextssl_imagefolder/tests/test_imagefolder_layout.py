@@ -295,7 +295,7 @@ def test_a_source_that_is_no_folder(tmp_path: Path) -> None:
     with pytest.raises(DataMissingError, match="does not exist"):
         layout(path)
     path.write_bytes(b"x")
-    with pytest.raises(DataMissingError, match="is a file, expected a folder"):
+    with pytest.raises(DataMissingError, match="is a file"):
         layout(path)
 
 
@@ -304,7 +304,7 @@ def test_a_class_name_that_is_not_utf8(tmp_path: Path) -> None:
     os.mkdir(os.fsencode(tmp_path) + b"/caf\xe9")  # noqa: PTH102 - a path of bytes
     with open(os.fsencode(tmp_path) + b"/caf\xe9/1.jpg", "wb"):  # noqa: PTH123
         pass
-    with pytest.raises(CorruptFileError, match=r"caf\\xe9 has a name that cannot be shown; rename it"):
+    with pytest.raises(CorruptFileError, match=r"caf\\xe9"):
         layout(tmp_path)
 
 
@@ -312,7 +312,7 @@ def test_a_class_name_that_is_not_utf8(tmp_path: Path) -> None:
 def test_a_folder_that_may_not_be_read(animals: Path) -> None:
     (animals / "cat").chmod(0)
     try:
-        with pytest.raises(DataMissingError, match=r"cannot read the folder .*cat: Permission denied"):
+        with pytest.raises(DataMissingError, match=r"cat: Permission denied"):
             layout(animals)
     finally:
         (animals / "cat").chmod(0o755)

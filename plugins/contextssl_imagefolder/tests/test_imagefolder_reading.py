@@ -123,7 +123,7 @@ def test_a_corrupt_image_is_named_or_left_out(tmp_path: Path, fault: str, keep: 
     data, words = CORRUPT[fault]
     write_files(tmp_path, {"good.jpg": JPEG, "bad.jpg": data, "more.jpg": JPEG})
     images = [(str(tmp_path / name), code) for code, name in enumerate(("good.jpg", "bad.jpg", "more.jpg"))]
-    with pytest.raises(CorruptFileError, match=r"bad.jpg cannot be read.*--skip-corrupt") as caught:
+    with pytest.raises(CorruptFileError, match=r"bad\.jpg.*--skip-corrupt") as caught:
         read_block("train", images, 32, labelled=True, encoded=keep, skip_corrupt=False)
     assert words in str(caught.value)
     samples = read_block("train", images, 32, labelled=True, encoded=keep, skip_corrupt=True)
@@ -131,7 +131,7 @@ def test_a_corrupt_image_is_named_or_left_out(tmp_path: Path, fault: str, keep: 
     assert samples.labels["class"].tolist() == [0, 2]
     assert len(samples.skipped) == 1
     assert samples.skipped[0].startswith(str(tmp_path / "bad.jpg"))
-    with pytest.raises(CorruptFileError, match="none of 1 images can be read"):
+    with pytest.raises(CorruptFileError, match="none of 1 images"):
         read_block("train", images[1:2], 32, labelled=True, encoded=keep, skip_corrupt=True)
 
 

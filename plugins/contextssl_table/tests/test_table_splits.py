@@ -57,10 +57,10 @@ def test_a_column_may_say_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("part", "words"),
     [
-        (["train", "dev"], "line 3: the split's column 'part' holds 'dev', expected train or test"),
-        (["train", ""], "line 3: the split's column 'part' holds '', expected train or test"),
-        (["train", "train"], "the column 'part' names one split only"),
-        (["test", "test"], "the column 'part' names one split only"),
+        (["train", "dev"], "line 3:.*'part' holds 'dev'"),
+        (["train", ""], "line 3:.*'part' holds ''"),
+        (["train", "train"], "'part' names one split"),
+        (["test", "test"], "'part' names one split"),
     ],
 )
 def test_a_column_that_says_something_else(part: list[str], words: str, tmp_path: Path) -> None:
@@ -76,8 +76,8 @@ def test_a_column_that_says_something_else(part: list[str], words: str, tmp_path
         ("0", "a share between 0 and 1"),
         ("1.0", "a share between 0 and 1"),
         ("nan", "neither a column nor a share"),
-        ("0.001", "holds 60 records, too few to draw a share of 0.001"),
-        ("0.999", "holds 60 records, too few to draw a share of 0.999"),
+        ("0.001", "60 records.*0.001"),
+        ("0.999", "60 records.*0.999"),
     ],
 )
 def test_a_split_that_is_none(split: str, words: str, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_folder_has_a_file_for_each(suffix: str, tmp_path: Path) -> None:
     assert ages(folder, "train") == list(range(70))
     assert ages(folder, "test") == list(range(70, 100))
     assert set(prepared(folder).sources) == {f"train{suffix}", f"test{suffix}"}
-    with pytest.raises(UsageError, match=r"--split 0\.3: the source has a file for each split already"):
+    with pytest.raises(UsageError, match=r"--split 0\.3"):
         prepared(folder, split="0.3")
 
 
@@ -109,9 +109,9 @@ def test_places_are_named_in_their_own_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "kind", "words"),
     [
-        ([], DataMissingError, "is a folder without train.csv or train.parquet"),
-        (["train.csv"], DataMissingError, "is a folder without test.csv or test.parquet"),
-        (["people.csv"], DataMissingError, "is a folder without train.csv"),
+        ([], DataMissingError, "train.csv or train.parquet"),
+        (["train.csv"], DataMissingError, "test.csv or test.parquet"),
+        (["people.csv"], DataMissingError, "without train.csv"),
         (["train.csv", "test.csv", "test.parquet"], UsageError, "holds both test.csv and test.parquet"),
         (["train.csv", "test.parquet"], UsageError, "write both in one format"),
     ],
@@ -127,17 +127,17 @@ def test_files_with_other_columns(tmp_path: Path) -> None:
     written(tmp_path, people(), "train.csv")
     columns = people()
     written(tmp_path, {name: values for name, values in columns.items() if name != "role"}, "test.csv")
-    with pytest.raises(CorruptFileError, match=r"test\.csv has no column 'role', which .*train\.csv has"):
+    with pytest.raises(CorruptFileError, match=r"test\.csv.*'role'.*train\.csv"):
         prepared(tmp_path)
     written(tmp_path, people(more=[1] * 60), "test.csv")
-    with pytest.raises(CorruptFileError, match=r"train\.csv has no column 'more', which .*test\.csv has"):
+    with pytest.raises(CorruptFileError, match=r"train\.csv.*'more'.*test\.csv"):
         prepared(tmp_path)
 
 
 def test_files_with_other_types(tmp_path: Path) -> None:
     written(tmp_path, people(x=[1] * 60), "train.parquet")
     written(tmp_path, people(x=["1"] * 60), "test.parquet")
-    with pytest.raises(CorruptFileError, match=r"the column 'x' has the type Int64 in .* and String in"):
+    with pytest.raises(CorruptFileError, match=r"'x'.*Int64.*String"):
         prepared(tmp_path)
 
 
