@@ -46,8 +46,8 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counts:
 
     weights: list[bytes] = []
 
-    def counted_read(path: Path) -> bytes:
-        data = read(path)
+    def counted_read(path: Path, size: int = -1) -> bytes:
+        data = read(path, size)
         if Path(path).name == MODEL_FILE:
             found["reads"] += 1
             weights.append(data)

@@ -143,7 +143,7 @@ def test_judged_on_held_out_objects_the_test_split_is_not_read(
 
     read = Split.inputs
 
-    def of_training(self: Split, rows: slice | None = None) -> NDArray[Any]:
+    def of_training(self: Split, rows: slice = slice(None)) -> NDArray[Any]:
         assert self.name == "train", "the test split was read"
         return read(self, rows)
 
