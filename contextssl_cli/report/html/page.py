@@ -189,4 +189,3 @@ def _names(report: ProbeReport, prefix: str) -> list[str]:
         number = sum(name == stem or name.startswith(f"{stem}-again") for name in names)
         names.append(f"{stem}-again{number}" if number else stem)
     return [prefix + name for name in names]
-
