@@ -62,7 +62,7 @@ def _save_pair(draw: Callable[[], Figure] | None, stem: Path) -> list[Path]:
 
 
 def measured_curves(report: ProbeReport) -> dict[str, Callable[[], Figure]]:
-    """What draws each figure by context length whose metric was measured, by that metric."""
+    """What draws each figure by context length, by its metric; those that were not measured are left out."""
     measured = {row.metric for row in report.rows if report.lengths}  # without a context there is no curve
     return {metric: partial(draw, report) for metric, draw in _CURVES.items() if metric in measured}
 
