@@ -43,19 +43,21 @@ if "matplotlib" not in sys.modules:
     with _without_settings():
         importlib.import_module("matplotlib")
 
-from matplotlib import style  # noqa: E402
+import matplotlib as mpl  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 
+_NOT_OURS = ("backend", "backend_fallback", "interactive", "toolbar", "webagg", "timezone", "date.epoch", "datapath")
 STYLE: dict[Any, Any] = {
+    **{key: mpl.rcParamsDefault[key] for key in mpl.rcParamsDefault if not key.startswith(_NOT_OURS)},
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "svg.hashsalt": "contextssl",
     "text.parse_math": False,  # a dollar in a name is a dollar
 }
-"""The settings of every figure; all others are matplotlib's defaults."""
+"""Every setting of every figure."""
 
 
 def rendered(
@@ -70,7 +72,7 @@ def rendered(
         settings: over ``STYLE``.
     """
     stream = io.BytesIO()
-    with style.context(STYLE | dict(settings or {}), after_reset=True):
+    with mpl.rc_context(STYLE | dict(settings or {})):
         figure = draw()
         for text in figure.findobj(Text):  # names may come from a file, and SVG takes no control characters
             text.set(text=printable_lines(text.get_text()))

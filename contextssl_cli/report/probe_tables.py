@@ -142,17 +142,20 @@ def distinguishing_settings(reports: Sequence[ProbeReport]) -> list[str]:
     difference. One run may have been judged on the test split and on what it held out.
     """
     alike: dict[tuple[str, str, tuple[str, ...]], list[dict[str, Any]]] = {}
-    placed = []
-    for report in reports:
-        own = flat_settings(report.protocol["runs"][0]["config"]) | {"judged on": report.judged_on}
-        others = alike.setdefault((report.task, report.method, report.conditioned_on), [])
-        others.append(own)
-        placed.append((own, others))
+    settings = [
+        flat_settings(report.protocol["runs"][0]["config"]) | {"judged on": report.judged_on} for report in reports
+    ]
+    for report, own in zip(reports, settings, strict=True):
+        alike.setdefault((report.task, report.method, report.conditioned_on), []).append(own)
     return [
-        settings_text({key: value for key, value in own.items()
-                       if key not in OF_NO_MATTER and any(other.get(key) != value for other in others)})
-        for own, others in placed
-    ]  # fmt: skip
+        settings_text({key: value for key, value in own.items() if _differs(key, others)})
+        for report, own in zip(reports, settings, strict=True)
+        for others in [alike[report.task, report.method, report.conditioned_on]]
+    ]
+
+
+def _differs(key: str, settings: Sequence[Mapping[str, Any]]) -> bool:
+    return key not in OF_NO_MATTER and any(one.get(key) != settings[0].get(key) for one in settings)
 
 
 def study_fairness_tables(values: Mapping[str, Any]) -> list[TextTable]:
