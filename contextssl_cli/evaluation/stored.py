@@ -59,7 +59,7 @@ class Checked(BaseModel):
 class _Config(Checked):
     """The settings that titles and tables use; all others are shown as they are."""
 
-    seed: int = 0
+    seed: int
     method: str = ""
     equivariant: list[str] = []
 
@@ -67,8 +67,8 @@ class _Config(Checked):
 class _Run(Checked):
     folder: str
     fingerprint: str
-    step: int = 0
-    steps: int | None = None
+    step: int
+    steps: int | None
     config: _Config
     versions: dict[str, str]
 

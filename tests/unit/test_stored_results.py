@@ -85,6 +85,20 @@ def test_what_is_no_result(tmp_path: Path) -> None:
         read_result(tmp_path / "none.json")
 
 
+@pytest.mark.parametrize("key", ["folder", "fingerprint", "step", "steps", "config", "versions", "config.seed"])
+def test_what_a_page_shows_of_a_run_is_there(key: str, tmp_path: Path) -> None:
+    found = values()
+    *groups, name = key.split(".")
+    owner = found["protocol"]["runs"][0]
+    for group in groups:
+        owner = owner[group]
+    owner.pop(name)
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(found))
+    with pytest.raises(CorruptFileError, match=key):
+        read_result(path)
+
+
 @pytest.mark.parametrize(
     ("key", "value"), [("seed", "first"), ("method", 7), ("equivariant", 5), ("equivariant", [None])]
 )
