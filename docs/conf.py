@@ -28,7 +28,7 @@ nitpick_ignore_regex = [
     ),
     (
         r"py:.*",
-        r"(Tensor|Generator|Path|Any|NDArray|Array|Axes|Figure|Environment|Normalisation|EncoderName|MeasuredValues|Embed|Symmetry|Metric|ActionProbe|Judged|MethodName|InstanceObjective|TableName|TextIO|FrameType|Ge|Field|NoneType|Iterator|Self|types\..*)",
+        r"(Tensor|Generator|Path|Any|NDArray|ArrayLike|Array|ClassCodes|Axes|Figure|Environment|Normalisation|EncoderName|MeasuredValues|Embed|Symmetry|Metric|ActionProbe|Judged|MethodName|InstanceObjective|TableName|TextIO|FrameType|Ge|Field|NoneType|Iterator|Self|types\..*)",
     ),
     # Type variables.
     (r"py:.*", r"contextssl_cli\.(plugin\.options\.Chosen|methods\.base\.Model|training\.checkpoint\.Result)"),
