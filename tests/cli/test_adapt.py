@@ -86,7 +86,7 @@ def test_a_context_that_does_not_fit_is_named_with_the_run(fails: Command, made:
     fails(4, words, "adapt", "--context", color, "--run", made.newer)
 
 
-@pytest.mark.parametrize(("guard", "words"), [("rotation", "rotation"), ("colr", "'color'")])
+@pytest.mark.parametrize(("guard", "words"), [("rotation", "the context shows rotation"), ("colr", "'color'")])
 def test_what_cannot_be_guarded(fails: Command, made: Made, guard: str, words: str) -> None:
     fails(2, words, "adapt", "--context", made.context, "--guard", guard, "--out", "e.h5")
 
@@ -248,4 +248,4 @@ def test_a_context_of_another_run_is_no_candidate(
     assert cli("pretrain", "--plugin", "digits-rotation-color", "--out", "other", *other).code == 0
     assert cli("context", "create", "--run", "other", "--action", "rotation", "--out", "foreign.h5").code == 0
     contexts = ["--context", color, "--context", "foreign.h5"]
-    fails(2, "foreign.h5", "adapt", *contexts, "--labels", few, "--out", "e.h5")
+    fails(2, "foreign.h5 was made for another run", "adapt", *contexts, "--labels", few, "--out", "e.h5")

@@ -34,7 +34,7 @@ def test_the_demo_writes_its_report(cli: Command, fails: Command) -> None:
     pictures = [part.partition(")")[0] for part in report.split("](")[1:]]
     assert all(Path("demo", name).is_file() for name in pictures if name.endswith(".png"))
     assert json.loads(Path("demo/results.json").read_text())["task"] == "digits-rotation-color"
-    fails(2, ("demo", "--force"), "demo", "--steps", "3", "--out", "demo")
+    fails(2, ("holds a demo already", "--force"), "demo", "--steps", "3", "--out", "demo")
 
 
 def test_the_demo_as_json_and_again_with_force(cli: Command) -> None:

@@ -200,7 +200,7 @@ def test_a_folder_with_another_programs_run_json_is_no_run(fails: Command, text:
     Path("out/checkpoint").mkdir(parents=True)
     Path("out/run.json").write_text(text)
     Path("out/checkpoint/mine").write_text("mine")
-    fails(2, "out", "pretrain", "--plugin", "digits-color", *TINY, "--out", "out", "--force")
+    fails(2, "out exists and is not a run", "pretrain", "--plugin", "digits-color", *TINY, "--out", "out", "--force")
     assert Path("out/checkpoint/mine").read_text() == "mine"
 
 

@@ -141,8 +141,8 @@ def test_a_dry_run_writes_nothing(cli: Command, own_run: Path) -> None:
 
 
 def test_bad_input(fails: Command, made: Made, workplace: Path) -> None:
-    fails(3, "missing", "report", "missing")
-    fails(2, "results.json", "report", made.run, "--out", "results.json")
+    fails(3, "missing does not exist", "report", "missing")
+    fails(2, "expected the name of a page", "report", made.run, "--out", "results.json")
     fails(2, "named twice", "report", made.run, made.run)
     (workplace / "folder.html").mkdir()
     fails(2, "is a folder", "report", made.run, "--out", "folder.html")
@@ -151,4 +151,4 @@ def test_bad_input(fails: Command, made: Made, workplace: Path) -> None:
     Path("results.json").write_text('{"task": "digits-rot')
     fails(4, ("results.json", "not valid JSON"), "report", "results.json")
     Path("results.json").write_text('{"task": "digits-rotation"}')
-    fails(4, "results.json", "report", "results.json")
+    fails(4, ("results.json", "is not a result of contextssl, or is damaged"), "report", "results.json")

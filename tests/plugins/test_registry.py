@@ -94,7 +94,7 @@ def test_a_broken_plugin_is_a_row_and_no_more(
     ):
         assert run(arguments) == 5
         message = capsys.readouterr().err
-        assert "foo of foo" in message
+        assert "the plugin foo of foo failed" in message
         assert reason in message
         assert len(message.splitlines()) <= 2
 
@@ -200,4 +200,4 @@ def test_an_installed_stranger_end_to_end(install: Install, tmp_path: Path) -> N
     assert command("prepare", "digits", "--dry-run").returncode == 0
     failed = command("prepare", "foo")
     assert failed.returncode == 5
-    assert failed.stderr.startswith("error[E500]: ")
+    assert failed.stderr.startswith("error[E500]: the plugin foo of foo failed: ModuleNotFoundError")

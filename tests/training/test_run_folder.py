@@ -395,7 +395,7 @@ def test_of_two_runs_begun_in_one_folder_at_once_one_is_trained(
 ) -> None:
     folder = tmp_path / "run"
     first = Run.create(folder, digits_run.record)
-    with pytest.raises(UsageError, match="--resume"):
+    with pytest.raises(UsageError, match="holds a run already"):
         Run.create(folder, record)
     second = Run.create(folder, record, force=True)
     with first.writing():

@@ -60,9 +60,9 @@ def test_a_context_of_another_run_is_told(
     encoder.with_context(tmp_path / "own.h5")
     assert not caplog.records
     encoder.with_context(tmp_path / "foreign.h5")
-    assert "foreign.h5" in caplog.text
+    assert "foreign.h5 was made for another run" in caplog.text
     candidates = {"rotation": tmp_path / "foreign.h5", "none": None}
-    with pytest.raises(UsageError, match="rotation"):
+    with pytest.raises(UsageError, match="rotation was made for another run"):
         select_context(encoder, candidates, images, [0, 1] * (len(images) // 2))
 
 
@@ -71,7 +71,7 @@ def test_equal_candidates_are_refused(
 ) -> None:
     rotation.save(tmp_path / "rotation.h5")
     candidates = {"one": rotation, "other": tmp_path / "rotation.h5"}
-    with pytest.raises(UsageError, match="one and other"):
+    with pytest.raises(UsageError, match="one and other hold the same context"):
         select_context(encoder, candidates, images, [0, 1] * (len(images) // 2))
 
 

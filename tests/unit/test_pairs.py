@@ -249,5 +249,5 @@ def test_an_action_type_may_pair_the_samples_by_itself() -> None:
 
 
 def test_an_action_type_that_pairs_by_itself_stands_alone() -> None:
-    with pytest.raises(UsageError, match="neighbour"):
+    with pytest.raises(UsageError, match="neighbour pairs the samples by itself"):
         source(Neighbour(), Double()).draw(torch.arange(3), seeded(0), augment=False)

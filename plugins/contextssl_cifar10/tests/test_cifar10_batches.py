@@ -85,7 +85,7 @@ def test_labels_that_do_not_fit() -> None:
 def test_a_batch_that_is_cut_off_anywhere() -> None:
     data = cifar10_files.python2_pickle(*cifar10_files.batches(FEW)["test_batch"])
     for end in (0, 1, 40, 100, 200, 1000, len(data) // 2, len(data) - 1):
-        with pytest.raises(CorruptFileError, match="test_batch"):
+        with pytest.raises(CorruptFileError, match="test_batch is not a batch"):
             read_batch(data[:end], "test_batch")
 
 

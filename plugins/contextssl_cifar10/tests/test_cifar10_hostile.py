@@ -49,7 +49,7 @@ HARMFUL: dict[str, bytes] = {
 
 @pytest.mark.parametrize("harm", HARMFUL)
 def test_a_pickle_that_would_take_memory_or_time(harm: str) -> None:
-    with pytest.raises(CorruptFileError, match="data_batch_1") as caught:
+    with pytest.raises(CorruptFileError, match="data_batch_1 is not a batch of CIFAR-10") as caught:
         read_batch(HARMFUL[harm], "data_batch_1")
     assert len(str(caught.value)) < 500
 
@@ -135,5 +135,5 @@ def test_an_archive_that_would_fill_memory(tmp_path: Path, monkeypatch: pytest.M
     files = cifar10_files.tree() | {f"train/cat/a{number}.png": bytes(1 << 19) for number in range(3)}
     source = write_archive(tmp_path / "bomb.tar.gz", files)
     assert source.stat().st_size < 1 << 17
-    with pytest.raises(UnsafeFileError, match=r"bomb\.tar\.gz"):
+    with pytest.raises(UnsafeFileError, match=r"bomb\.tar\.gz unpacks to more than"):
         Cifar10().prepare(source, Cifar10Options())

@@ -95,7 +95,7 @@ def test_a_folder_has_a_file_for_each(suffix: str, tmp_path: Path) -> None:
     assert ages(folder, "train") == list(range(70))
     assert ages(folder, "test") == list(range(70, 100))
     assert set(prepared(folder).sources) == {f"train{suffix}", f"test{suffix}"}
-    with pytest.raises(UsageError, match=r"--split 0\.3"):
+    with pytest.raises(UsageError, match=r"--split 0\.3: the source has a file for each split"):
         prepared(folder, split="0.3")
 
 
