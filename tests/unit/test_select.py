@@ -180,6 +180,7 @@ def test_differences_are_those_of_the_groups_rates(seed: int, categories: int) -
         assert found.value == pytest.approx(max(max(row) - min(row) for row in rates))
 
 
+@pytest.mark.slow
 def test_the_error_of_a_difference_between_groups_covers_what_it_should() -> None:
     draw = np.random.default_rng(0)
     codes, groups = np.ones(80, dtype=int), np.arange(80) % 2
