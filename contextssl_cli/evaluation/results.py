@@ -116,7 +116,7 @@ def find(rows: Iterable[Row], environment: str, length: int, metric: str, target
     raise KeyError((environment, length, metric, target))
 
 
-@checked(frozen=True, config=ConfigDict(validate_by_name=True, allow_inf_nan=False))
+@checked(frozen=True, config=ConfigDict(populate_by_name=True, allow_inf_nan=False))
 class ProbeReport:
     """What ``contextssl probe`` found.
 

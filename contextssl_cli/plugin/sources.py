@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from contextssl_cli import paths
 from contextssl_cli.errors import ContextSSLError, CorruptFileError, DataMissingError, UnsafeFileError
-from contextssl_cli.files import check_input, check_output, read_bytes, write_error
+from contextssl_cli.files import check_input, check_output, read_error, write_error
 from contextssl_cli.locks import locked
 from contextssl_cli.store.folders import is_folder
 from contextssl_cli.text import printable
@@ -71,10 +72,14 @@ def read_source(path: Path) -> bytes:
         DataMissingError: if it does not exist or cannot be read.
         UnsafeFileError: if it is no regular file, or has more than ``LARGEST_FILE`` bytes.
     """
-    size = check_input(path).stat().st_size
-    if size > LARGEST_FILE:
-        raise UnsafeFileError(f"{printable(path)} has {size:,} bytes, expected {LARGEST_FILE:,} at most")
-    return read_bytes(path)
+    try:
+        with check_input(path).open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > LARGEST_FILE:
+                raise UnsafeFileError(f"{printable(path)} has {size:,} bytes, expected {LARGEST_FILE:,} at most")
+            return stream.read()
+    except OSError as error:
+        raise read_error(path, error) from error
 
 
 def download(files: Mapping[str, PublishedFile], dataset: str, page: str) -> Path:

@@ -325,5 +325,9 @@ def _in_threads(count: int, do: Callable[[int], None]) -> None:
             do(row)
 
     blocks = range(0, count, _BLOCK)
+    if len(blocks) < 2:  # a small batch of training: no threads are started for it
+        for start in blocks:
+            block(start)
+        return
     with ThreadPoolExecutor(min(_MAX_THREADS, cpu_count())) as pool:
         list(pool.map(block, blocks))
