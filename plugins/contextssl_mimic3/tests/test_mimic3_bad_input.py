@@ -236,7 +236,7 @@ def test_a_table_with_a_column_twice(folder: Path, capsys: pytest.CaptureFixture
 
 def test_a_source_that_is_a_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(made(), folder) / "PATIENTS.csv"
-    assert f"--source {path}" in failed(path, capsys, 3)
+    assert f"--source {path} is a file, expected the folder" in failed(path, capsys, 3)
 
 
 def test_a_source_that_does_not_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -221,7 +221,7 @@ def test_links_are_kept(tmp_path: Path) -> None:
         ("sex=female: husband=wife", "expected 'ATTRIBUTE=CATEGORY: COLUMN: OLD=NEW'"),
         ("role=wife: sex: male=female", "role is not named by --sensitive"),
         ("sex=female: sex: male=female", "must be another than the attribute's"),
-        ("sex=female: rôle: husband=wife", "'rôle'"),
+        ("sex=female: rôle: husband=wife", "no column 'rôle' to learn from; did you mean 'role'?"),
         ("sex=female: role: husbnd=wife", "no value 'husbnd'; did you mean 'husband'?"),
         ("sex=femal: role: husband=wife", "no value 'femal'; did you mean 'female'?"),
         ("sex=female: land: husband=wife", "has one value, or too many, and was left out"),
