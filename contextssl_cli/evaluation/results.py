@@ -14,6 +14,7 @@ from typing import Annotated, Any, NamedTuple, Self
 from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass as checked
 
+from contextssl_cli.config.probe import ProbeConfig
 from contextssl_cli.text import printable
 
 ENCODER = "encoder"
@@ -175,7 +176,12 @@ class ProbeReport:
     @property
     def judged_on(self) -> str:
         """``test``, or ``held-out`` training objects."""
-        return str(self.protocol["probes"].get("judged_on", "test"))
+        return self.probe_settings.judged_on
+
+    @property
+    def probe_settings(self) -> ProbeConfig:
+        """The settings of the probes; one that a published result leaves out has its default."""
+        return ProbeConfig.model_validate(self.protocol["probes"])
 
     @property
     def seeds(self) -> list[int]:

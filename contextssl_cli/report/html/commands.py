@@ -11,7 +11,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from contextssl_cli import paths
-from contextssl_cli.config.probe import ProbeConfig
 from contextssl_cli.config.resolve import Asked, parse_setting
 from contextssl_cli.errors import ContextSSLError
 from contextssl_cli.evaluation.protocol import probe_config
@@ -154,18 +153,13 @@ def sweep_command(report: ProbeReport, vary: Mapping[str, Sequence[Any]], seeds:
 def settings_without_flags(report: ProbeReport, task: Task) -> list[str]:
     """The probe settings that differ from the task's and have no flag, as ``key = value``; only recipes set them."""
     default = probe_config(task.dataset).model_dump(mode="json")
-    used = _probe_settings(report)
+    used = report.probe_settings.model_dump(mode="json")
     return [f"{key} = {used[key]}" for key in default if key not in _PROBE_FLAGS and used[key] != default[key]]
-
-
-def _probe_settings(report: ProbeReport) -> dict[str, Any]:
-    """All settings of the probes; a published result may leave out those that have their default."""
-    return ProbeConfig.model_validate(report.protocol["probes"]).model_dump(mode="json")
 
 
 def _probe_flags(report: ProbeReport, task: Task) -> list[str]:
     words: list[str] = []
-    default, used = probe_config(task.dataset).model_dump(mode="json"), _probe_settings(report)
+    default, used = probe_config(task.dataset).model_dump(mode="json"), report.probe_settings.model_dump(mode="json")
     for key, flag in _PROBE_FLAGS.items():
         value = used[key]
         if value != default[key]:
